@@ -1,0 +1,246 @@
+"""The telemetry contract: every column of the lake, in one place.
+
+A column says what it means, in which unit, and from which attributes it is taken, first match
+wins. The writer extracts by this table, the documentation is generated from it, and the SQL views
+rest on it. Adding a column is compatible; renaming or retyping one is not.
+
+Sources: OpenTelemetry GenAI semantic conventions (new and former names), OpenInference,
+OpenLLMetry, pydantic-ai, Vercel AI SDK, LiteLLM, LangSmith, Langfuse, 10xgraph, Claude Code.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+Place = Literal["record", "resource"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One attribute a column may be taken from.
+
+    ``scale`` converts the attribute's unit into the column's: the unit is known per attribute
+    and never guessed from the magnitude.
+    """
+
+    attribute: str
+    on: Place = "record"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A lake column: ``sources`` are tried in order; none means the writer derives it."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """A lake table: ``time`` is the column by which rows are placed in a day and pruned."""
+
+    name: str
+    meaning: str
+    time: str
+    columns: tuple[Column, ...]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        return pa.schema([pa.field(c.name, c.type) for c in self.columns])
+
+
+def record(*attributes: str, scale: float = 1.0) -> tuple[Source, ...]:
+    return tuple(Source(a, scale=scale) for a in attributes)
+
+
+def resource(*attributes: str) -> tuple[Source, ...]:
+    return tuple(Source(a, on="resource") for a in attributes)
+
+
+TEXT = pa.string()
+COUNT = pa.int64()
+REAL = pa.float64()
+TIME = pa.timestamp("us", tz="UTC")
+ATTRIBUTES = pa.map_(pa.string(), pa.string())
+
+DAY = Column("day", pa.date32(), "UTC day of the row's time; the partition", "day")
+
+AGENT_COLUMNS: tuple[Column, ...] = (
+    Column("tenant_id", TEXT, "Paying customer the work was done for",
+           sources=record("tenant.id", "tenant_id",
+                          "traceloop.association.properties.tenant_id",
+                          "metadata.user_api_key_team_id", "litellm.team.id", "organization.id")
+           + resource("tenant.id", "team.id")),
+    Column("user_id", TEXT, "End user who asked",
+           sources=record("user.id", "enduser.id", "user_id",
+                          "traceloop.association.properties.user_id", "langfuse.user.id",
+                          "metadata.user_api_key_user_id", "ai.telemetry.metadata.userId",
+                          "tenxgraph.graph.user_id", "agentflow.graph.user_id")),
+    Column("thread_id", TEXT, "Conversation; every run of a thread shares it",
+           sources=record("thread_id", "gen_ai.conversation.id", "session.id",
+                          "tenxgraph.graph.thread_id", "agentflow.graph.thread_id",
+                          "traceloop.association.properties.thread_id",
+                          "traceloop.association.properties.session_id", "langfuse.session.id",
+                          "ai.telemetry.metadata.sessionId", "langsmith.trace.session_id",
+                          "langsmith.metadata.thread_id", "langsmith.metadata.session_id")),
+    Column("run_id", TEXT, "One agent request, as its runtime named it",
+           sources=record("agent.run.id", "run_id")),
+    Column("agent_name", TEXT, "Agent that served the request",
+           sources=record("gen_ai.agent.name", "agent.name", "agent_name", "agent",
+                          "traceloop.workflow.name", "ai.telemetry.functionId")),
+    Column("feature", TEXT, "Product feature the spend is attributed to; the agent's name if unset",
+           sources=record("agent.feature", "feature")),
+    Column("node", TEXT, "Graph node within the agent",
+           sources=record("agent.node", "node", "gen_ai.task.name",
+                          "traceloop.association.properties.langgraph_node", "graph.node.name",
+                          "graph.node.id", "tenxgraph.node.name", "agentflow.node.name")),
+    Column("span_class", TEXT, "What the record is: agent, llm, tool, node or other"),
+    Column("operation", TEXT, "GenAI operation name as sent",
+           sources=record("gen_ai.operation.name", "openinference.span.kind",
+                          "traceloop.span.kind", "llm.request.type", "ai.operationId",
+                          "langsmith.span.kind")),
+    Column("provider", TEXT, "Who served the model",
+           sources=record("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system",
+                          "ai.model.provider", "traceloop.association.properties.ls_provider",
+                          "langsmith.metadata.ls_provider", "litellm.provider", "provider")),
+    Column("request_model", TEXT, "Model asked for",
+           sources=record("gen_ai.request.model", "llm.request.model_name", "embedding.model_name",
+                          "llm.request.model", "ai.model.id", "langsmith.metadata.ls_model_name",
+                          "llm.model_name", "model")),
+    Column("response_model", TEXT, "Model that answered; the price is looked up by it first",
+           sources=record("gen_ai.response.model", "llm.response.model_name", "llm.model_name",
+                          "llm.response.model", "ai.response.model", "response_model")),
+    Column("response_id", TEXT, "Provider's id of the response; the same id is the same call",
+           sources=record("gen_ai.response.id", "ai.response.id", "request_id")),
+    Column("finish_reason", TEXT, "First finish reason of the response",
+           sources=record("gen_ai.response.finish_reasons", "llm.finish_reason",
+                          "ai.response.finishReason", "finish_reason")),
+    Column("tool_name", TEXT, "Tool that was called",
+           sources=record("gen_ai.tool.name", "tool.name", "ai.toolCall.name",
+                          "tenxgraph.tool.name", "agentflow.tool.name", "tool_name")),
+    Column("tool_call_id", TEXT, "The model's id of the tool call",
+           sources=record("gen_ai.tool.call.id", "tool_call.id", "tool.id", "ai.toolCall.id",
+                          "tool_call_id")),
+    Column("input_tokens", COUNT, "Prompt tokens, cached ones included", "tokens",
+           record("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens",
+                  "llm.token_count.prompt", "llm.usage.prompt_tokens", "ai.usage.inputTokens",
+                  "ai.usage.promptTokens", "input_tokens", "prompt_tokens")),
+    Column("output_tokens", COUNT, "Completion tokens, reasoning included", "tokens",
+           record("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens",
+                  "llm.token_count.completion", "llm.usage.completion_tokens",
+                  "ai.usage.outputTokens", "ai.usage.completionTokens", "output_tokens",
+                  "completion_tokens")),
+    Column("cache_read_tokens", COUNT, "Part of the input read from the provider's cache", "tokens",
+           record("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
+                  "gen_ai.usage.details.cache_read_tokens",
+                  "llm.token_count.prompt_details.cache_read", "ai.usage.cachedInputTokens",
+                  "cache_read_tokens", "cached_tokens")),
+    Column("cache_write_tokens", COUNT, "Part of the input written to the provider's cache",
+           "tokens",
+           record("gen_ai.usage.cache_write.input_tokens",
+                  "gen_ai.usage.cache_creation.input_tokens",
+                  "gen_ai.usage.cache_creation_input_tokens",
+                  "gen_ai.usage.details.cache_write_tokens",
+                  "llm.token_count.prompt_details.cache_write", "cache_write_tokens",
+                  "cache_creation_tokens")),
+    Column("reasoning_tokens", COUNT, "Part of the output spent on reasoning", "tokens",
+           record("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
+                  "llm.usage.reasoning_tokens", "gen_ai.usage.details.reasoning_tokens",
+                  "llm.token_count.completion_details.reasoning", "ai.usage.reasoningTokens",
+                  "reasoning_tokens")),
+    Column("ttfb_ms", REAL, "Request accepted to first token sent (agent), or request sent to "
+           "first chunk (llm)", "ms",
+           record("agent.ttfb_ms")
+           + record("gen_ai.response.time_to_first_chunk",
+                    "gen_ai.client.operation.time_to_first_chunk", scale=1000.0)
+           + record("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk", "ttfb_ms")),
+    Column("streaming", pa.bool_(), "Whether the response was streamed",
+           sources=record("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")),
+    Column("outcome", TEXT, "success, error or interrupt",
+           sources=record("agent.outcome", "outcome")),
+    Column("outcome_reason", TEXT, "Why it ended so: client_disconnect, shutdown, human, "
+           "recursion_limit, provider, timeout",
+           sources=record("agent.outcome_reason", "outcome_reason")),
+    Column("error_class", TEXT, "Class of the error",
+           sources=record("error.type", "error_class", "exception.type")),
+    Column("error_message", TEXT, "Message of the error, secrets masked, at most 500 characters",
+           sources=record("error.message", "error_message", "exception.message")),
+    Column("attempt", COUNT, "Which try this was, from 1", "tries",
+           record("agent.attempt", "attempt", "pydantic_ai.model_request.attempt")),
+    Column("idempotency_key", TEXT, "Key under which a write acts at most once",
+           sources=record("agent.idempotency_key", "idempotency_key")),
+    Column("reported_cost_usd", REAL, "Cost as the source reported it; never mixed with the "
+           "computed cost", "USD",
+           record("gen_ai.usage.cost", "operation.cost", "gen_ai.cost.total_cost",
+                  "litellm.cost.total", "llm.cost.total", "gen_ai.usage.total_cost", "cost_usd")),
+)
+
+SPANS = TableSchema(
+    "spans", "One row per OpenTelemetry span", "start_time",
+    (
+        DAY,
+        Column("trace_id", TEXT, "Trace, 32 lower-case hex digits"),
+        Column("span_id", TEXT, "Span, 16 lower-case hex digits"),
+        Column("parent_span_id", TEXT, "Parent span; NULL for a root"),
+        Column("name", TEXT, "Span name"),
+        Column("kind", TEXT, "internal, server, client, producer, consumer or unspecified"),
+        Column("start_time", TIME, "When it began", "UTC"),
+        Column("end_time", TIME, "When it ended", "UTC"),
+        Column("duration_ms", REAL, "End minus start, from nanoseconds", "ms"),
+        Column("status", TEXT, "unset, ok or error"),
+        Column("status_message", TEXT, "Status message as sent"),
+        Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
+        Column("scope_name", TEXT, "Instrumentation scope"),
+        Column("scope_version", TEXT, "Version of the instrumentation scope"),
+        *AGENT_COLUMNS,
+        Column("attributes", ATTRIBUTES, "Every attribute of the span as text; arrays and maps "
+               "as JSON"),
+        Column("resource_attributes", ATTRIBUTES, "Every attribute of the resource as text"),
+        Column("events", pa.list_(pa.struct([("time", TIME), ("name", TEXT),
+                                             ("attributes", ATTRIBUTES)])),
+               "Span events, in order"),
+        Column("links", pa.list_(pa.struct([("trace_id", TEXT), ("span_id", TEXT)])),
+               "Linked spans"),
+        Column("received_at", TIME, "When ingest journalled it", "UTC"),
+    ),
+)
+
+LOGS = TableSchema(
+    "logs", "One row per OpenTelemetry log record", "time",
+    (
+        DAY,
+        Column("log_id", TEXT, "Digest of the record and its origin; the same record twice is one"),
+        Column("time", TIME, "When it happened; when it was observed if the record has no time",
+               "UTC"),
+        Column("observed_time", TIME, "When the collector saw it", "UTC"),
+        Column("severity", TEXT, "Severity text as sent, lower case"),
+        Column("severity_number", COUNT, "OpenTelemetry severity number, 1 to 24"),
+        Column("body", TEXT, "Body as text; maps and arrays as JSON"),
+        Column("event_name", TEXT, "Event name; the body of a structlog line that has none"),
+        Column("trace_id", TEXT, "Trace, 32 lower-case hex digits"),
+        Column("span_id", TEXT, "Span, 16 lower-case hex digits"),
+        Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
+        Column("scope_name", TEXT, "Instrumentation scope"),
+        Column("scope_version", TEXT, "Version of the instrumentation scope"),
+        *AGENT_COLUMNS,
+        Column("duration_ms", REAL, "How long the logged node or run took", "ms",
+               record("duration_ms")),
+        Column("llm_calls", COUNT, "Model calls of the run, on its summary line", "calls",
+               record("llm_calls")),
+        Column("tool_calls", COUNT, "Tool calls of the run, on its summary line", "calls",
+               record("tool_calls")),
+        Column("tool_errors", COUNT, "Failed tool calls of the run, on its summary line", "calls",
+               record("tool_errors")),
+        Column("attributes", ATTRIBUTES, "Every attribute of the record as text; arrays and maps "
+               "as JSON"),
+        Column("resource_attributes", ATTRIBUTES, "Every attribute of the resource as text"),
+        Column("received_at", TIME, "When ingest journalled it", "UTC"),
+    ),
+)
+
+TABLES: dict[str, TableSchema] = {table.name: table for table in (SPANS, LOGS)}
