@@ -1,0 +1,244 @@
+"""Journal segments on disk: how a record is written, read, recovered, retired and set aside.
+
+A segment is a plain stream of varint-length-delimited OTLP export requests. Each message ends
+with one extra protobuf field (number 1000, 28 bytes) that OTLP readers skip as unknown:
+
+    received_unix_nano  8 bytes  little-endian
+    digest             16 bytes  of the request as the client sent it, before any refusal
+    crc32c              4 bytes  little-endian, over request + received_unix_nano + digest
+
+so any protobuf reader can read the file, and every record is checksummed nevertheless.
+
+A signal's directory holds `{sequence:020d}.open` (being written), `{sequence:020d}.journal`
+(closed), `digests/{sequence:020d}` (16 bytes per record of a retired segment) and `quarantine/`
+(what could not be read, with the reason beside it).
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crc32c import crc32c
+
+DIGEST_BYTES = 16
+TRAILER_BYTES = 31
+
+_TRAILER_TAG = b"\xc2\x3e\x1c"  # field 1000, length-delimited, 28 bytes
+_MAX_LENGTH_BYTES = 5
+
+
+class JournalError(Exception):
+    """A segment that is not what was written."""
+
+    def __init__(self, path: Path, offset: int, what: str) -> None:
+        super().__init__(f"{path}: {what} at byte {offset}")
+        self.path = path
+        self.offset = offset
+
+
+class TornTail(JournalError):  # noqa: N818 - a finding, not always an error: a crash leaves one
+    """The file ends inside the record that begins at `offset`."""
+
+
+class CorruptRecord(JournalError):  # noqa: N818 - the same
+    """The record that begins at `offset` fails its checksum or has no trailer."""
+
+
+@dataclass(frozen=True, order=True)
+class Segment:
+    """A closed segment of a signal's directory."""
+
+    sequence: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """One accepted export request, when it was received (UTC, unix ns) and its digest."""
+
+    request: memoryview
+    received_unix_nano: int
+    digest: bytes
+
+
+def digest_of(request: bytes) -> bytes:
+    """The 16-byte identity of a batch: the same bytes sent twice are the same batch."""
+    return hashlib.blake2b(request, digest_size=DIGEST_BYTES).digest()
+
+
+def encode_record(request: bytes, received_unix_nano: int, digest: bytes) -> bytes:
+    """A record as it stands in a segment."""
+    tail = received_unix_nano.to_bytes(8, "little") + digest
+    checksum = crc32c(tail, crc32c(request)).to_bytes(4, "little")
+    length = _varint(len(request) + TRAILER_BYTES)
+    return b"".join((length, request, _TRAILER_TAG, tail, checksum))
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Every record of a segment, in order.
+
+    Raises TornTail when the file ends inside a record and CorruptRecord when a record is not
+    what was written; the records before it have been yielded by then.
+    """
+    data = memoryview(path.read_bytes())
+    offset = 0
+    while offset < len(data):
+        start, end = _record_bounds(path, data, offset)
+        request, trailer = data[start : end - TRAILER_BYTES], data[end - TRAILER_BYTES : end]
+        tag, tail, checksum = trailer[:3], trailer[3:27], trailer[27:]
+        if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(
+            checksum, "little"
+        ):
+            raise CorruptRecord(path, offset, "the record fails its checksum")
+        yield Record(request, int.from_bytes(tail[:8], "little"), bytes(tail[8:]))
+        offset = end
+
+
+def closed_segments(directory: Path) -> list[Segment]:
+    """The segments ready for the writer, oldest first; none when the directory is missing."""
+    return sorted(Segment(int(path.stem), path) for path in directory.glob("*.journal"))
+
+
+def retire(segment: Segment, digests: Sequence[bytes]) -> None:
+    """Delete a segment that is in the lake, keeping its digests to recognise retried batches."""
+    folder = segment.path.parent / "digests"
+    folder.mkdir(exist_ok=True)
+    _write_durably(folder / f"{segment.sequence:020d}", b"".join(digests))
+    segment.path.unlink(missing_ok=True)
+
+
+def quarantine(segment: Segment, reason: str) -> Path:
+    """Move a segment that cannot be decoded out of the writer's way; returns its new path.
+
+    The reason stands beside it in a `.reason` file. Nothing deletes a quarantined segment.
+    """
+    folder = segment.path.parent / "quarantine"
+    folder.mkdir(exist_ok=True)
+    target = folder / segment.path.name
+    _write_durably(target.with_suffix(".reason"), reason.encode())
+    segment.path.replace(target)
+    sync_directory(folder)
+    sync_directory(segment.path.parent)
+    return target
+
+
+def recover(directory: Path) -> list[JournalError]:
+    """Close the `.open` segments that a crash left, cut where the first record is not whole.
+
+    Nothing acknowledged is cut: a record is acknowledged after it and all before it are on disk,
+    so only the tail of a write that never finished can be torn. Where something else damaged the
+    file, a copy of it goes to quarantine first. Returns what was found, for the log.
+    """
+    found: list[JournalError] = []
+    for path in sorted(directory.glob("*.open")):
+        size = path.stat().st_size
+        try:
+            for _ in read_records(path):
+                pass
+        except JournalError as damage:
+            found.append(damage)
+            size = damage.offset
+            if isinstance(damage, CorruptRecord):
+                (directory / "quarantine").mkdir(exist_ok=True)
+                shutil.copy2(path, directory / "quarantine" / path.name)
+            os.truncate(path, size)
+        if size == 0:
+            path.unlink()
+            continue
+        sync_file(path)
+        path.rename(path.with_suffix(".journal"))
+    sync_directory(directory)
+    return found
+
+
+def next_sequence(directory: Path, now: Callable[[], float]) -> int:
+    """One more than the highest sequence that the directory remembers.
+
+    A directory that remembers nothing begins at the clock, in unix milliseconds: should somebody
+    delete a journal beside a living lake, its new segments still come after those committed.
+    """
+    names = [*directory.iterdir(), *directory.glob("digests/*"), *directory.glob("quarantine/*")]
+    known = [int(path.stem) for path in names if path.stem.isdigit()]
+    return max(known) + 1 if known else int(now() * 1000)
+
+
+def load_digests(directory: Path, since: float) -> dict[bytes, float]:
+    """Digest -> when it was accepted (unix s), for batches accepted after `since`, oldest first.
+
+    Segments are read before digest files: one retired in between is found there.
+    """
+    accepted: dict[bytes, float] = {}
+    for segment in closed_segments(directory):
+        try:
+            for record in read_records(segment.path):
+                accepted[record.digest] = record.received_unix_nano / 1e9
+        except (FileNotFoundError, JournalError):
+            continue  # retired meanwhile, or damaged: the writer reports and quarantines it
+    for path in sorted(directory.glob("digests/*")):
+        retired_at = path.stat().st_mtime
+        data = path.read_bytes() if retired_at > since and path.name.isdigit() else b""
+        for start in range(0, len(data), DIGEST_BYTES):
+            accepted.setdefault(data[start : start + DIGEST_BYTES], retired_at)
+    fresh = [(digest, at) for digest, at in accepted.items() if at > since]
+    return dict(sorted(fresh, key=lambda item: item[1]))
+
+
+def prune_digests(directory: Path, before: float) -> None:
+    """Delete digest files older than `before` (unix s), except the newest.
+
+    The newest stays because it is how an otherwise empty directory remembers its last sequence.
+    """
+    for path in sorted(directory.glob("digests/*"))[:-1]:
+        if path.stat().st_mtime < before:
+            path.unlink()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make creations, renames and deletions in `directory` survive a power cut."""
+    sync_file(directory)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of `path` survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    sync_file(partial)
+    partial.replace(path)
+    sync_directory(path.parent)
+
+
+def _record_bounds(path: Path, data: memoryview, offset: int) -> tuple[int, int]:
+    """Where the message of the record at `offset` begins and ends."""
+    length = 0
+    for position, byte in enumerate(data[offset : offset + _MAX_LENGTH_BYTES]):
+        length |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            start = offset + position + 1
+            if length < TRAILER_BYTES:
+                raise CorruptRecord(path, offset, "the record is too short")
+            if start + length > len(data):
+                raise TornTail(path, offset, "the file ends inside the record")
+            return start, start + length
+    if len(data) - offset < _MAX_LENGTH_BYTES:
+        raise TornTail(path, offset, "the file ends inside a length")
+    raise CorruptRecord(path, offset, "the record has no length")
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

@@ -1,0 +1,254 @@
+"""The journal returns when a batch is durable, and knows a retried one."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.journal import (
+    DUPLICATE_WINDOW_SECONDS,
+    Journal,
+    JournalClosed,
+    closed_segments,
+    digest_of,
+    read_records,
+    retire,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def stored(directory: Path) -> list[bytes]:
+    return [
+        bytes(record.request)
+        for segment in closed_segments(directory)
+        for record in read_records(segment.path)
+    ]
+
+
+def opened(directory: Path) -> list[Path]:
+    return list(directory.glob("*.open"))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """The operating system refuses to let a file of this process grow beyond 4096 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+async def test_concurrent_batches_share_a_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred concurrent batches are made durable by a few syncs, in order of arrival."""
+    syncs: list[int] = []
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (syncs.append(fd), fdatasync(fd)))
+    journal = Journal(tmp_path)
+    bodies = [f"batch {n}".encode() for n in range(100)]
+    assert all(await asyncio.gather(*(journal.append(body, 1) for body in bodies)))
+    await journal.close()
+    assert 1 <= len(syncs) <= 3
+    assert stored(tmp_path) == bodies
+
+
+async def test_a_batch_is_on_disk_when_append_returns(tmp_path: Path) -> None:
+    """What `append` returned for is in the segment, whole, though the segment is still open."""
+    journal = Journal(tmp_path)
+    await journal.append(b"batch", 42)
+    (path,) = opened(tmp_path)
+    (record,) = read_records(path)
+    assert (bytes(record.request), record.received_unix_nano) == (b"batch", 42)
+    await journal.close()
+
+
+async def test_a_segment_closes_by_age_without_further_traffic(tmp_path: Path) -> None:
+    """The writer gets a lone batch after the maximum age."""
+    journal = Journal(tmp_path, max_age_seconds=0.05)
+    await journal.append(b"batch", 1)
+    assert not closed_segments(tmp_path)
+    for _ in range(500):
+        if closed_segments(tmp_path):
+            break
+        await asyncio.sleep(0.01)
+    assert stored(tmp_path) == [b"batch"]
+    await journal.close()
+
+
+async def test_a_segment_closes_by_size(tmp_path: Path) -> None:
+    """One burst becomes several segments, none larger than the limit plus one batch."""
+    journal = Journal(tmp_path, max_bytes=1000)
+    bodies = [bytes([n]) * 300 for n in range(20)]
+    await asyncio.gather(*(journal.append(body, 1) for body in bodies))
+    await journal.close()
+    assert stored(tmp_path) == bodies
+    sizes = [segment.path.stat().st_size for segment in closed_segments(tmp_path)]
+    assert max(sizes) < 1000 + 340
+    assert len(sizes) >= 5
+
+
+async def test_a_retried_batch_is_dropped(tmp_path: Path) -> None:
+    """The same bytes again, later or at the same moment, are acknowledged and not stored."""
+    journal = Journal(tmp_path)
+    assert sorted(await asyncio.gather(*(journal.append(b"same", 1) for _ in range(3)))) == [
+        False,
+        False,
+        True,
+    ]
+    assert not await journal.append(b"same", 2)
+    await journal.close()
+    assert stored(tmp_path) == [b"same"]
+
+
+async def test_a_retried_batch_is_known_after_a_restart(tmp_path: Path) -> None:
+    """Whether its segment is still there or was retired by the writer."""
+    for retired in (False, True):
+        journal = Journal(tmp_path)
+        body = b"retired" if retired else b"waiting"
+        assert await journal.append(body, int(1e18 * 4))
+        await journal.close()
+        if retired:
+            for segment in closed_segments(tmp_path):
+                retire(segment, [record.digest for record in read_records(segment.path)])
+        again = Journal(tmp_path)
+        assert not await again.append(body, 2)
+        await again.close()
+
+
+async def test_a_batch_is_new_again_after_two_hours(tmp_path: Path) -> None:
+    """Digests are not remembered for ever."""
+    clock = Clock()
+    journal = Journal(tmp_path, now=clock)
+    assert await journal.append(b"same", 1)
+    clock.now += DUPLICATE_WINDOW_SECONDS - 1
+    assert not await journal.append(b"same", 1)
+    clock.now += 2
+    assert await journal.append(b"same", 1)
+    assert not await journal.append(b"same", 1)
+    await journal.close()
+
+
+async def test_the_digest_can_be_that_of_other_bytes(tmp_path: Path) -> None:
+    """A retry is recognised by what the client sent, not by what was stored of it."""
+    journal = Journal(tmp_path)
+    assert await journal.append(b"what was kept", 1, digest_of(b'{"json": 1}'))
+    assert not await journal.append(b"what was kept", 1, digest_of(b'{"json": 1}'))
+    await journal.close()
+
+
+async def test_sequences_go_on_after_a_restart(tmp_path: Path) -> None:
+    """Also when every segment has been retired."""
+    sequences = []
+    for n in range(4):
+        journal = Journal(tmp_path)
+        await journal.append(b"batch %d" % n, 1)
+        await journal.close()
+        (segment,) = closed_segments(tmp_path)
+        sequences.append(segment.sequence)
+        retire(segment, [])
+    assert sequences == list(range(sequences[0], sequences[0] + 4))
+
+
+async def test_a_refused_write_refuses_its_batch_only(tmp_path: Path, small_files: None) -> None:
+    """When the disk takes half a batch: OSError, nothing of it is kept, others are unharmed."""
+    journal = Journal(tmp_path)
+    assert await journal.append(b"a" * 1000, 1)
+    with pytest.raises(OSError, match="File too large"):
+        await journal.append(b"b" * 5000, 1)
+    assert await journal.append(b"c" * 1000, 1)
+    await journal.close()
+    assert stored(tmp_path) == [b"a" * 1000, b"c" * 1000]
+
+
+async def test_a_refused_batch_can_be_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch whose sync failed is not remembered as accepted, and is stored once on retry."""
+    fdatasync = os.fdatasync
+
+    def fail(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    journal = Journal(tmp_path)
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        await journal.append(b"batch", 1)
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    assert await journal.append(b"batch", 1)
+    await journal.close()
+    assert stored(tmp_path) == [b"batch"]
+
+
+async def test_no_new_segment_before_the_last_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If closing fails, batches go on into the same segment: sequence order never breaks."""
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError(5, "Input/output error")
+
+    journal = Journal(tmp_path, max_age_seconds=0.02, max_bytes=100)
+    monkeypatch.setattr(Path, "rename", fail)
+    assert await journal.append(b"a" * 200, 1)
+    await asyncio.sleep(0.1)
+    with pytest.raises(OSError, match="Input/output"):
+        await journal.append(b"b" * 200, 1)
+    assert len(opened(tmp_path)) == 1
+    monkeypatch.setattr(Path, "rename", rename)
+    assert await journal.append(b"b" * 200, 1)
+    await journal.close()
+    assert stored(tmp_path) == [b"a" * 200, b"b" * 200]
+
+
+async def test_closing_finishes_what_is_in_flight_and_takes_no_more(tmp_path: Path) -> None:
+    """Batches handed over before `close` are durable; later ones are refused."""
+    journal = Journal(tmp_path)
+    in_flight = [asyncio.create_task(journal.append(b"batch %d" % n, 1)) for n in range(5)]
+    await asyncio.sleep(0)
+    await journal.close()
+    assert await asyncio.gather(*in_flight) == [True] * 5
+    with pytest.raises(JournalClosed):
+        await journal.append(b"late", 1)
+    assert len(stored(tmp_path)) == 5
+
+
+async def test_a_client_that_gives_up_harms_nobody(tmp_path: Path) -> None:
+    """Cancelling one append leaves the group and later batches alone."""
+    journal = Journal(tmp_path)
+    tasks = [asyncio.create_task(journal.append(b"batch %d" % n, 1)) for n in range(3)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] is True
+    assert results[2] is True
+    assert await journal.append(b"later", 1)
+    await journal.close()
+    assert len(stored(tmp_path)) == 4
+
+
+async def test_the_backlog_is_what_the_writer_has_not_taken(tmp_path: Path) -> None:
+    """Open and closed segments count, retired ones do not."""
+    journal = Journal(tmp_path)
+    await journal.append(b"x" * 1000, 1)
+    assert 1000 < journal.backlog_bytes() < 1100
+    await journal.close()
+    assert 1000 < journal.backlog_bytes() < 1100
+    retire(closed_segments(tmp_path)[0], [])
+    assert journal.backlog_bytes() == 0
