@@ -1,0 +1,2 @@
+-- Drop a rule that is no longer configured.
+DELETE FROM evaluations WHERE rule = :rule

@@ -1,0 +1,2 @@
+-- Which rules have been evaluated?
+SELECT rule FROM evaluations

@@ -1,0 +1,2 @@
+-- Which scopes are stored, of which rules?
+SELECT rule, tenant_id FROM states

@@ -1,0 +1,2 @@
+-- Where do the scopes of a rule stand?
+SELECT tenant_id, state FROM states WHERE rule = :rule

@@ -1,0 +1,3 @@
+-- An incident ended.
+UPDATE incidents SET resolved_at = :resolved_at, resolved = :notification
+WHERE fingerprint = :fingerprint
