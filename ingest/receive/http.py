@@ -1,0 +1,155 @@
+"""OTLP over HTTP, and what operators ask the receiver over HTTP."""
+
+import asyncio
+from contextlib import suppress
+
+import orjson
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from ingest.receive.decode import Format
+from ingest.receive.intake import Intake
+from ingest.receive.memory import Held
+from ingest.receive.metrics import CONTENT_TYPE, exposition
+from ingest.receive.refusal import (
+    RETRY_AFTER_SECONDS,
+    Kind,
+    Refusal,
+    too_large,
+    unavailable,
+)
+from ingest.receive.signals import SIGNALS, Signal
+
+
+def create_app(intake: Intake) -> Starlette:
+    """The ASGI application: POST /v1/traces and /v1/logs, GET /healthz, /readyz and /metrics."""
+
+    def export_route(signal: Signal) -> Route:
+        async def export(request: Request) -> Response:
+            return await _export(request, signal, intake)
+
+        return Route(signal.path, export, methods=["POST"])
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        try:
+            intake.check_room()
+        except Refusal as refusal:
+            return JSONResponse({"ready": False, "reason": refusal.message}, 503)
+        return JSONResponse({"ready": True})
+
+    async def metrics(_: Request) -> Response:
+        return Response(exposition(intake), headers={"content-type": CONTENT_TYPE})
+
+    return Starlette(
+        routes=[
+            *(export_route(signal) for signal in SIGNALS),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ],
+        exception_handlers={HTTPException: _unrouted, Exception: _failed},
+    )
+
+
+async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
+    form = Format.JSON
+    try:
+        form = _format_of(request)
+        with intake.memory.hold() as held:
+            intake.check_room()
+            body = await _read(request, held, intake)
+            answer = await intake.accept(
+                body,
+                signal,
+                held=held,
+                form=form,
+                content_encoding=request.headers.get("content-encoding", "").strip().lower(),
+            )
+    except Refusal as refusal:
+        intake.counts.refused_requests[signal.name, refusal.reason] += 1
+        return _refusal_response(refusal, form)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it
+    return _response(answer, form, 200)
+
+
+def _format_of(request: Request) -> Format:
+    content_type = request.headers.get("content-type", "")
+    try:
+        return Format(content_type.partition(";")[0].strip().lower())
+    except ValueError:
+        raise Refusal(
+            Kind.UNSUPPORTED,
+            "unsupported_type",
+            f"Content-Type {content_type!r} is not supported; "
+            "use application/x-protobuf or application/json",
+        ) from None
+
+
+async def _read(request: Request, held: Held, intake: Intake) -> bytes:
+    """The body as sent, at most `max_body_bytes`, each byte accounted for as it comes."""
+    limit = intake.settings.max_body_bytes
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large(limit)
+    chunks: list[bytes] = []
+    seconds = intake.settings.body_timeout_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                held.grow(len(chunk))
+                if held.bytes > limit:
+                    raise too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise unavailable("slow", f"the body did not arrive within {seconds:g} s; retry") from None
+    return b"".join(chunks)
+
+
+def _response(message: Message, form: Format, status: int) -> Response:
+    if form is Format.JSON:
+        content = orjson.dumps(json_format.MessageToDict(message))
+    else:
+        content = message.SerializeToString()
+    return Response(content, status, media_type=form.value)
+
+
+def _refusal_response(refusal: Refusal, form: Format) -> Response:
+    response = _response(refusal.status(), form, refusal.kind.http_status)
+    if refusal.kind is Kind.UNAVAILABLE:
+        response.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+async def _unrouted(request: Request, fault: Exception) -> Response:
+    """A path or method that is not served, answered as OTLP wants errors answered."""
+    form = Format.JSON
+    with suppress(Refusal):
+        form = _format_of(request)
+    path = request.url.path
+    if isinstance(fault, HTTPException) and fault.status_code == 405:
+        message = f"{request.method} {path} is not supported"
+        if any(path == signal.path for signal in SIGNALS):
+            message += "; use POST"
+        response = _refusal_response(Refusal(Kind.WRONG_METHOD, "wrong_method", message), form)
+        response.headers.update(fault.headers or {})
+        return response
+    served = " and ".join(f"{signal.name} at {signal.path}" for signal in SIGNALS)
+    message = f"{path} is not served; this receiver takes {served}"
+    return _refusal_response(Refusal(Kind.UNKNOWN_PATH, "unknown_path", message), form)
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    """A fault of our own: never a 500, on which OTLP clients drop the batch."""
+    form = Format.JSON
+    with suppress(Refusal):
+        form = _format_of(request)
+    return _refusal_response(unavailable("internal", "the receiver failed; retry"), form)

@@ -1,0 +1,153 @@
+"""Which spans and log records are refused, and why. The rest of their batch is kept."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+EARLIEST_UNIX_NANO = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+MAX_AHEAD_NANO = 24 * 60 * 60 * 1_000_000_000
+
+_NO_TRACE_ID = bytes(16)
+_NO_SPAN_ID = bytes(8)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many records of a batch are kept and refused, and the first refusal in words.
+
+    `reasons` counts refusals by kind (`ids`, `times`). `changed` says that the request no longer
+    is what the client sent.
+    """
+
+    kept: int
+    reasons: dict[str, int]
+    first_refusal: str
+    changed: bool
+
+    @property
+    def refused(self) -> int:
+        """How many records were refused."""
+        return sum(self.reasons.values())
+
+
+def check_spans(request: ExportTraceServiceRequest, received_unix_nano: int) -> Verdict:
+    """Remove from `request` the spans without usable ids or times.
+
+    A span needs a trace id of 16 bytes and a span id of 8, neither all zero (OTLP trace.proto);
+    a start not before 2000 and an end not before it nor a day ahead of the receiver's clock.
+    """
+    latest = received_unix_nano + MAX_AHEAD_NANO
+    kept = 0
+    faults: list[tuple[str, str]] = []
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            spans = scope_spans.spans
+            bad = [
+                index
+                for index, span in enumerate(spans)
+                if not (
+                    EARLIEST_UNIX_NANO
+                    <= span.start_time_unix_nano
+                    <= span.end_time_unix_nano
+                    <= latest
+                    and len(span.trace_id) == 16
+                    and len(span.span_id) == 8
+                    and span.trace_id != _NO_TRACE_ID
+                    and span.span_id != _NO_SPAN_ID
+                )
+            ]
+            faults += [_span_fault(spans[index], latest) for index in bad]
+            kept += len(spans) - len(bad)
+            for index in reversed(bad):
+                del spans[index]
+    return _verdict(kept, faults, changed=bool(faults))
+
+
+def check_logs(request: ExportLogsServiceRequest, received_unix_nano: int) -> Verdict:
+    """Remove from `request` the log records with broken ids or times.
+
+    A log record may lack a trace: an id that is empty or all zero says so (OTLP logs.proto), one
+    of a wrong length is a fault. One that was never given a time is observed here and now, as
+    the log data model lets the collecting side do.
+    """
+    latest = received_unix_nano + MAX_AHEAD_NANO
+    kept = 0
+    faults: list[tuple[str, str]] = []
+    stamped = False
+    for resource_logs in request.resource_logs:
+        for scope_logs in resource_logs.scope_logs:
+            records = scope_logs.log_records
+            bad = []
+            for index, record in enumerate(records):
+                time, observed = record.time_unix_nano, record.observed_time_unix_nano
+                if not time and not observed:
+                    record.observed_time_unix_nano = received_unix_nano
+                    stamped = True
+                if not (
+                    (not time or EARLIEST_UNIX_NANO <= time <= latest)
+                    and (not observed or EARLIEST_UNIX_NANO <= observed <= latest)
+                    and len(record.trace_id) in {0, 16}
+                    and len(record.span_id) in {0, 8}
+                ):
+                    bad.append(index)
+                    faults.append(_log_fault(record, latest))
+            kept += len(records) - len(bad)
+            for index in reversed(bad):
+                del records[index]
+    return _verdict(kept, faults, changed=stamped or bool(faults))
+
+
+def _verdict(kept: int, faults: list[tuple[str, str]], *, changed: bool) -> Verdict:
+    reasons: dict[str, int] = {}
+    for kind, _ in faults:
+        reasons[kind] = reasons.get(kind, 0) + 1
+    return Verdict(kept, reasons, faults[0][1] if faults else "", changed)
+
+
+def _span_fault(span: Span, latest: int) -> tuple[str, str]:
+    who = f"span {span.name!r} (span_id {span.span_id.hex() or 'missing'})"
+    for field, value, length in (("trace_id", span.trace_id, 16), ("span_id", span.span_id, 8)):
+        if len(value) != length or not any(value):
+            return "ids", f"{who}: {field} {_shown(value)} must be {length} bytes, not all zero"
+    if span.start_time_unix_nano <= span.end_time_unix_nano:
+        times = (
+            ("start_time_unix_nano", span.start_time_unix_nano),
+            ("end_time_unix_nano", span.end_time_unix_nano),
+        )
+        return "times", f"{who}: {_absurd_time(times, latest)}"
+    return "times", (
+        f"{who}: end_time_unix_nano {span.end_time_unix_nano} is before "
+        f"start_time_unix_nano {span.start_time_unix_nano}"
+    )
+
+
+def _log_fault(record: LogRecord, latest: int) -> tuple[str, str]:
+    who = f"log record {record.event_name or record.body.string_value[:60]!r}"
+    for field, value, length in (("trace_id", record.trace_id, 16), ("span_id", record.span_id, 8)):
+        if len(value) not in {0, length}:
+            return "ids", f"{who}: {field} {_shown(value)} must be {length} bytes or empty"
+    times = (
+        ("time_unix_nano", record.time_unix_nano),
+        ("observed_time_unix_nano", record.observed_time_unix_nano),
+    )
+    return "times", f"{who}: {_absurd_time([t for t in times if t[1]], latest)}"
+
+
+def _absurd_time(times: Iterable[tuple[str, int]], latest: int) -> str:
+    for field, value in times:
+        if value < EARLIEST_UNIX_NANO:
+            return f"{field} {value} is before the year 2000; it must be unix nanoseconds"
+        if value > latest:
+            return f"{field} {value} is more than one day ahead of the receiver's clock"
+    raise AssertionError("called for a record whose times are sound")
+
+
+def _shown(value: bytes) -> str:
+    if len(value) > 32:
+        return f"of {len(value)} bytes"
+    return value.hex() or "(empty)"
