@@ -1,0 +1,53 @@
+"""What every test may count on: the tools of this machine, or a reason why a test was skipped."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NO_SKIPS = os.environ.get("QUIETPAGER_NO_SKIPS") == "1"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With QUIETPAGER_NO_SKIPS=1 a skipped test fails: CI must not pass by leaving tests out."""
+    report = yield
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        _, _, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: {reason} (QUIETPAGER_NO_SKIPS=1 forbids skipping)"
+    return report
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def collector_binary() -> Path:
+    """The OpenTelemetry Collector that `make collector` builds."""
+    answer = subprocess.run(
+        [REPOSITORY / "collector" / "build", "--path"], check=True, capture_output=True, text=True
+    )
+    binary = Path(answer.stdout.strip())
+    if not binary.exists():
+        pytest.skip(f"no collector at {binary}: install Go, then `make collector`")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """An installed Chromium or Chrome."""
+    for name in CHROMIUM_NAMES:
+        if found := shutil.which(name):
+            return Path(found)
+    pytest.skip(f"no Chromium: none of {', '.join(CHROMIUM_NAMES)} is on PATH")
