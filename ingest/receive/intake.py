@@ -22,6 +22,7 @@ from ingest.receive.signals import Signal
 _log = structlog.get_logger()
 
 _ROOM_IS_KNOWN_FOR_SECONDS = 0.25
+_WARN_EVERY_SECONDS = 10.0
 _INLINE_BYTES = 64 * 1024  # parsed within a millisecond, less than a turn through a thread costs
 _INLINE_COMPRESSED_BYTES = 4 * 1024
 
@@ -45,6 +46,7 @@ class Intake:
         self.counts = Counts()
         self.memory = Memory(settings.max_in_flight_bytes)
         self.draining = False
+        self._warned_at: dict[str, float] = {}
         self._full = ""
         self._room_checked_at = float("-inf")
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="decode")
@@ -69,7 +71,7 @@ class Intake:
         except JournalClosed as closed:
             raise unavailable("draining", "the receiver is shutting down; retry") from closed
         except OSError as fault:
-            _log.error("receive.disk_refused", signal=signal.name, error=str(fault))
+            self._log_now_and_then("receive.disk_refused", signal=signal.name, error=str(fault))
             raise unavailable("disk", f"the batch could not be stored: {fault}; retry") from fault
         except Exception as fault:
             _log.exception("receive.failed", signal=signal.name)
@@ -117,8 +119,15 @@ class Intake:
         message = (
             f"{verdict.refused} of {total} {signal.noun} refused; first: {verdict.first_refusal}"
         )
-        _log.warning("receive.refused", signal=signal.name, count=verdict.refused, detail=message)
+        self._log_now_and_then("receive.refused", signal=signal.name, detail=message)
         return signal.answer(verdict.refused, message)
+
+    def _log_now_and_then(self, event: str, **details: str) -> None:
+        """Warn, but not for each of the thousand requests that meet the same fault."""
+        now = time.monotonic()
+        if now - self._warned_at.get(event, float("-inf")) > _WARN_EVERY_SECONDS:
+            self._warned_at[event] = now
+            _log.warning(event, **details)
 
     def check_room(self) -> None:
         """Raise Refusal when nothing can be taken now: draining, journal or disk full."""

@@ -14,6 +14,7 @@ MAX_AHEAD_NANO = 24 * 60 * 60 * 1_000_000_000
 
 _NO_TRACE_ID = bytes(16)
 _NO_SPAN_ID = bytes(8)
+_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _verdict(kept: int, faults: list[tuple[str, str]], *, changed: bool) -> Verd
 
 
 def _span_fault(span: Span, latest: int) -> tuple[str, str]:
-    who = f"span {span.name!r} (span_id {span.span_id.hex() or 'missing'})"
+    who = f"span {span.name[:_SHOWN_CHARACTERS]!r} (span_id {_shown(span.span_id)})"
     for field, value, length in (("trace_id", span.trace_id, 16), ("span_id", span.span_id, 8)):
         if len(value) != length or not any(value):
             return "ids", f"{who}: {field} {_shown(value)} must be {length} bytes, not all zero"
@@ -127,7 +128,8 @@ def _span_fault(span: Span, latest: int) -> tuple[str, str]:
 
 
 def _log_fault(record: LogRecord, latest: int) -> tuple[str, str]:
-    who = f"log record {record.event_name or record.body.string_value[:60]!r}"
+    name = record.event_name or record.body.string_value
+    who = f"log record {name[:_SHOWN_CHARACTERS]!r}"
     for field, value, length in (("trace_id", record.trace_id, 16), ("span_id", record.span_id, 8)):
         if len(value) not in {0, length}:
             return "ids", f"{who}: {field} {_shown(value)} must be {length} bytes or empty"

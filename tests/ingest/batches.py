@@ -1,0 +1,68 @@
+"""Export requests for the tests, built with the official protobuf classes."""
+
+import os
+import time
+from pathlib import Path
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ingest.journal import closed_segments, read_records
+
+
+def spans(
+    count: int = 3, *, name: str = "chat gpt-5", start: int | None = None
+) -> ExportTraceServiceRequest:
+    """A batch of `count` sound spans with fresh ids, one second long, ending now."""
+    request = ExportTraceServiceRequest()
+    scope_spans = request.resource_spans.add().scope_spans.add()
+    begin = time.time_ns() - 1_000_000_000 if start is None else start
+    for _ in range(count):
+        scope_spans.spans.add(
+            trace_id=os.urandom(16),
+            span_id=os.urandom(8),
+            name=name,
+            start_time_unix_nano=begin,
+            end_time_unix_nano=begin + 1_000_000_000,
+        )
+    return request
+
+
+def logs(count: int = 3) -> ExportLogsServiceRequest:
+    """A batch of `count` sound log records of now."""
+    request = ExportLogsServiceRequest()
+    scope_logs = request.resource_logs.add().scope_logs.add()
+    for number in range(count):
+        record = scope_logs.log_records.add(
+            time_unix_nano=time.time_ns(), trace_id=os.urandom(16), span_id=os.urandom(8)
+        )
+        record.body.string_value = f"line {number} {os.urandom(4).hex()}"
+    return request
+
+
+def span_ids(request: ExportTraceServiceRequest) -> list[bytes]:
+    """The span ids of a batch, in order."""
+    return [
+        span.span_id
+        for resource_spans in request.resource_spans
+        for scope_spans in resource_spans.scope_spans
+        for span in scope_spans.spans
+    ]
+
+
+def journalled_bytes(data: Path, signal: str) -> list[bytes]:
+    """The requests in a journal, open segment included."""
+    directory = data / "journal" / signal
+    paths = [segment.path for segment in closed_segments(directory)]
+    paths += sorted(directory.glob("*.open"))
+    return [bytes(record.request) for path in paths for record in read_records(path)]
+
+
+def journalled_spans(data: Path) -> list[ExportTraceServiceRequest]:
+    """The trace requests in the journal."""
+    return [ExportTraceServiceRequest.FromString(b) for b in journalled_bytes(data, "traces")]
+
+
+def journalled_logs(data: Path) -> list[ExportLogsServiceRequest]:
+    """The log requests in the journal."""
+    return [ExportLogsServiceRequest.FromString(b) for b in journalled_bytes(data, "logs")]
