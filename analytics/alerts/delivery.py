@@ -49,7 +49,7 @@ class Backoff:
         """Every error is worth another try; a receiver may say after how many seconds."""
         if isinstance(error, ChannelError) and error.retry_after is not None:
             return min(error.retry_after, self.longest_wish.total_seconds())
-        return True
+        return isinstance(error, Exception)  # stamina asks about a cancellation, too
 
 
 @contextmanager
@@ -128,5 +128,7 @@ async def _deliver_one(
             except Exception as error:
                 store.delivery_failed(delivery, str(error))
                 raise
+    async for attempt in backoff.attempts():  # on its own: a full disk must not page twice
+        with attempt:
             store.delivered(delivery, datetime.now(UTC))
     log.info("alert_delivered", status=notification.status, **about)

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 import structlog
 
-from analytics.alerts.notification import announce, duration
+from analytics.alerts.notification import announce
 from analytics.alerts.rule import AlertRule
 from analytics.alerts.state import AlertState, Observation, step
 from analytics.alerts.store import AlertStore, Evaluation, ScopeResult
+from analytics.alerts.units import duration
 
 log = structlog.get_logger(__name__)
 

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, Self
 
 from analytics.alerts.rule import AlertRule
 from analytics.alerts.state import Observation, Transition
+from analytics.alerts.units import duration, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,15 @@ def _summary(
 ) -> str:
     who = "all tenants" if tenant_id is None else f"tenant {tenant_id}"
     limit = seconds(rule.threshold_ms)
-    seen = f"window {duration(rule.window)}, {observation.runs} runs"
+    seen = f"window {duration(rule.window)}, {observation.samples} runs"
     lasted = duration(transition.at - transition.started_at)
     if transition.condition == "unknown":
         if transition.status == "firing":
             return f"TTFB p95 unknown for {who}: {observation.reason}"
         return f"TTFB p95 can be evaluated again for {who}, after {lasted}"
     if transition.stale:
-        return f"TTFB p95 for {who}: given up after {lasted}, nothing left to measure ({seen})"
+        blind = duration(rule.stale_after)
+        return f"TTFB p95 for {who} not measured for {blind}: given up, {lasted} after it fired"
     if observation.value_ms is None:
         raise ValueError(f"alert rule {rule.name}: a breach was told of without a measured value")
     if transition.status == "firing":
@@ -124,26 +126,11 @@ def _description(rule: AlertRule, observation: Observation, transition: Transiti
             "While it lasts, a breach cannot be noticed. Is the agent up, is its telemetry "
             "arriving, is the sidecar reading it?"
         )
+    if transition.stale:
+        return "Nothing says that it got better: there is no traffic left to tell by."
     if transition.status == "resolved":
         return f"Below the threshold for {duration(rule.keep_firing_for)}."
     return (
         f"One user in twenty waits longer than this for the first token; it has been so for "
         f"{duration(rule.for_)}. {observation.samples} of {observation.runs} runs carry a TTFB."
     )
-
-
-def seconds(milliseconds: float) -> str:
-    """``2410`` → ``2.41 s``."""
-    value = milliseconds / 1000
-    return f"{value:.3g} s" if value < 1000 else f"{value:.0f} s"
-
-
-def duration(value: timedelta) -> str:
-    """The largest units that matter: ``45 s``, ``5 min``, ``1 h 30 min``, ``2 d``."""
-    left = round(value.total_seconds())
-    parts = []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        amount, left = divmod(left, length)
-        if amount:
-            parts.append(f"{amount} {unit}")
-    return " ".join(parts[:2]) or "0 s"

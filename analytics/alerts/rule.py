@@ -1,8 +1,11 @@
 """What an alert watches and when it may wake somebody."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+
+from analytics.alerts.units import duration
 
 DEFAULT_RUNBOOK = (
     "1. One tenant or all? One: compare its agents and models in the runs view. "
@@ -30,6 +33,8 @@ class AlertRule:
     threshold_ms: float = 1500.0
     """Breached when the p95 is this many milliseconds or more: the SLO says "under"."""
     window: timedelta = timedelta(minutes=5)
+    """Runs that started in it are measured. A run is seen once it has ended, so this must be
+    longer than runs usually take."""
     for_: timedelta = timedelta(minutes=2)
     keep_firing_for: timedelta = timedelta(minutes=1)
     interval: timedelta = timedelta(seconds=30)
@@ -49,8 +54,10 @@ class AlertRule:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise AlertRuleError("alert rule: name is empty; write a short one such as ttfb-p95")
-        if not 0 < self.threshold_ms < float("inf"):
+        if not self.threshold_ms > 0:
             self._refuse("threshold_ms", f"{self.threshold_ms:g}", "be above 0; write e.g. 1500")
+        if self.threshold_ms == math.inf:
+            self._refuse("threshold_ms", "inf", "be finite; write e.g. 1500")
         if self.min_samples < 1:
             self._refuse("min_samples", str(self.min_samples), "be at least 1; write e.g. 20")
         if self.severity not in ("page", "ticket"):
@@ -60,14 +67,18 @@ class AlertRule:
         self._require_at_least("for_", self.for_, timedelta(0))
         self._require_at_least("keep_firing_for", self.keep_firing_for, timedelta(0))
         if self.interval > self.window:
-            self._refuse("interval", str(self.interval), f"be at most the window ({self.window})")
+            self._refuse(
+                "interval",
+                duration(self.interval),
+                f"be at most the window ({duration(self.window)})",
+            )
         self._require_at_least("stale_after", self.stale_after, self.window)
         if self.unknown_after is not None:
             self._require_at_least("unknown_after", self.unknown_after, timedelta(0))
 
     def _require_at_least(self, field: str, value: timedelta, least: timedelta) -> None:
         if value < least:
-            self._refuse(field, str(value), f"be at least {least}")
+            self._refuse(field, duration(value), f"be at least {duration(least)}")
 
     def _refuse(self, field: str, value: str, remedy: str) -> None:
         raise AlertRuleError(f"alert rule {self.name}: {field} {value} must {remedy}")

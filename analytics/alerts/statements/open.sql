@@ -1,4 +1,3 @@
--- Settings of every connection that writes: readers never wait, and a commit is on disk.
-PRAGMA journal_mode = WAL;
+-- Settings of every connection that writes: a commit is on disk when it returns.
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;

@@ -1,5 +1,8 @@
 -- Tables of the alert store, version 1 (kept in user_version). Times are ISO 8601 text in UTC with
--- microseconds, so that text order is time order.
+-- microseconds, so that text order is time order. In WAL mode readers and the writer never wait
+-- for each other.
+PRAGMA journal_mode = WAL;
+
 BEGIN IMMEDIATE;
 
 CREATE TABLE IF NOT EXISTS evaluations (   -- the last evaluation of each rule
