@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from analytics.alerts import AlertStore
 from tests.analytics.alerts.receiver import Receiver
@@ -18,3 +19,18 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def store(tmp_path: Path) -> AlertStore:
     return AlertStore(tmp_path / "state" / "alerts.sqlite")
+
+
+@pytest.fixture(autouse=True)
+def json_logs() -> Iterator[None]:
+    """Log lines as the product writes them, instead of structlog's colourful tracebacks."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
