@@ -14,6 +14,7 @@ help: ## List the targets
 
 .PHONY: install
 install: $(VENV)/.installed ## Install into .venv: afterwards .venv/bin/quietpager is there
+	@:
 
 .PHONY: demo
 demo: install ## Run the pipeline on live agent traffic and leave the dashboard up (ONCE=1: exit at the end)
@@ -71,13 +72,13 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 $(VENV)/.installed: requirements.txt pyproject.toml $(VENV)/.python
 	@echo "Installing the pinned packages into $(VENV) (a minute or two, the first time)"
-	@set -o pipefail; $(PIP) install --require-hashes -r requirements.txt | sed '/^Requirement already satisfied/d'
+	@set -o pipefail; $(PIP) install --require-hashes -r requirements.txt | sed -E '/^(Requirement already|Ignoring|Looking in)/d'
 	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	@echo "Installing the pinned packages of the tests into $(VENV)"
-	@set -o pipefail; $(PIP) install --require-hashes -r requirements-test.txt | sed '/^Requirement already satisfied/d'
+	@set -o pipefail; $(PIP) install --require-hashes -r requirements-test.txt | sed -E '/^(Requirement already|Ignoring|Looking in)/d'
 	@touch $@
 
 # A version manager's shim may exist and yet not run, so candidates are tried, not looked up.
