@@ -23,8 +23,8 @@ _log = structlog.get_logger()
 
 _ROOM_IS_KNOWN_FOR_SECONDS = 0.25
 _WARN_EVERY_SECONDS = 10.0
-_INLINE_BYTES = 64 * 1024  # parsed within a millisecond, less than a turn through a thread costs
-_INLINE_COMPRESSED_BYTES = 4 * 1024
+_INLINE_BYTES = {Format.PROTOBUF: 1024 * 1024, Format.JSON: 16 * 1024}  # at most some 5 ms
+_LIKELY_EXPANSION = 16
 
 
 @dataclass
@@ -91,8 +91,8 @@ class Intake:
             limit=self.settings.max_body_bytes,
             received_unix_nano=received,
         )
-        inline = _INLINE_BYTES if content_encoding in {"", "identity"} else _INLINE_COMPRESSED_BYTES
-        if len(body) <= inline:
+        likely = len(body) * (_LIKELY_EXPANSION if content_encoding else 1)
+        if likely <= _INLINE_BYTES[form]:
             batch = decode()
         else:
             loop = asyncio.get_running_loop()

@@ -56,10 +56,10 @@ def check_spans(request: ExportTraceServiceRequest, received_unix_nano: int) -> 
                     <= span.start_time_unix_nano
                     <= span.end_time_unix_nano
                     <= latest
-                    and len(span.trace_id) == 16
-                    and len(span.span_id) == 8
-                    and span.trace_id != _NO_TRACE_ID
-                    and span.span_id != _NO_SPAN_ID
+                    and len(trace_id := span.trace_id) == 16
+                    and trace_id != _NO_TRACE_ID
+                    and len(span_id := span.span_id) == 8
+                    and span_id != _NO_SPAN_ID
                 )
             ]
             faults += [_span_fault(spans[index], latest) for index in bad]
