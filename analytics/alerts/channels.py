@@ -1,5 +1,6 @@
 """Where notifications go. A channel that raises is tried again until it does not."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -72,7 +73,7 @@ class WebhookChannel:
     secret: str | None = field(default=None, repr=False)
     """Signing key; ``whsec_`` and base64 as in the specification, or any other text as it is."""
     timeout: float = 10.0
-    """Seconds to connect, and to wait for each part of the answer."""
+    """Seconds for the whole exchange, from connecting to the end of the answer."""
 
     def __post_init__(self) -> None:
         try:
@@ -100,8 +101,13 @@ class WebhookChannel:
             headers["webhook-timestamp"] = str(sent_at)
             headers["webhook-signature"] = sign(self.secret, message_id, sent_at, body)
         try:
-            async with httpx.AsyncClient(timeout=self.timeout) as client:
+            async with (
+                asyncio.timeout(self.timeout),  # httpx limits each wait, not their sum
+                httpx.AsyncClient(timeout=self.timeout) as client,
+            ):
                 response = await client.post(self.url, content=body, headers=headers)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise ChannelError(f"no answer within {self.timeout:g} s") from error
         except httpx.HTTPError as error:
             raise ChannelError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         if not response.is_success:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -19,6 +19,7 @@ from analytics.alerts.state import AlertState, Observation
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 15.0
+KEEP_DELIVERED = timedelta(days=30)
 
 
 class AlertStoreError(RuntimeError):
@@ -68,7 +69,6 @@ class AlertStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._connect() as connection:
-                connection.executescript(statement("open"))
                 if schema_version(connection, path) == 0:
                     connection.executescript(statement("schema"))
         except (OSError, sqlite3.Error) as error:
@@ -104,6 +104,9 @@ class AlertStore:
                 )
                 for notification in scope.notifications:
                     _enqueue(connection, notification, at, channels)
+            connection.execute(
+                statement("prune_outbox"), {"before": timestamp(evaluation.at - KEEP_DELIVERED)}
+            )
             for tenant in evaluation.forgotten:
                 _forget(connection, rule, tenant)
 

@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS outbox (        -- what has to be delivered, and whet
     UNIQUE (fingerprint, channel, status)
 ) STRICT;
 
-CREATE INDEX IF NOT EXISTS outbox_undelivered ON outbox (id) WHERE delivered_at IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_by_delivery ON outbox (delivered_at, id);
 
 PRAGMA user_version = 1;
 COMMIT;

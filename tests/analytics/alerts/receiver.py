@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,7 +34,10 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers each request by ``answer``: a status, or (status, headers); None: hangs."""
+    """Answers each request by ``answer``: a status, or (status, headers); None: hangs.
+
+    A status of 0 drips an endless header, a byte at a time.
+    """
 
     answer: Callable[[Received], Any] = lambda _: 200
     port: int = 0
@@ -58,6 +61,12 @@ class Receiver:
                 answer = receiver.answer(received)
                 if answer is None:
                     receiver.closing.wait(30)
+                    return
+                if answer == 0:
+                    with suppress(ConnectionError):
+                        self.wfile.write(b"HTTP/1.1 200 OK\r\nx-drip: ")
+                        while not receiver.closing.wait(0.05):
+                            self.wfile.write(b".")
                     return
                 status, headers = answer if isinstance(answer, tuple) else (answer, {})
                 if status == 200:

@@ -82,6 +82,18 @@ def test_history_is_newest_first_and_limited(store: AlertStore) -> None:
     assert [incident.tenant_id for incident in latest] == ["t3", "t2"]
 
 
+def test_outbox_does_not_grow_for_ever(store: AlertStore) -> None:
+    """A month after its delivery a row goes; what is not delivered and the incident stay."""
+    store.record(fired(), ["log", "webhook"])
+    store.delivered(store.undelivered()[0], AT)
+    for days, rows in ((30, 2), (31, 1), (400, 1)):
+        store.record(Evaluation(RULE.name, AT + timedelta(days=days), ()), [])
+        with store._connect() as connection:
+            assert connection.execute("SELECT COUNT(*) FROM outbox").fetchone() == (rows,)
+    assert [delivery.channel for delivery in store.undelivered()] == ["webhook"]
+    assert len(AlertHistory(store.path).history()) == 1
+
+
 def test_scopes_show_what_was_seen(store: AlertStore) -> None:
     """Every scope with its phase, since when, and the last observation, overall first."""
     few = Observation("too_few", 900.0, 3, 4)
