@@ -21,7 +21,7 @@ from ingest.receive.signals import Signal
 
 _log = structlog.get_logger()
 
-_ROOM_IS_KNOWN_FOR_SECONDS = 0.25
+_ROOM_KNOWN_SECONDS = 0.25
 _WARN_EVERY_SECONDS = 10.0
 _INLINE_BYTES = {Format.PROTOBUF: 1024 * 1024, Format.JSON: 16 * 1024}  # at most some 5 ms
 _LIKELY_EXPANSION = 16
@@ -48,7 +48,7 @@ class Intake:
         self.draining = False
         self._warned_at: dict[str, float] = {}
         self._full = ""
-        self._room_checked_at = float("-inf")
+        self._room_known_until = float("-inf")
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="decode")
 
     async def accept(
@@ -133,9 +133,10 @@ class Intake:
         """Raise Refusal when nothing can be taken now: draining, journal or disk full."""
         if self.draining:
             raise unavailable("draining", "the receiver is shutting down; retry")
-        if time.monotonic() - self._room_checked_at > _ROOM_IS_KNOWN_FOR_SECONDS:
+        if (started := time.monotonic()) > self._room_known_until:
             self._full = self._why_full()
-            self._room_checked_at = time.monotonic()
+            took = time.monotonic() - started  # longer the more segments wait
+            self._room_known_until = started + max(_ROOM_KNOWN_SECONDS, 20 * took)
         if self._full:
             raise unavailable("full", f"{self._full}; retry later")
 

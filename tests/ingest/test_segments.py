@@ -191,6 +191,14 @@ def test_digests_are_remembered_from_segments_and_digest_files(tmp_path: Path) -
     assert list(remembered.items()) == [(digest_of(b"a"), 100.0), (digest_of(b"b"), 200.0)]
 
 
+def test_damaged_segments_do_not_keep_the_receiver_from_starting(tmp_path: Path) -> None:
+    """Digests are taken from what can be read of them; an empty or cut segment is no obstacle."""
+    first, second = (encode_record(body, 9_000_000_000, digest_of(body)) for body in (b"a", b"b"))
+    (tmp_path / f"{1:020d}.journal").touch()
+    (tmp_path / f"{2:020d}.journal").write_bytes(first + second[:-5])
+    assert load_digests(tmp_path, since=0.0) == {digest_of(b"a"): 9.0}
+
+
 def test_pruning_keeps_the_newest_digest_file(tmp_path: Path) -> None:
     """Old digest files go; the newest stays as the memory of the last sequence."""
     for sequence in (1, 2, 3):
