@@ -13,14 +13,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ingest.receive.lock import ReceiverRunning
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
     from ingest.write import WriterSettings, run_writer
 
-__all__ = ["Endpoints", "ReceiverSettings", "WriterSettings", "run_writer", "serve_receiver"]
+__all__ = [
+    "Endpoints",
+    "ReceiverRunning",
+    "ReceiverSettings",
+    "WriterSettings",
+    "run_writer",
+    "serve_receiver",
+]
 
 _HOME = {
     "Endpoints": "ingest.receive.server",
+    "ReceiverRunning": "ingest.receive.lock",
     "ReceiverSettings": "ingest.receive.settings",
     "WriterSettings": "ingest.write",
     "run_writer": "ingest.write",

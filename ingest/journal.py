@@ -139,7 +139,7 @@ class Journal:
             await asyncio.shield(earlier)
             return False
         durable = asyncio.get_running_loop().create_future()
-        durable.add_done_callback(lambda future: future.exception())  # noted, even if nobody waits
+        durable.add_done_callback(_note_failure)
         self._in_flight[digest] = durable
         record = encode_record(request, received_unix_nano, digest)
         self._waiting.append(_Batch(record, digest, durable))
@@ -285,3 +285,9 @@ def _write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
+
+
+def _note_failure(durable: asyncio.Future[None]) -> None:
+    """Everybody who waited may have gone away: a failure is then nobody's, and no warning."""
+    if not durable.cancelled():
+        durable.exception()
