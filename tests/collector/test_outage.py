@@ -65,7 +65,7 @@ class Agent:
 def test_nothing_is_lost_or_doubled_when_both_ends_fail(
     collector_binary: Path, repository: Path, tmp_path: Path
 ) -> None:
-    """Quietpager stops; the collector is killed twice with a full queue; every record is one row."""
+    """Quietpager stops, the collector is killed twice with its queue filled: one row per record."""
     pipeline = Pipeline(collector_binary, repository / "otel-collector.yaml", tmp_path)
     agent = Agent(pipeline)
     try:

@@ -66,7 +66,8 @@ def test_recorded_spans_arrive_once_each(recordings: Pipeline) -> None:
     """Every span that agent libraries really sent is one row, under its own ids and name."""
     sent = Counter((s.trace_id.hex(), s.span_id.hex(), s.name) for s in recorded_spans())
     rows = recordings.ask(
-        "SELECT trace_id, span_id, name FROM spans WHERE coalesce(service_name, '') NOT LIKE 'test-%'"
+        "SELECT trace_id, span_id, name FROM spans"
+        " WHERE coalesce(service_name, '') NOT LIKE 'test-%'"
     )
     assert Counter((r["trace_id"], r["span_id"], r["name"]) for r in rows) == sent
 

@@ -1,0 +1,35 @@
+"""The documentation says what the code does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md"]
+
+
+def test_the_reference_is_what_the_code_says(repository: Path) -> None:
+    """`make docs` would change nothing: no page of docs/reference is stale."""
+    check = [sys.executable, repository / "docs" / "generate.py", "--check"]
+    answer = subprocess.run(check, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_the_checkout_leads_somewhere(repository: Path, page: str) -> None:
+    """Each relative link and image of a page is a file or directory that exists."""
+    source = repository / page
+    targets = re.findall(r"\]\(([^)#]+)", source.read_text())
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (source.parent / target).exists()] == []
+
+
+def test_every_make_target_in_the_documentation_exists(repository: Path) -> None:
+    """A reader who copies `make something` from a page gets something."""
+    makefile = (repository / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    text = "\n".join((repository / page).read_text() for page in PAGES)
+    named = set(re.findall(r"^ {4}make ([a-z]+)|`make ([a-z]+)", text, re.MULTILINE))
+    assert {first or second for first, second in named} <= targets
