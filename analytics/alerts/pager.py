@@ -72,7 +72,7 @@ def run_pager(
                 if (now := clock.now()) >= due[rule]:
                     evaluate(analytics, rule, store, told, now, dashboard_url)
                     announce_news()
-                    due[rule] = max(due[rule] + rule.interval, clock.now())
+                    due[rule] = now + rule.interval
             # A clock that was set back must not leave a rule unwatched until it has caught up.
             now = clock.now()
             due = {rule: min(at, now + rule.interval) for rule, at in due.items()}

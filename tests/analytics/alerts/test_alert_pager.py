@@ -178,9 +178,9 @@ def test_failing_evaluation_keeps_states_and_is_shown(store: AlertStore) -> None
     """While the query fails a firing tenant stays firing; error and count are readable."""
 
     def reply(minute: float) -> pa.Table:
-        if minute >= 4:
+        if 4 <= minute < 10.5:
             raise RuntimeError("the lake is on fire")
-        return answer(600.0, acme=2410.0)
+        return answer(600.0, acme=2410.0 if minute < 12 else 600.0)
 
     page(store, reply, 10)
     history = AlertHistory(store.path)
@@ -188,6 +188,28 @@ def test_failing_evaluation_keeps_states_and_is_shown(store: AlertStore) -> None
     assert (status.error, status.failures) == ("RuntimeError: the lake is on fire", 13)
     assert status.evaluated_at == START + timedelta(minutes=10)
     assert [i.tenant_id for i in history.firing()] == ["acme"]
+
+    memory, _ = page(store, reply, 14, begin=10.5)
+    assert memory.told == [(13, "acme", "resolved")]
+
+
+def test_evaluation_that_takes_longer_than_its_interval_is_followed_by_one_not_many(
+    store: AlertStore,
+) -> None:
+    """Missed evaluations are not made up for: what counts is the present."""
+    clock = FakeClock(START + timedelta(minutes=5))
+
+    def reply(minute: float) -> pa.Table:
+        if minute == 1:
+            clock.at += timedelta(minutes=2)
+        return answer(600.0)
+
+    script = Script(reply)
+    run_pager(script, [RULE], [Memory()], store, threading.Event(), clock=clock)
+    assert [(until - START) / RULE.interval for _, _, until in script.asked] == [
+        *(0, 1, 2),
+        *(6, 7, 8, 9, 10),
+    ]
 
 
 def test_rule_that_fails_does_not_stop_another(store: AlertStore) -> None:
