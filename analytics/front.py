@@ -1,0 +1,117 @@
+"""The front door: questions asked of a lake, answered as Arrow tables."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+
+import pyarrow as pa
+
+from analytics.engine import Engine, QueryError, fetch, read_only
+from analytics.prices import PriceBook, PriceOverride
+from analytics.questions import question as shipped
+from lake import Lake, Snapshot
+
+PADDING = timedelta(hours=1)
+"""How much more than the time asked for is read on each side: a run that began in the window has
+spans after it, and a call in the window belongs to a run that began before."""
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Analytics:
+    """Answers over a lake: shipped questions by name, and any read-only SQL over the views.
+
+    One object may be used from several threads. `memory_limit` holds for all requests together;
+    what does not fit spills to the system's temporary directory.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        prices: Sequence[PriceOverride] = (),
+        memory_limit: str = "512MB",
+        threads: int = 2,
+    ) -> None:
+        self._lake = lake
+        self._engine = Engine(
+            lake.root, PriceBook(prices), memory_limit=memory_limit, threads=threads
+        )
+
+    def ask(
+        self,
+        question: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        **params: object,
+    ) -> pa.Table:
+        """The answer to a shipped question, such as ``slo/ttfb`` or ``cost/by``.
+
+        `params` are the parameters its .sql file documents; `tenant` is None (all) if not given.
+        Without `since` or `until` that side is open. Raises UnknownQuestion, and QueryError for a
+        parameter that is missing or not the question's.
+        """
+        sql = shipped(question).sql
+        given = {"since": since or BEGINNING, "until": until or END, "tenant": None, **params}
+        return self._run(question, sql, given, frozenset(params), since, until)
+
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> pa.Table:
+        """The answer to one read-only statement over the views; `$name` is taken from `params`.
+
+        `since` and `until` are bound to `$since` and `$until` and limit what is read, an hour more
+        on each side: they save time, the statement itself selects. Raises QueryError, whose message
+        is one line.
+        """
+        given = {"since": since or BEGINNING, "until": until or END, **(params or {})}
+        return self._run("query", sql, given, frozenset(params or ()), since, until)
+
+    def close(self) -> None:
+        """Give back memory and spill files."""
+        self._engine.close()
+
+    def __enter__(self) -> "Analytics":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(
+        self,
+        name: str,
+        sql: str,
+        given: Mapping[str, object],
+        required: frozenset[str],
+        since: datetime | None,
+        until: datetime | None,
+    ) -> pa.Table:
+        statement = read_only(sql)
+        wanted = statement.named_parameters
+        if missing := sorted(wanted - given.keys()):
+            raise QueryError(f"{name} needs a value for ${', $'.join(missing)}")
+        if surplus := sorted(required - wanted):
+            raise QueryError(
+                f"{name} has no parameter {', '.join(surplus)}; "
+                f"it has {', '.join(sorted(wanted)) or 'none'}"
+            )
+        with self._engine.reading(self._snapshot(since, until)) as cursor:
+            return fetch(cursor, statement, {key: given[key] for key in wanted})
+
+    def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:
+        return self._lake.snapshot(
+            since=since and since - PADDING,
+            until=until and until + PADDING,
+        )

@@ -1,0 +1,129 @@
+-- Step: everything that used tokens, once, with whom it was for and what it cost.
+--
+-- usage_source says where the usage was reported: `calls` (model call), `rollup` (agent or node span
+-- with nothing below that reports usage) or `summary` (summary line of a run that left no spans).
+--
+-- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
+-- + cache write x its price + (output - reasoning) x output price + reasoning x its price
+-- + the price per request, at the price valid when the call began, in the tier of its whole input
+-- (genai-prices' rule). NULL where the price or the usage is unknown.
+--
+-- unpriced: cost is unknown though something may have been billed. A call that failed before any
+-- answer is not.
+CREATE OR REPLACE VIEW billed AS
+WITH
+spans_with_usage AS (
+    SELECT
+        'calls' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,
+        agent_name, feature, node, start_time, duration_ms, ttfb_ms, provider, request_model,
+        response_model, response_id, finish_reason, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, status, error_class,
+        attempt
+    FROM llm_spans
+    UNION ALL
+    SELECT
+        'rollup' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,
+        agent_name, feature, node, start_time, duration_ms, NULL AS ttfb_ms, provider,
+        request_model, response_model, response_id, finish_reason, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, status, error_class,
+        attempt
+    FROM rollup_spans
+),
+keyed AS (
+    SELECT used.*, COALESCE(members.run_key, used.trace_id) AS run_key
+    FROM spans_with_usage AS used
+    LEFT JOIN run_members AS members
+        ON members.trace_id = used.trace_id AND members.span_id = used.span_id
+),
+attributed AS (
+    SELECT
+        keyed.usage_source, keyed.run_key, keyed.span_id, keyed.trace_id,
+        COALESCE(runs.run_id, keyed.run_id, identity.run_id) AS run_id,
+        COALESCE(keyed.thread_id, runs.thread_id, identity.thread_id) AS thread_id,
+        COALESCE(keyed.tenant_id, runs.tenant_id, identity.tenant_id) AS tenant_id,
+        COALESCE(keyed.user_id, runs.user_id, identity.user_id) AS user_id,
+        COALESCE(keyed.agent_name, runs.agent_name, identity.agent_name) AS agent_name,
+        COALESCE(
+            keyed.feature, runs.feature, identity.feature, keyed.agent_name, identity.agent_name
+        ) AS feature,
+        keyed.node, keyed.start_time AS started_at, keyed.duration_ms, keyed.ttfb_ms,
+        keyed.provider, keyed.request_model, keyed.response_model, keyed.response_id,
+        keyed.finish_reason, keyed.input_tokens, keyed.output_tokens, keyed.cache_read_tokens,
+        keyed.cache_write_tokens, keyed.reasoning_tokens,
+        COALESCE(
+            keyed.outcome,
+            CASE WHEN keyed.status = 'error' THEN 'error' ELSE 'success' END
+        ) AS outcome,
+        keyed.error_class, keyed.attempt
+    FROM keyed
+    LEFT JOIN run_spans AS runs ON runs.run_key = keyed.run_key
+    LEFT JOIN trace_identity AS identity ON identity.trace_id = keyed.trace_id
+    UNION ALL
+    SELECT
+        'summary' AS usage_source, run_key, span_id, trace_id, COALESCE(run_id, run_key) AS run_id,
+        thread_id, tenant_id, user_id, agent_name, feature, NULL AS node, started_at, duration_ms,
+        NULL AS ttfb_ms, provider, request_model, response_model, NULL AS response_id,
+        NULL AS finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+        reasoning_tokens, outcome, error_class, NULL AS attempt
+    FROM log_only_runs
+    WHERE input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR llm_calls > 0
+),
+-- A count that is negative or too large to be one costs nothing that could be known.
+counted AS (
+    SELECT
+        *,
+        hour(started_at) * 3600 + minute(started_at) * 60 + second(started_at) AS second_of_day,
+        TRY_CAST(COALESCE(input_tokens, 0) AS DECIMAL(12, 0)) AS input_count,
+        TRY_CAST(COALESCE(cache_read_tokens, 0) AS DECIMAL(12, 0)) AS cache_read_count,
+        TRY_CAST(COALESCE(cache_write_tokens, 0) AS DECIMAL(12, 0)) AS cache_write_count,
+        TRY_CAST(COALESCE(output_tokens, 0) AS DECIMAL(12, 0)) AS output_count,
+        TRY_CAST(
+            LEAST(COALESCE(reasoning_tokens, 0), COALESCE(output_tokens, 0)) AS DECIMAL(12, 0)
+        ) AS reasoning_count
+    FROM attributed
+),
+priced AS (
+    SELECT
+        counted.*,
+        prices.price_id,
+        CASE
+            WHEN counted.input_tokens IS NULL AND counted.output_tokens IS NULL THEN NULL
+            WHEN counted.input_tokens < 0 OR counted.output_tokens < 0 THEN NULL
+            WHEN counted.cache_read_tokens < 0 OR counted.cache_write_tokens < 0 THEN NULL
+            WHEN counted.reasoning_tokens < 0 THEN NULL
+            ELSE CAST(
+                CASE
+                    WHEN input_count > cache_read_count + cache_write_count
+                        THEN input_count - cache_read_count - cache_write_count
+                    ELSE 0
+                END * prices.input_usd
+                + cache_read_count * prices.cache_read_usd
+                + cache_write_count * prices.cache_write_usd
+                + (output_count - reasoning_count) * prices.output_usd
+                + reasoning_count * prices.reasoning_usd
+                + prices.request_usd
+                AS DECIMAL(38, 12)
+            )
+        END AS cost_usd
+    FROM counted
+    LEFT JOIN call_prices AS prices
+        ON prices.provider = COALESCE(counted.provider, '')
+        AND prices.request_model = COALESCE(counted.request_model, '')
+        AND prices.response_model = COALESCE(counted.response_model, '')
+        AND prices.valid_from <= counted.started_at
+        AND prices.valid_to > counted.started_at
+        AND prices.second_from <= counted.second_of_day
+        AND prices.second_to > counted.second_of_day
+        AND prices.input_tokens_above < COALESCE(counted.input_tokens, 0)
+        AND prices.input_tokens_up_to >= COALESCE(counted.input_tokens, 0)
+)
+SELECT
+    usage_source, run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name,
+    feature, node, started_at, duration_ms, ttfb_ms, provider, request_model, response_model,
+    response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
+    cache_write_tokens, reasoning_tokens, cost_usd, price_id, outcome, error_class, attempt,
+    cost_usd IS NULL AND (
+        outcome = 'success' OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL
+        OR response_id IS NOT NULL OR ttfb_ms IS NOT NULL
+    ) AS unpriced
+FROM priced

@@ -1,0 +1,40 @@
+-- Step: the summary line (event `agent.run`) of every run, one row per run.
+--
+-- The line is written when the run ends. A run that wrote it twice, or whose line came on two ways
+-- (OTLP and a log file), is one run.
+CREATE OR REPLACE VIEW log_runs AS
+SELECT
+    log_id,
+    COALESCE(run_id, trace_id, log_id) AS run_key,
+    run_id,
+    trace_id,
+    span_id,
+    thread_id,
+    tenant_id,
+    user_id,
+    agent_name,
+    COALESCE(feature, agent_name) AS feature,
+    time - CAST(COALESCE(duration_ms, 0) * 1000 AS BIGINT) * INTERVAL 1 MICROSECOND AS started_at,
+    time AS ended_at,
+    duration_ms,
+    ttfb_ms,
+    outcome,
+    outcome_reason,
+    error_class,
+    error_message,
+    provider,
+    request_model,
+    response_model,
+    input_tokens,
+    output_tokens,
+    cache_read_tokens,
+    cache_write_tokens,
+    reasoning_tokens,
+    llm_calls,
+    tool_calls,
+    tool_errors
+FROM lake_logs
+WHERE event_name = 'agent.run'
+QUALIFY row_number() OVER (
+    PARTITION BY COALESCE(run_id, trace_id, log_id) ORDER BY time DESC, log_id
+) = 1

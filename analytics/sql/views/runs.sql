@@ -1,0 +1,87 @@
+-- Every agent request once: what a user waited for, what it used and what it cost.
+--
+-- A run is the outermost agent span of a trace (see run_spans), or a summary line (log event
+-- `agent.run`) of a run that left no spans.
+--
+--   ttfb_ms         DOUBLE          ms from the request accepted to the first token sent; from the
+--                                   run's own span or summary line, NULL if neither says
+--   outcome         VARCHAR         success, error or interrupt
+--   models          VARCHAR[]       models that answered, sorted
+--   llm_calls       BIGINT          model calls, each try counted
+--   tool_calls      BIGINT          tool calls, each try counted; tool_errors of them failed
+--   *_tokens        BIGINT          tokens; NULL if no usage was reported
+--   cost_usd        DECIMAL(38,12)  USD of what could be priced; NULL if nothing could
+--   unpriced_calls  BIGINT          calls whose cost is unknown and not in cost_usd
+--   usage_source    VARCHAR         calls, rollup or summary (see billed); NULL without usage
+--   source          VARCHAR         spans or logs
+CREATE OR REPLACE VIEW runs AS
+WITH
+usage_of_run AS (
+    SELECT
+        run_key,
+        array_agg(DISTINCT COALESCE(response_model, request_model)
+            ORDER BY COALESCE(response_model, request_model))
+            FILTER (WHERE COALESCE(response_model, request_model) IS NOT NULL) AS models,
+        COUNT(*) FILTER (WHERE usage_source = 'calls') AS llm_calls,
+        TRY_CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
+        TRY_CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
+        TRY_CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
+        TRY_CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
+        TRY_CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+        SUM(cost_usd) AS cost_usd,
+        COUNT(*) FILTER (WHERE unpriced) AS unpriced_calls,
+        MIN(CASE WHEN input_tokens IS NOT NULL OR output_tokens IS NOT NULL THEN usage_source END)
+            AS usage_source
+    FROM billed
+    GROUP BY run_key
+),
+tools_of_run AS (
+    SELECT
+        run_key,
+        COUNT(*) AS tool_calls,
+        COUNT(*) FILTER (WHERE outcome = 'error') AS tool_errors
+    FROM tool_spans
+    GROUP BY run_key
+),
+known AS (
+    SELECT
+        runs.run_key, runs.run_id, runs.trace_id, runs.thread_id, runs.tenant_id, runs.user_id,
+        runs.agent_name, runs.feature, runs.started_at, runs.ended_at, runs.duration_ms,
+        COALESCE(runs.ttfb_ms, line.ttfb_ms, trace_line.ttfb_ms) AS ttfb_ms,
+        runs.outcome,
+        COALESCE(runs.outcome_reason, line.outcome_reason, trace_line.outcome_reason)
+            AS outcome_reason,
+        runs.error_class, runs.error_message,
+        COALESCE(tools.tool_calls, 0) AS tool_calls,
+        COALESCE(tools.tool_errors, 0) AS tool_errors,
+        NULL AS line_llm_calls,
+        'spans' AS source
+    FROM run_spans AS runs
+    LEFT JOIN tools_of_run AS tools ON tools.run_key = runs.run_key
+    LEFT JOIN log_runs AS line ON line.run_id = runs.run_id
+    LEFT JOIN log_runs AS trace_line
+        ON trace_line.run_key = runs.run_key AND trace_line.run_id IS NULL
+    UNION ALL
+    SELECT
+        run_key, COALESCE(run_id, run_key) AS run_id, trace_id, thread_id, tenant_id, user_id,
+        agent_name, feature, started_at, ended_at, duration_ms, ttfb_ms, outcome, outcome_reason,
+        error_class, error_message,
+        COALESCE(tool_calls, 0) AS tool_calls,
+        COALESCE(tool_errors, 0) AS tool_errors,
+        llm_calls AS line_llm_calls,
+        'logs' AS source
+    FROM log_only_runs
+)
+SELECT
+    known.run_id, known.trace_id, known.thread_id, known.tenant_id, known.user_id,
+    known.agent_name, known.feature, known.started_at, known.ended_at, known.duration_ms,
+    known.ttfb_ms, known.outcome, known.outcome_reason, known.error_class, known.error_message,
+    used.models,
+    COALESCE(known.line_llm_calls, used.llm_calls, 0) AS llm_calls,
+    known.tool_calls, known.tool_errors,
+    used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
+    used.reasoning_tokens, used.cost_usd,
+    COALESCE(used.unpriced_calls, 0) AS unpriced_calls,
+    used.usage_source, known.source
+FROM known
+LEFT JOIN usage_of_run AS used ON used.run_key = known.run_key
