@@ -1,0 +1,5 @@
+"""`python -m cli` is `quietpager`."""
+
+from cli import main
+
+main()

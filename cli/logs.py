@@ -1,0 +1,27 @@
+"""How the sidecar's processes log: one JSON object per line, on stderr."""
+
+import sys
+
+import structlog
+
+
+def log_json(process: str) -> None:
+    """Log to stderr, each line with its time (UTC), level and the name of the process."""
+
+    def name_process(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        return {"process": process, **event}
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            name_process,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,144 @@
+"""One process of the sidecar: `python -m cli.process receiver|writer|reader`.
+
+Started by `cli.supervise`, which says what it must print and how it is told to end. stdout carries
+that one line only: whatever else prints there goes to stderr.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+import structlog
+
+from cli.config import Config
+from cli.failure import Failure
+from cli.lock import sole
+from cli.logs import log_json
+from cli.supervise import SETTINGS_VARIABLE
+
+LOCK_PATIENCE_SECONDS = 30.0
+"""A predecessor whose supervisor died may still be draining."""
+
+log = structlog.get_logger()
+
+Say = Callable[[Mapping[str, str]], None]
+
+
+def main() -> None:
+    """Run the role named on the command line until told to stop."""
+    announcements = _take_stdout()
+    role = sys.argv[1]
+    log_json(role)
+    config = Config(**json.loads(os.environ.pop(SETTINGS_VARIABLE)))
+    stop = _stop_event()
+
+    def say_ready(endpoints: Mapping[str, str]) -> None:
+        print(json.dumps({"ready": endpoints}), file=announcements, flush=True)
+
+    try:
+        ROLES[role](config, say_ready, stop)
+    except (Failure, OSError) as error:
+        log.exception("process.failed")
+        print(json.dumps({"failed": str(error)}), file=announcements, flush=True)
+        sys.exit(1)
+
+
+def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
+    """OTLP in, journal out."""
+    import uvloop
+
+    from ingest import Endpoints, ReceiverRunning, ReceiverSettings, serve_receiver
+
+    settings = ReceiverSettings(
+        data=config.data,
+        http_host=config.otlp_http.host,
+        http_port=config.otlp_http.port,
+        grpc_host=config.otlp_grpc.host,
+        grpc_port=config.otlp_grpc.port,
+        journal_budget_bytes=int(config.journal_budget),
+    )
+
+    def ready(endpoints: Endpoints) -> None:
+        say_ready({"otlp_http": endpoints.otlp_http, "otlp_grpc": endpoints.otlp_grpc})
+
+    async def serve() -> None:
+        drain = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def pass_on() -> None:
+            stop.wait()
+            loop.call_soon_threadsafe(drain.set)
+
+        threading.Thread(target=pass_on, daemon=True).start()
+        await serve_receiver(settings, ready, drain)
+
+    try:
+        uvloop.run(serve())
+    except ReceiverRunning as error:
+        raise Failure(str(error)) from error
+
+
+def write(config: Config, say_ready: Say, stop: threading.Event) -> None:
+    """Journal in, Parquet out; what is left in the journal is written before it ends."""
+    from ingest import WriterSettings, run_writer
+
+    with sole(config.data, "writer", LOCK_PATIENCE_SECONDS):
+        say_ready({})
+        run_writer(WriterSettings(data=config.data, retention_days=config.retention_days), stop)
+
+
+def read(config: Config, say_ready: Say, stop: threading.Event) -> None:
+    """Parquet in; dashboard and alerts out."""
+    from cli.reader import serve_reader
+
+    with sole(config.data, "reader", LOCK_PATIENCE_SECONDS):
+        serve_reader(config, say_ready, stop)
+
+
+ROLES: Mapping[str, Callable[[Config, Say, threading.Event], None]] = {
+    "receiver": receive,
+    "writer": write,
+    "reader": read,
+}
+
+
+def _take_stdout() -> TextIO:
+    """The real stdout, which from here on nothing else can print to."""
+    sys.stdout.flush()
+    announcements = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return announcements
+
+
+def _stop_event() -> threading.Event:
+    """Set on SIGTERM and when stdin ends.
+
+    The signal is taken by a thread: a handler would run inside whatever the main thread does,
+    perhaps while that holds the event's own lock.
+    """
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def on_signal() -> None:
+        signal.sigwait({signal.SIGTERM})
+        stop.set()
+
+    def on_end_of_stdin() -> None:
+        while os.read(0, 4096):
+            pass
+        log.warning("process.orphaned")
+        stop.set()
+
+    for watch in (on_signal, on_end_of_stdin):
+        threading.Thread(target=watch, daemon=True).start()
+    return stop
+
+
+if __name__ == "__main__":
+    main()

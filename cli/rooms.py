@@ -1,0 +1,50 @@
+"""Opens the rooms as the configuration says, and turns their refusals into one line each."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.config import Config
+from cli.failure import Failure
+from cli.output import say
+
+if TYPE_CHECKING:
+    from analytics import Analytics, Slo
+
+
+def open_analytics(config: Config) -> "Analytics":
+    """Answers over the lake of ``config``. A lake that does not exist yet reads as empty."""
+    from analytics import Analytics
+    from lake import Lake
+
+    if not config.data.exists():
+        say(f"{config.data}: no data yet; run quietpager up, or name the directory with --data")
+    return Analytics(Lake(config.data / "lake"), prices=config.price_overrides())
+
+
+def load_objectives(config: Config) -> "Sequence[Slo]":
+    """The objectives of ``config``, or the shipped ones."""
+    from analytics import load_slos
+
+    return load_slos(config.slo)
+
+
+def alert_store(config: Config) -> Path:
+    """Where the pager keeps what fires and what fired."""
+    return config.data / "state" / "alerts.sqlite"
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Whatever a room refuses becomes a `Failure`: 1 for a question, 2 for a definition."""
+    from analytics import QueryError, SloError, UnknownQuestion
+    from analytics.alerts import AlertStoreError
+    from lake import LakeError
+
+    try:
+        yield
+    except SloError as error:
+        raise Failure(str(error), 2) from None
+    except (QueryError, UnknownQuestion, LakeError, AlertStoreError) as error:
+        raise Failure(str(error)) from None
