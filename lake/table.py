@@ -1,0 +1,222 @@
+"""Delta tables as the lake uses them: append exactly once, compact, expire, snapshot."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+
+from lake.schema import TABLES, TableSchema
+from lake.snapshot import Snapshot
+
+# The Delta transaction application whose version is the journal position.
+APPLICATION = "quietpager-ingest"
+
+# Below it a file is worth merging. Large enough for fast scans, small enough to rewrite cheaply.
+TARGET_FILE_BYTES = 64 * 1024 * 1024
+# Fewer small files than this in a day are not worth a rewrite.
+MERGE_FROM_FILES = 8
+# Files no version refers to any more are kept this long: longer than any query may take.
+SWEEP_GRACE_HOURS = 1
+
+# Delta keeps time statistics in milliseconds, cut off: a row may be this much later than `max`.
+_STATISTICS_RESOLUTION = timedelta(milliseconds=1)
+
+_FILE_FORMAT = WriterProperties(
+    compression="ZSTD", compression_level=1, max_row_group_size=122_880
+)
+
+
+class LakeError(Exception):
+    """The lake cannot be used as asked; the message names the table and the remedy."""
+
+
+@dataclass(frozen=True)
+class CompactReport:
+    """How many files a compaction replaced by how many."""
+
+    files_removed: int
+    files_added: int
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The Delta tables under `root`, one directory per table of `lake.schema.TABLES`."""
+
+    root: Path
+
+    def append(self, table: str, rows: pa.Table, position: int) -> bool:
+        """Commit `rows` together with the journal `position` they end at, and make both durable.
+
+        Returns False, writing nothing, if `position` or a later one was committed before: calling
+        again after a crash neither loses nor doubles a row. Raises LakeError when the columns are
+        not those of the contract.
+        """
+        schema = _schema_of(table)
+        if not rows.schema.equals(schema.arrow):
+            raise LakeError(f"rows for lake table {table!r} do not have its columns: {rows.schema}")
+        delta = self._open(table) or self._create(schema)
+        if position <= _position(delta):
+            return False
+        grown = len(delta.schema().fields) < len(schema.columns)
+        write_deltalake(
+            delta,
+            rows,
+            mode="append",
+            schema_mode="merge" if grown else None,
+            writer_properties=_FILE_FORMAT,
+            commit_properties=CommitProperties(app_transactions=[Transaction(APPLICATION, position)]),
+        )
+        self._make_durable(table, delta.version())
+        return True
+
+    def position(self, table: str) -> int:
+        """The journal position of the last commit; 0 when nothing was committed."""
+        delta = self._open(table)
+        return 0 if delta is None else _position(delta)
+
+    def snapshot(self, since: datetime | None = None, until: datetime | None = None) -> Snapshot:
+        """The present version of every table, cut to rows with `since <= time < until`.
+
+        Files outside the range are left out by their day and their time statistics. `since` and
+        `until` must carry a time zone.
+        """
+        for bound in (since, until):
+            if bound is not None and bound.tzinfo is None:
+                raise LakeError(f"time {bound} has no time zone; add one, such as {bound}+00:00")
+        versions: dict[str, int] = {}
+        files: dict[str, tuple[str, ...]] = {}
+        for schema in TABLES.values():
+            if (delta := self._open(schema.name)) is not None:
+                versions[schema.name] = delta.version()
+                files[schema.name] = tuple(_files(delta, schema, since, until))
+        return Snapshot(versions, files, since, until)
+
+    def compact(self, table: str) -> CompactReport:
+        """Merge the small files of every day that has at least `MERGE_FROM_FILES` of them."""
+        delta = self._open(table)
+        removed = added = 0
+        for day in _days_of_small_files(delta) if delta is not None else ():
+            metrics = delta.optimize.compact(
+                partition_filters=[("day", "=", day)],
+                target_size=TARGET_FILE_BYTES,
+                max_concurrent_tasks=1,
+                writer_properties=_FILE_FORMAT,
+            )
+            removed += metrics["numFilesRemoved"]
+            added += metrics["numFilesAdded"]
+        return CompactReport(removed, added)
+
+    def expire(self, table: str, before: date) -> int:
+        """Take every day earlier than `before` out of the table; returns how many rows it had."""
+        delta = self._open(table)
+        if delta is None:
+            return 0
+        return int(delta.delete(f"day < '{before.isoformat()}'")["num_deleted_rows"])
+
+    def sweep(self, table: str) -> int:
+        """Delete files that no version has referred to for `SWEEP_GRACE_HOURS`; returns how many.
+
+        They are left by compaction, expiry and writes that failed half-way. Old log entries go
+        with them.
+        """
+        delta = self._open(table)
+        if delta is None:
+            return 0
+        swept = delta.vacuum(
+            retention_hours=SWEEP_GRACE_HOURS,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+        )
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
+        return len(swept)
+
+    def _path(self, table: str) -> Path:
+        return self.root / _schema_of(table).name
+
+    def _open(self, table: str) -> DeltaTable | None:
+        path = self._path(table)
+        if not DeltaTable.is_deltatable(str(path)):
+            return None
+        delta = DeltaTable(path)
+        if "deletionVectors" in (delta.protocol().reader_features or ()):
+            raise LakeError(
+                f"{path} has deletion vectors, which Quietpager does not read; "
+                "run REORG TABLE ... APPLY (PURGE) with the engine that wrote them"
+            )
+        return delta
+
+    def _create(self, schema: TableSchema) -> DeltaTable:
+        return DeltaTable.create(
+            self._path(schema.name),
+            schema.arrow,
+            name=schema.name,
+            description=schema.meaning,
+            partition_by=["day"],
+            configuration={
+                "delta.dataSkippingStatsColumns": schema.time,
+                "delta.checkpointInterval": "50",
+                "delta.logRetentionDuration": "interval 1 days",
+            },
+        )
+
+    def _make_durable(self, table: str, version: int) -> None:
+        """Sync the commit and its files: the journal is deleted on the strength of them."""
+        path = self._path(table)
+        commit = path / "_delta_log" / f"{version:020d}.json"
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        added = [path / action["add"]["path"] for action in actions if "add" in action]
+        folders = {file.parent for file in (*added, commit)} | {path, self.root}
+        for durable in (*added, *folders, commit):
+            _sync(durable)
+
+
+def _schema_of(table: str) -> TableSchema:
+    try:
+        return TABLES[table]
+    except KeyError:
+        raise LakeError(f"no lake table {table!r}; there are {', '.join(TABLES)}") from None
+
+
+def _position(delta: DeltaTable) -> int:
+    return delta.transaction_version(APPLICATION) or 0
+
+
+def _files(
+    delta: DeltaTable, schema: TableSchema, since: datetime | None, until: datetime | None
+) -> list[str]:
+    predicates: list[tuple[str, str, date]] = []
+    if since is not None:
+        predicates += [
+            ("day", ">=", since.astimezone(UTC).date()),
+            (schema.time, ">=", since - _STATISTICS_RESOLUTION),
+        ]
+    if until is not None:
+        predicates += [("day", "<=", until.astimezone(UTC).date()), (schema.time, "<", until)]
+    return delta.file_uris(file_pruning_predicate=predicates or None)
+
+
+def _days_of_small_files(delta: DeltaTable) -> list[str]:
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    days = Counter(
+        str(day)
+        for day, size in zip(
+            actions["partition.day"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True
+        )
+        if size < TARGET_FILE_BYTES
+    )
+    return sorted(day for day, count in days.items() if count >= MERGE_FROM_FILES)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
