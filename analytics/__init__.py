@@ -17,6 +17,8 @@ from analytics.engine import QueryError
 from analytics.front import Analytics
 from analytics.prices import PriceError, PriceOverride
 from analytics.questions import VIEWS, UnknownQuestion, questions
+from analytics.report import SloReport, evaluate_slo
+from analytics.slo import Slo, SloError, load_slos
 
 __all__ = [
     "VIEWS",
@@ -24,6 +26,11 @@ __all__ = [
     "PriceError",
     "PriceOverride",
     "QueryError",
+    "Slo",
+    "SloError",
+    "SloReport",
     "UnknownQuestion",
+    "evaluate_slo",
+    "load_slos",
     "questions",
 ]

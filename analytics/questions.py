@@ -25,11 +25,14 @@ VIEW_FILES = (
     "tool_calls",
     "nodes",
     "runs",
+    "run_success",
+    "run_tools",
 )
 VIEWS = ("runs", "llm_calls", "tool_calls", "nodes", "usage", "spans", "logs", "prices")
 """The views that are an interface: names and columns may be added, never renamed."""
 
 SQL = files("analytics") / "sql"
+INNER = ("views", "internal")
 
 
 class UnknownQuestion(LookupError):  # noqa: N818  (a name of the interface)
@@ -58,7 +61,7 @@ def questions() -> dict[str, Question]:
     """Every question by name, sorted; the views are not among them."""
     found: dict[str, Question] = {}
     for room in SQL.iterdir():
-        if room.is_dir() and room.name != "views":
+        if room.is_dir() and room.name not in INNER:
             for file in room.iterdir():
                 if file.name.endswith(".sql"):
                     name = f"{room.name}/{file.name.removesuffix('.sql')}"
