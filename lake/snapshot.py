@@ -44,7 +44,7 @@ class Snapshot:
         stored = (
             connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
             if files
-            else connection.values([ConstantExpression(None)]).limit(0)
+            else connection.values([ConstantExpression(None)]).limit(0)  # type: ignore[list-item] # stub
         )
         present = set(stored.columns)
         types = connection.from_arrow(table.arrow.empty_table()).types

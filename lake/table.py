@@ -26,9 +26,7 @@ SWEEP_GRACE_HOURS = 1
 # Delta keeps time statistics in milliseconds, cut off: a row may be this much later than `max`.
 _STATISTICS_RESOLUTION = timedelta(milliseconds=1)
 
-_FILE_FORMAT = WriterProperties(
-    compression="ZSTD", compression_level=1, max_row_group_size=122_880
-)
+_FILE_FORMAT = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=122_880)
 
 
 class LakeError(Exception):
@@ -69,7 +67,9 @@ class Lake:
             mode="append",
             schema_mode="merge" if grown else None,
             writer_properties=_FILE_FORMAT,
-            commit_properties=CommitProperties(app_transactions=[Transaction(APPLICATION, position)]),
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(APPLICATION, position)]
+            ),
         )
         self._make_durable(table, delta.version())
         return True
@@ -99,8 +99,10 @@ class Lake:
     def compact(self, table: str) -> CompactReport:
         """Merge the small files of every day that has at least `MERGE_FROM_FILES` of them."""
         delta = self._open(table)
+        if delta is None:
+            return CompactReport(0, 0)
         removed = added = 0
-        for day in _days_of_small_files(delta) if delta is not None else ():
+        for day in _days_of_small_files(delta):
             metrics = delta.optimize.compact(
                 partition_filters=[("day", "=", day)],
                 target_size=TARGET_FILE_BYTES,

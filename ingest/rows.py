@@ -1,0 +1,244 @@
+"""Decoded OTLP requests into rows of the lake: promoted columns and what is derived from them.
+
+Derived here: what kind of work a span is (`span_class`), how it ended (`outcome`, the error from
+its exception event), when it happened, and the identity of a log record (`log_id`).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.decode import Attributes, Decoded, attributes_of, text_of, to_numpy
+from ingest.promote import promote, promoted
+from ingest.vectors import (
+    fields_of,
+    hex_of,
+    list_of,
+    map_of,
+    matches,
+    names_of,
+    nulls,
+    offsets_of,
+    or_null,
+    time_of,
+    where,
+)
+from lake.schema import AGENT_COLUMNS, LOGS, SPAN_CLASSES, SPANS, Column, Source
+
+MAX_ERROR_MESSAGE = 500
+"""Characters; longer messages are cut."""
+
+_SPAN_KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
+_STATUSES = ("unset", "ok", "error")
+_OUTCOMES = pa.array(["success", "error", "interrupt"])
+_WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
+_EVENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$"
+_CREDENTIAL = r"(?i)\b(sk-[\w-]{12,}|bearer\s+[\w.~+/-]{12,}|(api[_-]?key|password)\s*[=:]\s*\S+)"
+
+_LOG_NUMBERS = tuple(
+    column
+    for column in LOGS.columns
+    if column.name in {"duration_ms", "llm_calls", "tool_calls", "tool_errors"}
+)
+_SERVICE_NAME = next(column for column in SPANS.columns if column.name == "service_name")
+_EXCEPTION = (
+    Column("type", pa.string(), "", sources=(Source("exception.type"),)),
+    Column("message", pa.string(), "", sources=(Source("exception.message"),)),
+)
+
+
+def span_rows(decoded: Decoded) -> pa.Table:
+    """Rows of the lake table `spans`."""
+    field = fields_of(decoded.rows)
+    start, end = field("start_time_unix_nano"), field("end_time_unix_nano")
+    status = names_of(pc.struct_field(decoded.rows, ["status", "code"]), _STATUSES)
+    status_message = or_null(pc.struct_field(decoded.rows, ["status", "message"]))
+    columns = promoted(decoded, AGENT_COLUMNS)
+    events = _Events.of(field("events"))
+    columns |= _span_class(columns, nulls(len(decoded.rows)))
+    columns |= _span_outcome(columns, status, status_message, events)
+    columns |= {
+        **_placed_in_time(time_of(start), time_of(end), decoded),
+        "trace_id": hex_of(field("trace_id"), 16),
+        "span_id": hex_of(field("span_id"), 8),
+        "parent_span_id": hex_of(field("parent_span_id"), 8),
+        "name": field("name"),
+        "kind": names_of(field("kind"), _SPAN_KINDS),
+        "end_time": time_of(end),
+        "duration_ms": _duration_ms(start, end),
+        "status": status,
+        "status_message": status_message,
+        "events": events.lists,
+        "links": _links(field("links")),
+    }
+    columns["start_time"] = columns.pop("time")
+    return _table(SPANS.arrow, decoded, columns)
+
+
+def log_rows(decoded: Decoded) -> pa.Table:
+    """Rows of the lake table `logs`."""
+    field = fields_of(decoded.rows)
+    observed = time_of(field("observed_time_unix_nano"))
+    body = text_of(field("body"))
+    columns = promoted(decoded, (*AGENT_COLUMNS, *_LOG_NUMBERS))
+    named = promote(decoded.attributes, (Column("event", pa.string(), "", sources=(
+        Source("event.name"), Source("event"))),))  # fmt: skip
+    event = pc.coalesce(
+        or_null(field("event_name")), named["event"], where(matches(body, _EVENT_NAME), body)
+    )
+    columns |= _span_class(columns, event)
+    columns |= {
+        **_placed_in_time(time_of(field("time_unix_nano")), observed, decoded),
+        "observed_time": observed,
+        "severity": pc.utf8_lower(or_null(field("severity_text"))),
+        "severity_number": where(pc.greater(field("severity_number"), 0), field("severity_number")),
+        "body": body,
+        "event_name": event,
+        "trace_id": hex_of(field("trace_id"), 16),
+        "span_id": hex_of(field("span_id"), 8),
+        "outcome": where(pc.is_in(columns["outcome"], _OUTCOMES), columns["outcome"]),
+        "error_message": _presentable(columns["error_message"]),
+    }
+    columns["log_id"] = _digests(decoded, columns)
+    return _table(LOGS.arrow, decoded, columns)
+
+
+def _table(schema: pa.Schema, decoded: Decoded, columns: dict[str, Any]) -> pa.Table:
+    resources = pa.array(decoded.resource)
+    scopes = decoded.scopes.take(pa.array(decoded.scope))
+    columns |= {
+        "scope_name": or_null(pc.struct_field(scopes, "name")),
+        "scope_version": or_null(pc.struct_field(scopes, "version")),
+        "service_name": promote(decoded.resource_attributes, (_SERVICE_NAME,))["service_name"].take(
+            resources
+        ),
+        "attributes": map_of(decoded.attributes),
+        "resource_attributes": map_of(decoded.resource_attributes).take(resources),
+        "received_at": _received(decoded),
+    }
+    return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _span_class(columns: Mapping[str, pa.Array], event: pa.Array) -> dict[str, pa.Array]:
+    """From the operation, else the event name, else whether a node is named."""
+    names, classes = pa.array(list(SPAN_CLASSES)), pa.array(list(SPAN_CLASSES.values()))
+    known = (classes.take(pc.index_in(name, names)) for name in (columns["operation"], event))
+    a_node = where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"])))
+    return {"span_class": pc.coalesce(*known, a_node, pa.scalar("other"))}
+
+
+def _span_outcome(
+    columns: Mapping[str, pa.Array], status: pa.Array, status_message: pa.Array, events: "_Events"
+) -> dict[str, pa.Array]:
+    """Outcome as stated, else interrupt for a graph's interrupt, else from the span's status."""
+    failed = pc.equal(status, "error")
+    interrupted = pc.fill_null(
+        pc.match_substring(events.exception_type, "GraphInterrupt"), fill_value=False
+    )
+    derived = pc.if_else(interrupted, "interrupt", pc.if_else(failed, "error", "success"))
+    stated = where(pc.is_in(columns["outcome"], _OUTCOMES), columns["outcome"])
+    counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
+    message = pc.coalesce(
+        columns["error_message"], events.exception_message, where(failed, status_message)
+    )
+    return {
+        "outcome": pc.coalesce(stated, where(counted, derived)),
+        "error_class": pc.coalesce(columns["error_class"], events.exception_type),
+        "error_message": _presentable(message),
+    }
+
+
+@dataclass(frozen=True)
+class _Events:
+    """A batch's span events, and what the last exception event of each span says."""
+
+    lists: pa.Array
+    exception_type: pa.Array
+    exception_message: pa.Array
+
+    @classmethod
+    def of(cls, lists: pa.ListArray) -> "_Events":
+        flat = lists.flatten()
+        offsets = offsets_of(lists)
+        names = pc.struct_field(flat, "name")
+        attributes = attributes_of(pc.struct_field(flat, "attributes"))
+        structs = pa.StructArray.from_arrays(
+            [time_of(pc.struct_field(flat, "time_unix_nano")), names, map_of(attributes)],
+            fields=list(SPANS.arrow.field("events").type.value_type),
+        )
+        last = np.full(len(lists), -1)
+        exceptions = np.flatnonzero(to_numpy(pc.equal(names, "exception"), np.bool_))
+        last[to_numpy(pc.list_parent_indices(lists), np.int64)[exceptions]] = exceptions
+        told = promote(attributes, _EXCEPTION) if len(exceptions) else {}
+        at = pa.array(last, mask=last < 0)
+        kind, message = (
+            told[name].take(at) if told else nulls(len(lists)) for name in ("type", "message")
+        )
+        return cls(list_of(offsets, structs), kind, message)
+
+
+def _links(lists: pa.ListArray) -> pa.Array:
+    flat = lists.flatten()
+    structs = pa.StructArray.from_arrays(
+        [
+            hex_of(pc.struct_field(flat, "trace_id"), 16),
+            hex_of(pc.struct_field(flat, "span_id"), 8),
+        ],
+        names=["trace_id", "span_id"],
+    )
+    return list_of(offsets_of(lists), structs)
+
+
+def _placed_in_time(time: pa.Array, otherwise: pa.Array, decoded: Decoded) -> dict[str, pa.Array]:
+    """A row's time and its day; a record without a time of its own happened when it was seen."""
+    time = pc.coalesce(time, otherwise, _received(decoded))
+    return {"time": time, "day": time.cast(pa.date32())}
+
+
+def _received(decoded: Decoded) -> pa.Array:
+    return time_of(pa.array(decoded.received.astype(np.uint64)))
+
+
+def _duration_ms(start: pa.Array, end: pa.Array) -> pa.Array:
+    began, ended = (part.cast(pa.int64(), safe=False) for part in (start, end))
+    nanoseconds = where(pc.greater_equal(ended, began), pc.subtract(ended, began))
+    return pc.divide(nanoseconds.cast(pa.float64()), 1e6)
+
+
+def _digests(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """The identity of each log record: its content and origin, not when it was observed.
+
+    A collector that reads a file again after a crash observes the same line at another time.
+    """
+    own = columns["time"].cast(pa.int64()).cast(pa.string())
+    resources = _joined(decoded.resource_attributes).take(pa.array(decoded.resource))
+    told = [columns[c] for c in ("trace_id", "span_id", "severity", "event_name", "body")]
+    parts = [own, *told, _joined(decoded.attributes), resources]
+    identity = pc.binary_join_element_wise(
+        *parts, "\x1e", null_handling="replace", null_replacement="\x1d"
+    )
+    return pa.array(
+        [hashlib.blake2b(text, digest_size=16).hexdigest()
+         for text in identity.cast(pa.binary()).to_pylist()],
+        pa.string(),
+    )  # fmt: skip
+
+
+def _joined(attributes: Attributes) -> pa.Array:
+    pairs = pc.binary_join_element_wise(
+        attributes.keys, attributes.values, "\x1f", null_handling="replace", null_replacement="\x1d"
+    )
+    return pc.binary_join(list_of(pa.array(attributes.offsets, pa.int32()), pairs), "\x1c")
+
+
+def _presentable(message: pa.Array) -> pa.Array:
+    """Secrets masked, then cut to `MAX_ERROR_MESSAGE`."""
+    if message.null_count == len(message):
+        return message
+    masked = pc.replace_substring_regex(message, _CREDENTIAL, "[masked]")
+    return pc.utf8_slice_codeunits(masked, 0, MAX_ERROR_MESSAGE)

@@ -1,0 +1,103 @@
+"""Small vectorised conversions from OTLP's encodings to the lake's types."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.decode import Attributes, to_numpy
+from lake.schema import ATTRIBUTES, TIME
+
+_LAST_NS = 2**63 - 1  # in the year 2262; a timestamp cannot be later
+
+
+def time_of(unix_nano: pa.Array) -> pa.Array:
+    """Microseconds UTC; NULL for 0 (not set) and for what no calendar has."""
+    real = pc.and_(pc.greater(unix_nano, 0), pc.less(unix_nano, pa.scalar(_LAST_NS, pa.uint64())))
+    micros = pc.divide(where(real, unix_nano).cast(pa.int64(), safe=False), 1000)
+    return micros.cast(pa.timestamp("us")).cast(TIME)
+
+
+def hex_of(ids: pa.Array, width: int) -> pa.Array:
+    """Lower-case hex of ids of `width` bytes; NULL where there is none (empty or all zero)."""
+    whole = pc.and_(
+        pc.equal(pc.binary_length(ids), width), pc.not_equal(ids, pa.scalar(bytes(width)))
+    )
+    whole = pc.fill_null(whole, fill_value=False)
+    kept = ids.filter(whole).cast(pa.binary(width))
+    raw = np.frombuffer(kept.buffers()[1] or b"", np.uint8, len(kept) * width, kept.offset * width)
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    text = np.empty((len(raw), 2), np.uint8)
+    text[:, 0], text[:, 1] = digits[raw >> 4], digits[raw & 15]
+    offsets = np.arange(len(kept) + 1, dtype=np.int32) * (2 * width)
+    hexed = pa.StringArray.from_buffers(len(kept), pa.py_buffer(offsets), pa.py_buffer(text))
+    rank = np.cumsum(to_numpy(whole, np.int64)) - 1
+    return hexed.take(where(whole, pa.array(rank)))
+
+
+def map_of(attributes: Attributes) -> pa.Array:
+    """The attributes as a MAP: no copy unless a sender repeated a key, which a MAP cannot hold."""
+    attributes = _without_repeats(attributes)
+    return pa.MapArray.from_arrays(
+        pa.array(attributes.offsets, pa.int32()), attributes.keys, attributes.values, ATTRIBUTES
+    )
+
+
+def _without_repeats(attributes: Attributes) -> Attributes:
+    """The first of several pairs with the same key stays."""
+    encoded = attributes.keys.dictionary_encode()
+    owners = attributes.owners()
+    identity = owners * max(len(encoded.dictionary), 1) + to_numpy(encoded.indices, np.int64)
+    _, first = np.unique(identity, return_index=True)
+    if len(first) == len(identity):
+        return attributes
+    kept = np.sort(first)
+    counts = np.bincount(owners[kept], minlength=len(attributes.offsets) - 1)
+    return Attributes(
+        np.concatenate(([0], np.cumsum(counts))),
+        attributes.keys.take(pa.array(kept)),
+        attributes.values.take(pa.array(kept)),
+    )
+
+
+def names_of(codes: pa.Array, names: tuple[str, ...]) -> pa.Array:
+    """The names of an enum's codes; the first name for codes it does not have, or no message."""
+    codes = pc.fill_null(codes, 0)
+    known = pc.and_(pc.greater_equal(codes, 0), pc.less(codes, len(names)))
+    return pa.array(names).take(pc.if_else(known, codes, 0))
+
+
+def fields_of(rows: pa.StructArray) -> Callable[[str], pa.Array]:
+    """A getter of the struct's fields by name."""
+    return lambda name: pc.struct_field(rows, name)
+
+
+def offsets_of(lists: pa.ListArray) -> pa.Array:
+    """Offsets from 0, for lists built anew around flattened values."""
+    return pc.subtract(lists.offsets, lists.offsets[0]) if len(lists) else pa.array([0], pa.int32())
+
+
+def list_of(offsets: pa.Array, values: pa.Array) -> pa.Array:
+    """A list array around `values`."""
+    return pa.ListArray.from_arrays(offsets, values)
+
+
+def matches(text: pa.Array, pattern: str) -> pa.Array:
+    """Whether each text matches; NULL does not."""
+    return pc.fill_null(pc.match_substring_regex(text, pattern), fill_value=False)
+
+
+def or_null(text: pa.Array) -> pa.Array:
+    """NULL for the empty text, which in protobuf means not set."""
+    return where(pc.not_equal(text, ""), text)
+
+
+def where(condition: pa.Array, values: pa.Array) -> pa.Array:
+    """`values` where the condition holds, NULL elsewhere."""
+    return pc.if_else(condition, values, pa.scalar(None, values.type))
+
+
+def nulls(length: int) -> pa.Array:
+    """A text column without a value."""
+    return pa.nulls(length, pa.string())
