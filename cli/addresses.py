@@ -40,6 +40,7 @@ def reserve(address: Address) -> Address:
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
+        socket.getaddrinfo(address.host, address.port, family)
         with socket.create_server((address.host, address.port), family=family) as free:
             return Address(address.host, free.getsockname()[1])
     except socket.gaierror:

@@ -10,7 +10,7 @@ from cli.commands import alerts, cost, demo, slo, sql, thread, tools, up
 from cli.failure import Failure
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141
+BROKEN_PIPE = 1
 
 app = typer.Typer(
     name="quietpager",
@@ -55,7 +55,7 @@ def answer(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has what it wanted. Python would complain once more when it closes stdout.
+        # The reader has what it wanted. Without this Python would complain as it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     return code if isinstance(code, int) else 0

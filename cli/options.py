@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -44,3 +46,14 @@ def read_since(text: str, now: datetime) -> datetime:
         return parse_since(text, now)
     except ValueError as error:
         raise Failure(f"--since {error}", 2) from None
+
+
+def read_by(text: str, dimensions: Mapping[str, str]) -> list[str]:
+    """The dimensions that ``--by`` names, in its order. :raises Failure: when one is unknown."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in dimensions:
+            near = get_close_matches(name, dimensions, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(dimensions)}"
+            raise Failure(f"--by {text!r}: unknown dimension {name!r}; {remedy}", 2)
+    return list(dict.fromkeys(names))

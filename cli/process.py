@@ -43,9 +43,8 @@ def main() -> None:
     try:
         ROLES[role](config, say_ready, stop)
     except (Failure, OSError) as error:
-        log.exception("process.failed")
         print(json.dumps({"failed": str(error)}), file=announcements, flush=True)
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, Failure) else 1)
 
 
 def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:

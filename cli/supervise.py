@@ -47,8 +47,9 @@ async def supervise(
 ) -> bool:
     """Run ``children`` until ``stop`` is set, then drain them one after another.
 
-    ``on_ready`` gets what each child said once all are ready. A child that ends by itself is started again, after a pause that doubles from
-    0.5 s to 30 s while it keeps failing. Returns whether every child drained in time.
+    ``on_ready`` gets what each child said once all are ready. A child that ends by itself is
+    started again, after a pause that doubles from 0.5 s to 30 s while it keeps failing.
+    Returns whether every child drained in time.
     :raises Failure: when a child cannot start the first time; the others are drained first.
     """
     stopping = asyncio.create_task(stop.wait())
@@ -100,12 +101,12 @@ async def _start(child: Child) -> Ready:
     line = await process.stdout.readline()
     said = json.loads(line) if line else {}
     if "ready" in said:
-        log.info("process.ready", process=child.role, pid=process.pid)
+        log.info("process.ready", role=child.role, pid=process.pid)
         ready: Ready = said["ready"]
         return ready
     code = await process.wait()
     why = said.get("failed") or f"{child.role} ended with {_ending(code)} before it was ready"
-    raise Failure(why)
+    raise Failure(why, max(code, 1))
 
 
 async def _keep(child: Child) -> None:
@@ -118,7 +119,7 @@ async def _keep(child: Child) -> None:
             why = _ending(await child.process.wait())
         if clock() - started > HEALTHY_AFTER_SECONDS:
             backoff = FIRST_BACKOFF_SECONDS
-        log.error("process.ended", process=child.role, ending=why, restart_in_s=backoff)
+        log.error("process.ended", role=child.role, ending=why, restart_in_s=backoff)
         await asyncio.sleep(backoff)
         backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
         try:
@@ -132,16 +133,16 @@ async def _drain(child: Child) -> bool:
     """Ask ``child`` to drain and wait for it; kill it when that takes too long."""
     if child.process is None or child.process.returncode is not None:
         return True
-    log.info("process.draining", process=child.role)
+    log.info("process.draining", role=child.role)
     _signal(child, SIGTERM)
     try:
         await asyncio.wait_for(child.process.wait(), child.drain_seconds)
     except TimeoutError:
-        log.exception("process.killed", process=child.role, after_s=child.drain_seconds)
+        log.exception("process.killed", role=child.role, after_s=child.drain_seconds)
         _signal(child, SIGKILL)
         await child.process.wait()
         return False
-    log.info("process.stopped", process=child.role, ending=_ending(child.process.returncode or 0))
+    log.info("process.stopped", role=child.role, ending=_ending(child.process.returncode or 0))
     return True
 
 
@@ -150,7 +151,7 @@ def _signal(child: Child, number: int) -> None:
         try:
             child.process.send_signal(number)
         except ProcessLookupError:
-            log.debug("process.gone", process=child.role)
+            log.debug("process.gone", role=child.role)
 
 
 def _ending(code: int) -> str:

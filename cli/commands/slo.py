@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, SupportsFloat
 
 import typer
 
@@ -122,10 +122,14 @@ def _answer(reports: "Sequence[SloReport]") -> "pa.Table":
         "state": ([r.state for r in reports], pa.string()),
         "value": ([_number(r.value) for r in reports], pa.float64()),
         "unit": ([r.unit for r in reports], pa.string()),
+        "threshold": ([_number(r.threshold) for r in reports], pa.float64()),
+        "better": ([r.better for r in reports], pa.string()),
         "target": ([_number(r.target) for r in reports], pa.float64()),
         "sli": ([_number(r.sli) for r in reports], pa.float64()),
         "good": ([r.good for r in reports], pa.int64()),
         "total": ([r.total for r in reports], pa.int64()),
+        "excluded": ([r.excluded for r in reports], pa.int64()),
+        "missing": ([r.missing for r in reports], pa.int64()),
         "budget_spent": ([_number(r.budget_spent) for r in reports], pa.float64()),
         "budget_left": ([_number(r.budget_left) for r in reports], pa.float64()),
         "burn_rate": ([_number(r.burn_rate) for r in reports], pa.float64()),
@@ -134,8 +138,8 @@ def _answer(reports: "Sequence[SloReport]") -> "pa.Table":
     return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
 
 
-def _number(value: object) -> float | None:
-    return None if value is None else float(value)  # type: ignore[arg-type]
+def _number(value: SupportsFloat | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _shown(reports: "Sequence[SloReport]") -> "list[Column]":
@@ -146,12 +150,18 @@ def _shown(reports: "Sequence[SloReport]") -> "list[Column]":
         Column("objective", [r.slo.title for r in reports]),
         Column("state", [r.state.replace("_", " ") for r in reports]),
         Column("value", [_value(r.value, r.unit) for r in reports], right=True),
+        Column("limit", [_limit(r) for r in reports], right=True),
         Column("good", [percent(r.sli) for r in reports], right=True),
         Column("target", [percent(r.target) for r in reports], right=True),
         Column("budget left", [percent(r.budget_left) for r in reports], right=True),
         Column("events", [plain(r.total) for r in reports], right=True),
         Column("coverage", [percent(r.coverage) for r in reports], right=True),
     ]
+
+
+def _limit(report: "SloReport") -> str:
+    sign = "<" if report.better == "lower" else "≥"
+    return f"{sign} {_value(report.threshold, report.unit)}"
 
 
 def _value(value: float | None, unit: str) -> str:

@@ -1,0 +1,112 @@
+"""Runs the real `quietpager`, and makes telemetry for it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "cli")
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith("QUIETPAGER_")
+} | {"NO_COLOR": "1"}
+
+
+@dataclass
+class Sidecar:
+    """`quietpager up`, and what it printed when it was ready."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    printed: list[str]
+    log: Path
+
+    @property
+    def endpoints(self) -> Mapping[str, str]:
+        return dict(re.split(r"\s{2,}", line) for line in self.printed)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+def start_sidecar(data: Path, *options: str, cwd: Path | None = None) -> Sidecar:
+    """Start `quietpager up` on free ports and wait until it is ready."""
+    log = data.parent / f"{data.name}.log"
+    ports = ("otlp-http", "otlp-grpc", "dashboard")
+    anywhere = [part for port in ports for part in (f"--{port}", "127.0.0.1:0")]
+    with log.open("a") as stderr:
+        process = subprocess.Popen(
+            (*COMMAND, "up", "--data", str(data), *anywhere, *options),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=ENVIRONMENT,
+            cwd=cwd,
+        )
+    assert process.stdout is not None
+    printed = [process.stdout.readline().rstrip("\n") for _ in ports]
+    assert printed[-1], log.read_text()
+    return Sidecar(process, data, printed, log)
+
+
+def quietpager(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user's shell would."""
+    return subprocess.run(
+        (*COMMAND, *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT | options,
+        timeout=60,
+    )
+
+
+def attribute(key: str, value: str | int | float) -> dict[str, object]:
+    kind = {str: "stringValue", int: "intValue", float: "doubleValue"}[type(value)]
+    return {"key": key, "value": {kind: value}}
+
+
+def span(
+    number: int, name: str, parent: int | None = None, **attributes: object
+) -> dict[str, object]:
+    """A span of 100 ms, `number` seconds ago; a dunder in a name stands for a dot."""
+    begin = time.time_ns() - number * 10**9
+    return {
+        "traceId": f"{(parent or number):032x}",
+        "spanId": f"{number:016x}",
+        "name": name,
+        "startTimeUnixNano": str(begin),
+        "endTimeUnixNano": str(begin + 10**8),
+        "status": {"code": 2 if "error__type" in attributes else 1},
+        "attributes": [
+            attribute(key.replace("__", "."), value)  # type: ignore[arg-type]
+            for key, value in attributes.items()
+        ],
+    } | ({"parentSpanId": f"{parent:016x}"} if parent else {})
+
+
+def run(number: int, tenant: str, model: str, *, tool_fails: bool) -> list[dict[str, object]]:
+    """A run with one model call and one tool call."""
+    who = {
+        "tenant__id": tenant,
+        "user__id": f"{tenant}-user",
+        "gen_ai__conversation__id": f"thread-{number}",
+        "agent__run__id": f"run-{number}",
+        "gen_ai__agent__name": "support",
+    }
+    failure = {"error__type": "Timeout"} if tool_fails else {}
+    return [
+        span(number, "invoke_agent support", gen_ai__operation__name="invoke_agent",
+             agent__ttfb_ms=100.0 + number, agent__outcome="success", **who),
+        span(number + 1, f"chat {model}", number, gen_ai__operation__name="chat",
+             gen_ai__provider__name="openai", gen_ai__request__model=model,
+             gen_ai__response__model=model, gen_ai__response__id=f"r{number}",
+             gen_ai__usage__input_tokens=1000, gen_ai__usage__output_tokens=100, **who),
+        span(number + 2, "execute_tool lookup", number, gen_ai__operation__name="execute_tool",
+             gen_ai__tool__name="lookup", **who, **failure),
+    ]  # fmt: skip

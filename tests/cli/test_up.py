@@ -1,0 +1,150 @@
+"""`quietpager up`: starts, says where, drains, and refuses clearly."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.running import Sidecar, quietpager, run, start_sidecar
+
+
+def send(sidecar: Sidecar, number: int = 10) -> None:
+    spans = run(number, "acme", "gpt-4o-mini", tool_fails=False)
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {}, "spans": spans}]}]}
+    httpx.post(f"{sidecar.endpoints['OTLP/HTTP']}/v1/traces", json=body).raise_for_status()
+
+
+def count_spans(data: Path) -> int:
+    query = "SELECT count(*) AS n FROM spans"
+    done = quietpager("sql", "--data", str(data), "--format", "csv", query)
+    return int(done.stdout.split()[-1])
+
+
+def log_lines(sidecar: Sidecar, event: str) -> list[dict[str, str]]:
+    """What the supervisor logged of an event."""
+    lines = map(json.loads, sidecar.log.read_text().splitlines())
+    return [line for line in lines if line["event"] == event]
+
+
+def children(sidecar: Sidecar) -> dict[str, int]:
+    """Process ids by role: the latest start of each."""
+    return {line["role"]: int(line["pid"]) for line in log_lines(sidecar, "process.ready")}
+
+
+def until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}/stat").exists():
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
+
+
+def test_endpoints(sidecar: Sidecar) -> None:
+    """One aligned line per endpoint is printed, and each endpoint answers."""
+    assert [line.partition("  ")[0] for line in sidecar.printed] == [
+        "OTLP/HTTP", "OTLP/gRPC", "Dashboard",
+    ]  # fmt: skip
+    assert len({line.rindex("  ") for line in sidecar.printed}) == 1
+    host, _, port = sidecar.endpoints["OTLP/gRPC"].partition(":")
+
+    socket.create_connection((host, int(port))).close()
+    assert httpx.get(f"{sidecar.endpoints['Dashboard']}/healthz").is_success
+    assert httpx.get(f"{sidecar.endpoints['Dashboard']}/readyz").is_success
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_drains(number: int, tmp_path: Path) -> None:
+    """SIGTERM and Ctrl-C write everything that was acknowledged, and exit 0."""
+    sidecar = start_sidecar(tmp_path / "data")
+    send(sidecar)
+
+    assert sidecar.end(number) == 0
+    assert count_spans(sidecar.data) == 3
+    drained = [line["role"] for line in log_lines(sidecar, "process.stopped")]
+    assert drained == ["receiver", "writer", "reader"]
+
+
+def test_continues(tmp_path: Path) -> None:
+    """A restart goes on where the last one ended."""
+    for number in (10, 20):
+        sidecar = start_sidecar(tmp_path / "data")
+        send(sidecar, number)
+        assert sidecar.end() == 0
+
+    assert count_spans(tmp_path / "data") == 6
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A port that is taken is told with its number, the endpoint and the option."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = quietpager(
+            "up", "--data", str(tmp_path / "data"), "--otlp-grpc", f"127.0.0.1:{port}"
+        )
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"quietpager: OTLP/gRPC cannot listen on 127.0.0.1:{port}: port {port} is in use; "
+        "choose another with --otlp-grpc HOST:PORT\n"
+    )
+
+
+def test_one_per_directory(sidecar: Sidecar) -> None:
+    """A second sidecar on the same data is refused, and told which process has it."""
+    done = quietpager("up", "--data", str(sidecar.data))
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"quietpager: {sidecar.data} is in use by the sidecar with process id "
+        f"{sidecar.process.pid}; stop it, or choose another directory with --data\n"
+    )
+
+
+def test_bad_objectives(tmp_path: Path) -> None:
+    """What only a child can find wrong is told in one line, too, and nothing is left running."""
+    (tmp_path / "slo.yaml").write_text("apiVersion: openslo/v2\nkind: SLO\n")
+    (tmp_path / "quietpager.toml").write_text(
+        'slo = "slo.yaml"\notlp_http = "127.0.0.1:0"\notlp_grpc = "127.0.0.1:0"\n'
+        'dashboard = "127.0.0.1:0"'
+    )
+    done = quietpager("up", "--config", str(tmp_path / "quietpager.toml"))
+
+    assert done.returncode == 2
+    assert "slo.yaml:1: " in done.stderr.splitlines()[-1]
+
+
+def test_a_child_dies(tmp_path: Path) -> None:
+    """A process that dies is started again on the same port; the sidecar goes on."""
+    sidecar = start_sidecar(tmp_path / "data")
+    victim = children(sidecar)["receiver"]
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while children(sidecar)["receiver"] == victim:
+        assert time.monotonic() < deadline, sidecar.log.read_text()
+        time.sleep(0.05)
+    send(sidecar)
+
+    assert sidecar.end() == 0
+    assert count_spans(sidecar.data) == 3
+
+
+def test_the_supervisor_dies(tmp_path: Path) -> None:
+    """When the supervisor is killed its processes drain and end; a new sidecar takes over."""
+    sidecar = start_sidecar(tmp_path / "data")
+    send(sidecar)
+    orphans = children(sidecar).values()
+    assert sidecar.end(signal.SIGKILL) == -signal.SIGKILL
+    successor = start_sidecar(tmp_path / "data")
+    for pid in orphans:
+        until_gone(pid)
+    send(successor, 20)
+
+    assert successor.end() == 0
+    assert count_spans(tmp_path / "data") == 6
