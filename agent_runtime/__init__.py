@@ -1,1 +1,88 @@
-"""."""
+"""Runs agents: graphs of nodes that ask models and call tools, served as streams.
+
+Comes in: a graph of nodes, models and tools; requests of users.
+Goes out: a stream of events per run; OpenTelemetry spans (``invoke_agent`` > ``node`` > ``chat`` or
+``execute_tool``) with GenAI attributes; a JSON line per node and one per run.
+Never: end a run without its summary line; repeat a call whose answer the user has begun to read;
+let a failure of telemetry or of a tool end a run; depend on what reads the telemetry.
+
+    model = Model("openai:gpt-4o-mini", fallback=["openai:gpt-4.1-mini"])
+
+    @tool
+    async def get_weather(city: str, ctx: Context) -> str:
+        "The weather in a city."
+        return (await ctx.http.get(f"https://weather.example/{city}")).text
+
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def agent(state, ctx):
+        answer = await ctx.chat(model, state.messages, system="Be brief.", tools=[get_weather])
+        return {"messages": [answer]}, "tools" if answer.tool_calls else END
+
+    graph.tools("tools", [get_weather], then="agent")
+
+    configure_telemetry("weather-agent")
+    app = serve(Runtime(graph, agent_name="weather"))     # uvicorn module:app
+"""
+
+from agent_runtime.context import Context
+from agent_runtime.errors import (
+    AgentRuntimeError,
+    Draining,
+    FirstTokenTimeout,
+    GraphError,
+    IdleTimeout,
+    PromptTooLong,
+    ProviderError,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnreachable,
+    RecursionLimitReached,
+    StreamBroken,
+)
+from agent_runtime.events import Event
+from agent_runtime.graph import END, Graph, State
+from agent_runtime.identity import RunIdentity
+from agent_runtime.messages import Message, ToolCall, Usage
+from agent_runtime.model import Model
+from agent_runtime.run import Outcome
+from agent_runtime.runtime import RunResult, Runtime
+from agent_runtime.serve import identity_from_headers, serve
+from agent_runtime.tally import Tally
+from agent_runtime.telemetry import configure_telemetry
+from agent_runtime.tools import Tool, tool
+
+__all__ = [
+    "END",
+    "AgentRuntimeError",
+    "Context",
+    "Draining",
+    "Event",
+    "FirstTokenTimeout",
+    "Graph",
+    "GraphError",
+    "IdleTimeout",
+    "Message",
+    "Model",
+    "Outcome",
+    "PromptTooLong",
+    "ProviderError",
+    "ProviderRefused",
+    "ProviderTimeout",
+    "ProviderUnreachable",
+    "RecursionLimitReached",
+    "RunIdentity",
+    "RunResult",
+    "Runtime",
+    "State",
+    "StreamBroken",
+    "Tally",
+    "Tool",
+    "ToolCall",
+    "Usage",
+    "configure_telemetry",
+    "identity_from_headers",
+    "serve",
+    "tool",
+]

@@ -1,0 +1,108 @@
+"""What a node or tool may do in its run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+from opentelemetry import propagate, trace
+
+from agent_runtime.chat import complete
+from agent_runtime.errors import error_class, error_message
+from agent_runtime.events import Event
+from agent_runtime.identity import RunIdentity, current_run
+from agent_runtime.messages import Message
+from agent_runtime.model import Model
+from agent_runtime.tally import Tally
+from agent_runtime.telemetry import LOG
+from agent_runtime.tools import Tool
+from agent_runtime.trimming import estimate_tokens, trim
+
+T = TypeVar("T")
+
+
+class Context:
+    """One run's access to models and to the world, with its identity on everything it does."""
+
+    def __init__(
+        self,
+        identity: RunIdentity,
+        emit: Callable[[Event], None],
+        providers: httpx.AsyncClient,
+        http: httpx.AsyncClient,
+    ) -> None:
+        self.identity = identity
+        self.emit = emit
+        self.tally = Tally()
+        self.http = http
+        """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
+        self.log = LOG
+        """Writes JSON lines that carry the run's identity."""
+        self._providers = providers
+        self._chosen: dict[Model, int] = {}
+
+    async def chat(
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        *,
+        system: str | None = None,
+        tools: Sequence[Tool] = (),
+    ) -> Message:
+        """Ask a model and stream its answer to the user.
+
+        Failed calls are repeated and then given to the model's fallbacks, but never once the user
+        saw a token. Messages that exceed the model's ``context_tokens`` are left out, oldest first.
+
+        :raises ProviderError: when no model answered.
+        :raises PromptTooLong: when even the shortest prompt exceeds the budget.
+        """
+        schemas = [tool.schema() for tool in tools]
+        prompt = messages if system is None else (Message("system", system), *messages)
+        about_tools = sum(estimate_tokens(Message("system", str(schema))) for schema in schemas)
+        trimmed = trim(prompt, model.context_tokens - about_tools)
+        self.tally.trimmed_messages += trimmed.left_out
+
+        def forward(text: str) -> None:
+            self.emit(Event("token", {"text": text}))
+
+        return await complete(
+            model,
+            trimmed.messages,
+            schemas,
+            identity=self.identity,
+            tally=self.tally,
+            chosen=self._chosen,
+            client=self._providers,
+            forward=forward,
+        )
+
+    async def optional(
+        self, work: Awaitable[T], *, name: str, timeout_s: float = 0.3, default: T
+    ) -> T:
+        """The result of ``work``, or ``default`` when it fails or takes longer than ``timeout_s``.
+
+        The run goes on either way; its summary line lists ``name`` under ``degraded``.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await work
+        except Exception as error:  # noqa: BLE001 - optional means that any failure is survived
+            self.tally.degraded.append(name)
+            trace.get_current_span().add_event(
+                "degraded",
+                {
+                    "agent.part": name,
+                    "error.type": error_class(error),
+                    "error.message": error_message(error),
+                },
+            )
+            return default
+
+
+async def correlate(request: httpx.Request) -> None:
+    """Event hook of ``ctx.http``: says for which trace and thread the request is made."""
+    propagate.inject(request.headers)
+    if (identity := current_run.get(None)) is not None:
+        request.headers["x-thread-id"] = quote(identity.thread_id, safe="~:@")

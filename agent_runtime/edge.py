@@ -1,0 +1,57 @@
+"""Measures time to first token where it is decided: at the server's edge.
+
+From the moment a request is accepted (the first call of the ASGI application) until `send` returns
+for the first body chunk that holds a token. Waiting, retries and fallbacks are all inside; headers,
+keep-alives and other events do not count.
+"""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent_runtime.sse import TOKEN_PREFIX
+
+SCOPE_KEY = "agent_runtime.edge"
+
+
+class Edge:
+    """When a request was accepted, and when its first token was sent."""
+
+    def __init__(self) -> None:
+        self.accepted_unix_nano = time.time_ns()
+        self._accepted = time.perf_counter()
+        self.ttfb_ms: float | None = None
+        """Milliseconds until the first token was sent; None while none was."""
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request was accepted."""
+        return (time.perf_counter() - self._accepted) * 1000
+
+    def token_sent(self) -> None:
+        """A token has been sent; only the first one counts."""
+        if self.ttfb_ms is None:
+            self.ttfb_ms = self.elapsed_ms()
+
+
+class EdgeMiddleware:
+    """Pure ASGI middleware that puts an `Edge` into the scope and keeps it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        edge = scope[SCOPE_KEY] = Edge()
+
+        async def send_and_time(message: Message) -> None:
+            await send(message)
+            # Each event is sent as a chunk of its own.
+            if message["type"] == "http.response.body" and message.get("body", b"").startswith(
+                TOKEN_PREFIX
+            ):
+                edge.token_sent()
+
+        await self._app(scope, receive, send_and_time)

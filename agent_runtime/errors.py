@@ -1,0 +1,106 @@
+"""What can go wrong in a run, and how it is described in telemetry without giving away secrets."""
+
+import re
+
+MESSAGE_CHARACTERS = 500
+
+_SECRETS = re.compile(
+    r"""\b(?:sk|pk|rk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{8,}
+      | (?<=bearer\ )[^\s"',]+
+      | (?<=basic\ )[A-Za-z0-9+/=]{8,}
+      | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)
+      | (?:(?<=key=)|(?<=key:\ )|(?<=token=)|(?<=secret=)|(?<=password=))[^\s&"',]+
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+class AgentRuntimeError(Exception):
+    """Everything this package raises on purpose."""
+
+
+class GraphError(AgentRuntimeError):
+    """The graph cannot run as it was put together; the message names the node."""
+
+
+class RecursionLimitReached(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
+    """The graph had not reached its end after as many nodes as allowed."""
+
+
+class PromptTooLong(AgentRuntimeError):  # noqa: N818
+    """What a prompt must hold exceeds the model's ``context_tokens``."""
+
+
+class Draining(AgentRuntimeError):  # noqa: N818
+    """The runtime is shutting down and takes no new runs."""
+
+
+class ProviderError(AgentRuntimeError):
+    """A call of a model failed."""
+
+    retryable = True
+    """Whether the same call may succeed when it is made again."""
+
+    fallback_helps = True
+    """Whether another model may succeed where this one did not."""
+
+    retry_after_s: float | None = None
+    """How long the provider asked to wait."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask_secrets(message))
+
+
+class ProviderRefused(ProviderError):  # noqa: N818
+    """The provider answered with a status other than 200."""
+
+    def __init__(
+        self, message: str, *, status: int, code: str | None, retry_after_s: float | None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+        # An empty purse answers 429 too, and waiting does not fill it.
+        self.retryable = (
+            status in {408, 409, 429} or status >= 500
+        ) and code != "insufficient_quota"
+        self.fallback_helps = status not in {400, 413, 422}
+
+
+class ProviderUnreachable(ProviderError):  # noqa: N818
+    """The connection failed before the provider answered."""
+
+
+class StreamBroken(ProviderError):  # noqa: N818
+    """The provider's stream ended without a finish reason, or cannot be understood."""
+
+
+class ProviderTimeout(ProviderError):  # noqa: N818
+    """The provider was too slow."""
+
+
+class FirstTokenTimeout(ProviderTimeout):
+    """No token came within ``first_token_timeout_s``."""
+
+
+class IdleTimeout(ProviderTimeout):
+    """No further token came within ``idle_timeout_s``."""
+
+
+def mask_secrets(text: str) -> str:
+    """``text`` without what looks like keys, tokens and passwords."""
+    return _SECRETS.sub("[masked]", text)
+
+
+def error_class(error: BaseException) -> str:
+    """The qualified name of the error's class, as OpenTelemetry's ``exception.type``."""
+    kind = type(error)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def error_message(error: BaseException) -> str:
+    """The error's message: secrets masked, at most 500 characters."""
+    return mask_secrets(str(error))[:MESSAGE_CHARACTERS]

@@ -1,0 +1,119 @@
+"""An agent as a graph of nodes, each of which says which one is next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from agent_runtime.errors import GraphError
+from agent_runtime.messages import Message
+from agent_runtime.tools import Tool, call_tool
+
+if TYPE_CHECKING:
+    from agent_runtime.context import Context
+
+END: Final = "__end__"
+"""Named as the next node by the last one."""
+
+RECURSION_LIMIT = 25
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What nodes know: the conversation, and values they left for each other."""
+
+    messages: tuple[Message, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def last_user(self) -> str:
+        """What the user said last; empty when they said nothing."""
+        said = (each.content for each in reversed(self.messages) if each.role == "user")
+        return next(said, "")
+
+    def updated(self, update: Mapping[str, Any]) -> "State":
+        """The state after a node: its ``messages`` are added, its other values replace."""
+        values = {key: value for key, value in update.items() if key != "messages"}
+        added = tuple(update.get("messages", ()))
+        return State((*self.messages, *added), {**self.values, **values})
+
+
+Node = Callable[[State, "Context"], Awaitable[tuple[Mapping[str, Any], str]]]
+"""Returns what changes in the state, and the name of the next node or END."""
+
+
+class Graph:
+    """Nodes by name, one of which is the entry.
+
+    ``recursion_limit`` is how many nodes a run may execute; it cannot be switched off.
+    """
+
+    def __init__(self, *, recursion_limit: int = RECURSION_LIMIT) -> None:
+        if recursion_limit < 1:
+            raise GraphError(f"recursion_limit={recursion_limit} must be at least 1")
+        self.recursion_limit = recursion_limit
+        self._nodes: dict[str, Node] = {}
+        self._entry: str | None = None
+        self._after_tools: dict[str, str] = {}
+
+    def node(self, *, entry: bool = False, name: str | None = None) -> Callable[[Node], Node]:
+        """Add the decorated function as a node, named like the function unless ``name`` is given.
+
+        :raises GraphError: when the name is taken or there is an entry already.
+        """
+
+        def add(function: Node) -> Node:
+            chosen = name if name is not None else str(getattr(function, "__name__", "node"))
+            self._add(chosen, function)
+            if entry:
+                if self._entry is not None:
+                    raise GraphError(f"nodes {self._entry!r} and {chosen!r} are both the entry")
+                self._entry = chosen
+            return function
+
+        return add
+
+    def tools(self, name: str, tools: Sequence[Tool], *, then: str) -> None:
+        """Add a node that calls, side by side, the tools that the last message asks for.
+
+        :raises GraphError: when the name is taken or two tools have the same name.
+        """
+        by_name = {tool.name: tool for tool in tools}
+        if len(by_name) < len(tools):
+            raise GraphError(f"node {name!r} has two tools of the same name")
+
+        async def call_tools(state: State, ctx: "Context") -> tuple[Mapping[str, Any], str]:
+            async with asyncio.TaskGroup() as group:
+                results = [
+                    group.create_task(call_tool(by_name, call, ctx))
+                    for call in state.messages[-1].tool_calls
+                ]
+            return {"messages": [result.result() for result in results]}, then
+
+        self._add(name, call_tools)
+        self._after_tools[name] = then
+
+    def _add(self, name: str, node: Node) -> None:
+        if name in self._nodes or name == END:
+            raise GraphError(f"there is a node {name!r} already")
+        self._nodes[name] = node
+
+    @property
+    def entry(self) -> str:
+        """Where runs begin. :raises GraphError: when no node is the entry."""
+        if self._entry is None:
+            raise GraphError("no node is the entry; write @graph.node(entry=True)")
+        return self._entry
+
+    def find(self, name: str) -> Node:
+        """The node of that name. :raises GraphError: when there is none."""
+        if name not in self._nodes:
+            raise GraphError(f"there is no node {name!r}; there are: {', '.join(self._nodes)}, END")
+        return self._nodes[name]
+
+    def check(self) -> None:
+        """:raises GraphError: when there is no entry, or tools lead to a node that is not there."""
+        self.find(self.entry)
+        for then in self._after_tools.values():
+            if then != END:
+                self.find(then)

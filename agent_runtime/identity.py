@@ -1,0 +1,44 @@
+"""Who a run is for: on every span, every line and every downstream call."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Identity of one run; tenant and user come from the edge, never from a model."""
+
+    thread_id: str
+    user_id: str
+    tenant_id: str
+    run_id: str
+    agent_name: str
+    feature: str | None
+
+    def attributes(self) -> dict[str, str]:
+        """As span attributes."""
+        attributes = {
+            "tenant.id": self.tenant_id,
+            "user.id": self.user_id,
+            "gen_ai.conversation.id": self.thread_id,
+            "agent.run.id": self.run_id,
+            "gen_ai.agent.name": self.agent_name,
+        }
+        if self.feature is not None:
+            attributes["agent.feature"] = self.feature
+        return attributes
+
+    def fields(self) -> dict[str, str | None]:
+        """As fields of a JSON line."""
+        return {
+            "thread_id": self.thread_id,
+            "user_id": self.user_id,
+            "tenant_id": self.tenant_id,
+            "run_id": self.run_id,
+            "agent_name": self.agent_name,
+            "feature": self.feature,
+        }
+
+
+current_run: ContextVar[RunIdentity] = ContextVar("agent_runtime_run")
+"""The run that the current task works for."""

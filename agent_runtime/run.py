@@ -1,0 +1,241 @@
+"""One run: executes the graph, tells the client, leaves a line and a span whatever happens."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from opentelemetry import baggage, trace
+from opentelemetry import context as otel_context
+from opentelemetry.trace import Link, Span, SpanKind
+
+from agent_runtime.context import Context
+from agent_runtime.edge import Edge
+from agent_runtime.errors import (
+    ProviderError,
+    ProviderTimeout,
+    RecursionLimitReached,
+    error_class,
+    error_message,
+)
+from agent_runtime.events import Event
+from agent_runtime.graph import END, Graph, State
+from agent_runtime.identity import current_run
+from agent_runtime.messages import Message
+from agent_runtime.telemetry import LOG, TRACER, record_error, span, trace_fields
+
+OutcomeKind = Literal["success", "error", "interrupt"]
+Reason = Literal["client_disconnect", "shutdown", "recursion_limit", "provider", "timeout"]
+UNWIND_S = 2.0
+"""How long a cancelled run may take to clean up before its summary is written without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run, or a node of it, ended."""
+
+    kind: OutcomeKind
+    reason: Reason | None = None
+    """Why it did not succeed; None for errors of the agent's own code."""
+    error: Exception | None = None
+
+    def fields(self) -> dict[str, str | None]:
+        """As fields of a JSON line."""
+        return {
+            "outcome": self.kind,
+            "outcome_reason": self.reason,
+            "error_class": None if self.error is None else error_class(self.error),
+            "error_message": None if self.error is None else error_message(self.error),
+        }
+
+
+SUCCESS = Outcome("success")
+
+
+class Run:
+    """A run from acceptance to its summary line.
+
+    `events` is read once, by the one who answers the client; `finish` must be called after that,
+    however it went.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        messages: tuple[Message, ...],
+        make_context: Callable[[Callable[[Event], None]], Context],
+        *,
+        edge: Edge | None,
+        link: Link | None,
+        on_finish: Callable[["Run"], None],
+    ) -> None:
+        self._graph = graph
+        self._on_finish = on_finish
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.context = make_context(self._queue.put_nowait)
+        self.identity = self.context.identity
+        self.state = State(messages)
+        self.outcome: Outcome | None = None
+        self._first_message = len(messages)
+        self._served = edge is not None
+        self._edge = edge or Edge()
+        self._stopping = False
+        self._cut_reason: Reason = "client_disconnect"
+        self._delivered = False
+        self._finished = False
+        self._span = TRACER.start_span(
+            f"invoke_agent {self.identity.agent_name}",
+            context=otel_context.Context(),
+            kind=SpanKind.SERVER if self._served else SpanKind.INTERNAL,
+            attributes={
+                **self.identity.attributes(),
+                "gen_ai.operation.name": "invoke_agent",
+            },
+            links=() if link is None else (link,),
+            start_time=self._edge.accepted_unix_nano,
+        )
+        self._task = asyncio.create_task(self._execute(), name=f"run {self.identity.run_id}")
+
+    @property
+    def text(self) -> str:
+        """What the agent said last; empty when it said nothing."""
+        said = (m.content for m in reversed(self.state.messages[self._first_message :])
+                if m.role == "assistant")  # fmt: skip
+        return next(said, "")
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Everything the client is told, ending with ``run.end``."""
+        yield Event("run.start", {"run_id": self.identity.run_id,
+                                  "thread_id": self.identity.thread_id,
+                                  "agent": self.identity.agent_name})  # fmt: skip
+        while (event := await self._queue.get()) is not None:
+            if event.name == "token" and not self._served:
+                self._edge.token_sent()
+            yield event
+        outcome = self.outcome or Outcome("interrupt", self._cut_reason)
+        if outcome.kind == "interrupt":
+            yield Event("interrupted", {"reason": outcome.reason})
+        # Messages of errors are for the operators; the client gets the run's id to ask about.
+        yield Event("run.end", {"run_id": self.identity.run_id,
+                                "outcome": outcome.kind,
+                                "outcome_reason": outcome.reason,
+                                "error_class": outcome.fields()["error_class"],
+                                "usage": self.context.tally.tokens()})  # fmt: skip
+        self._delivered = True
+
+    def stop_at_next_node(self) -> None:
+        """Let the node in progress finish, then interrupt the run: the process shuts down."""
+        self._stopping = True
+
+    def cut(self, reason: Reason) -> None:
+        """Interrupt the run where it is."""
+        if not self._task.done():
+            self._cut_reason = reason
+            self._task.cancel()
+
+    async def finish(self) -> None:
+        """Write the summary line and end the span, once; cuts the run when it is still going."""
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            if not self._task.done():
+                self.cut("shutdown" if self._stopping else "client_disconnect")
+                await asyncio.wait({self._task}, timeout=UNWIND_S)
+        finally:
+            self._summarise()
+            self._on_finish(self)
+
+    def _summarise(self) -> None:
+        outcome = self.outcome or Outcome("interrupt", self._cut_reason)
+        if outcome.kind == "success" and not self._delivered:
+            outcome = Outcome("interrupt", "client_disconnect")
+        self.outcome = outcome
+        ttfb_ms = self._edge.ttfb_ms
+        self._span.set_attribute("agent.outcome", outcome.kind)
+        if outcome.reason is not None:
+            self._span.set_attribute("agent.outcome_reason", outcome.reason)
+        if ttfb_ms is not None:
+            self._span.set_attribute("agent.ttfb_ms", ttfb_ms)
+        if outcome.error is not None:
+            record_error(self._span, outcome.error)
+        self._span.end()
+        self._line(
+            "agent.run",
+            self._span,
+            outcome,
+            duration_ms=self._edge.elapsed_ms(),
+            ttfb_ms=ttfb_ms,
+            **self.context.tally.fields(),
+        )
+
+    async def _execute(self) -> None:
+        """Run the graph; sets ``outcome`` and never raises."""
+        current_run.set(self.identity)
+        structlog.contextvars.bind_contextvars(**self.identity.fields(), **trace_fields(self._span))
+        otel_context.attach(baggage.set_baggage("thread_id", self.identity.thread_id))
+        try:
+            with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
+                self.outcome = await self._walk()
+        except asyncio.CancelledError:
+            self.outcome = Outcome("interrupt", self._cut_reason)
+        except Exception as error:  # noqa: BLE001 - the run ends with it, the process goes on
+            self.outcome = Outcome("error", _reason(error), error)
+        finally:
+            self._queue.put_nowait(None)
+
+    async def _walk(self) -> Outcome:
+        name = self._graph.entry
+        for step in range(1, self._graph.recursion_limit + 1):
+            if self._stopping:
+                return Outcome("interrupt", "shutdown")
+            name = await self._visit(name, step)
+            if name == END:
+                return SUCCESS
+        raise RecursionLimitReached(
+            f"not at the end after {self._graph.recursion_limit} nodes; next would be {name!r}"
+        )
+
+    async def _visit(self, name: str, step: int) -> str:
+        node = self._graph.find(name)
+        self.context.emit(Event("node.start", {"node": name, "step": step}))
+        began = time.perf_counter()
+        attributes = {**self.identity.attributes(), "agent.node": name}
+        outcome = SUCCESS
+        with span(f"node {name}", attributes) as current:
+            try:
+                update, following = await node(self.state, self.context)
+                self.state = self.state.updated(update)
+            except asyncio.CancelledError:
+                outcome = Outcome("interrupt", self._cut_reason)
+                raise
+            except Exception as error:
+                outcome = Outcome("error", _reason(error), error)
+                raise
+            finally:
+                duration_ms = (time.perf_counter() - began) * 1000
+                self._line(
+                    "agent.node", current, outcome, node=name, step=step, duration_ms=duration_ms
+                )
+        self.context.emit(Event("node.end", {"node": name, "step": step}))
+        return following
+
+    def _line(self, event: str, of: Span, outcome: Outcome, **fields: object) -> None:
+        bad = outcome.kind == "error"
+        (LOG.error if bad else LOG.info)(
+            event, **trace_fields(of), **self.identity.fields(), **outcome.fields(), **fields
+        )
+
+
+def _reason(error: Exception) -> Reason | None:
+    match error:
+        case RecursionLimitReached():
+            return "recursion_limit"
+        case ProviderTimeout() | TimeoutError():
+            return "timeout"
+        case ProviderError():
+            return "provider"
+        case _:
+            return None

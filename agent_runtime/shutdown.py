@@ -1,0 +1,57 @@
+"""Drains runtimes on SIGTERM and SIGINT before the server hears of it."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from agent_runtime.runtime import Runtime
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[None]:
+    """While in the context, a first signal drains and then goes to the server's own handler.
+
+    A second one cuts the runs and goes there at once. A server would close its listener first,
+    and cancel streams before their last words. Off the main thread, where Python takes no signal
+    handlers, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    servers: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    draining: list[asyncio.Task[None]] = []
+
+    def to_server(number: int) -> None:
+        handler = servers[number]
+        if callable(handler):
+            handler(number, None)
+
+    async def drain(number: int) -> None:
+        await asyncio.gather(asyncio.sleep(delay_s), *(each.drain() for each in runtimes))
+        to_server(number)
+
+    def on_loop(number: int) -> None:
+        if not draining:
+            draining.append(loop.create_task(drain(number)))
+            return
+        for runtime in runtimes:
+            runtime.cut()
+        to_server(number)
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        loop.call_soon_threadsafe(on_loop, number)
+
+    for number in SIGNALS:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for restored, handler in servers.items():
+            signal.signal(restored, handler)

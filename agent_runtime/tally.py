@@ -1,0 +1,66 @@
+"""What a run has used so far; becomes its summary line."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agent_runtime.messages import Usage
+
+
+@dataclass
+class Tally:
+    """Counts of one run. Calls are counted as they begin, so that a cut run has them too."""
+
+    provider: str | None = None
+    model: str | None = None
+    """The model of the last answer, as the provider named it; as asked for if none answered."""
+    fallback_from: str | None = None
+    """The model that was given up in favour of another one."""
+    llm_calls: int = 0
+    """Calls of a provider, every attempt included."""
+    llm_retries: int = 0
+    """How many of the calls repeated a failed one."""
+    tool_calls: int = 0
+    tool_errors: int = 0
+    trimmed_messages: int = 0
+    """Messages left out of prompts to stay within the token budget."""
+    degraded: list[str] = field(default_factory=list)
+    """Optional parts that failed or were too slow."""
+    usages: list[Usage] = field(default_factory=list)
+    usage_missing: int = 0
+    """Streams that began and for which the provider reported no usage."""
+
+    @property
+    def usage_source(self) -> Literal["provider", "missing"] | None:
+        """Where token counts come from: ``missing`` if any call's usage is unknown."""
+        if self.usage_missing:
+            return "missing"
+        return "provider" if self.usages else None
+
+    def tokens(self) -> dict[str, int | None]:
+        """Sums over the calls; None rather than 0 when nothing is known."""
+        if self.usage_missing and not self.usages:
+            return dict.fromkeys(
+                ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+            )
+        return {
+            "prompt_tokens": sum(usage.input_tokens for usage in self.usages),
+            "completion_tokens": sum(usage.output_tokens for usage in self.usages),
+            "cached_tokens": sum(usage.cached_tokens or 0 for usage in self.usages),
+            "reasoning_tokens": sum(usage.reasoning_tokens or 0 for usage in self.usages),
+        }
+
+    def fields(self) -> dict[str, object]:
+        """As fields of the summary line."""
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "fallback_from": self.fallback_from,
+            **self.tokens(),
+            "usage_source": self.usage_source,
+            "llm_calls": self.llm_calls,
+            "llm_retries": self.llm_retries,
+            "tool_calls": self.tool_calls,
+            "tool_errors": self.tool_errors,
+            "trimmed_messages": self.trimmed_messages,
+            "degraded": list(self.degraded),
+        }

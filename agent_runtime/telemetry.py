@@ -1,0 +1,110 @@
+"""Spans over OTLP and JSON lines on stdout: the application's side, and the names used by ours."""
+
+import asyncio
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from agent_runtime.errors import error_class, error_message, mask_secrets
+
+TRACER = trace.get_tracer("agent_runtime")
+LOG: structlog.typing.FilteringBoundLogger = structlog.get_logger("agent_runtime")
+FLUSH_S = 2.0
+
+
+def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> TracerProvider:
+    """Send spans over OTLP/HTTP and write log lines as JSON to stdout. Call it once, at start.
+
+    ``otlp_endpoint`` is the base URL of a collector, e.g. ``http://127.0.0.1:4318``. Without it,
+    and for everything else, the standard ``OTEL_*`` environment decides (``OTEL_EXPORTER_OTLP_*``,
+    ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_TRACES_SAMPLER``, ``OTEL_BSP_*``, ``OTEL_SDK_DISABLED``;
+    ``OTEL_TRACES_EXPORTER=none`` sends nothing).
+    """
+    provider = TracerProvider(resource=Resource.create({"service.name": service_name}))
+    if os.environ.get("OTEL_TRACES_EXPORTER", "otlp") != "none":
+        endpoint = None if otlp_endpoint is None else f"{otlp_endpoint.rstrip('/')}/v1/traces"
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.WriteLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    return provider
+
+
+async def flush_telemetry() -> None:
+    """Send what is still held back; gives up after two seconds. Never fails."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        flushing = asyncio.to_thread(provider.force_flush, int(FLUSH_S * 1000))
+        await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=FLUSH_S)
+
+
+@contextmanager
+def span(
+    name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = SpanKind.INTERNAL
+) -> Iterator[Span]:
+    """A span around a piece of work; an error is recorded on it, being cut off is an interrupt."""
+    with TRACER.start_as_current_span(
+        name,
+        kind=kind,
+        attributes=dict(attributes),
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        try:
+            yield current
+        except asyncio.CancelledError:
+            current.set_attribute("agent.outcome", "interrupt")
+            raise
+        except Exception as error:
+            record_error(current, error)
+            raise
+
+
+def record_error(current: Span, error: BaseException) -> None:
+    """Mark a span as failed, with secrets masked in message and stack trace."""
+    stack = "".join(traceback.format_exception(error))
+    current.set_attribute("error.type", error_class(error))
+    current.set_status(StatusCode.ERROR, error_message(error))
+    current.add_event(
+        "exception",
+        {
+            "exception.type": error_class(error),
+            "exception.message": error_message(error),
+            "exception.stacktrace": mask_secrets(stack),
+        },
+    )
+
+
+def trace_fields(current: Span) -> dict[str, str]:
+    """A span's ids as fields of a JSON line."""
+    context = current.get_span_context()
+    return {
+        "trace_id": trace.format_trace_id(context.trace_id),
+        "span_id": trace.format_span_id(context.span_id),
+    }
+
+
+def _json(line: Any, **_: Any) -> str:
+    return orjson.dumps(line, default=repr).decode()
