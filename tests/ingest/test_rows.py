@@ -1,0 +1,409 @@
+"""Rows of the lake equal what the official protobuf classes read from the same requests."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from ingest.decode import decode
+from ingest.rows import MAX_ERROR_MESSAGE, log_rows, span_rows
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
+MANIFEST = {
+    entry["fixture"]: entry for entry in json.loads((FIXTURES / "MANIFEST.json").read_text())
+}
+RECEIVED = 1_795_000_000_000_000_000
+START = 1_794_000_000_000_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rows_of(*requests: ExportTraceServiceRequest) -> pa.Table:
+    encoded = [request.SerializeToString() for request in requests]
+    table = span_rows(decode("traces", encoded, [RECEIVED] * len(encoded)))
+    table.validate(full=True)
+    return table
+
+
+def one_span(
+    *, attributes: Mapping[str, Any] | None = None, resource: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """The row of one span."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    group.resource.attributes.extend(pairs(resource or {}))
+    span = group.scope_spans.add().spans.add(
+        **{
+            "trace_id": bytes(15) + b"\1", "span_id": bytes(7) + b"\2", "name": "s",
+            "start_time_unix_nano": START, "end_time_unix_nano": START + 10**9, **fields,
+        }
+    )  # fmt: skip
+    span.attributes.extend(pairs(attributes or {}))
+    [row] = rows_of(request).to_pylist()
+    return row
+
+
+def pairs(attributes: Mapping[str, Any]) -> Iterator[KeyValue]:
+    for key, value in attributes.items():
+        yield KeyValue(key=key, value=any_value(value))
+
+
+def any_value(value: Any) -> AnyValue:
+    match value:
+        case AnyValue():
+            return value
+        case bool():
+            return AnyValue(bool_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case bytes():
+            return AnyValue(bytes_value=value)
+        case list():
+            made = AnyValue()
+            made.array_value.values.extend(map(any_value, value))
+            return made
+        case dict():
+            made = AnyValue()
+            made.kvlist_value.values.extend(pairs(value))
+            return made
+        case None:
+            return AnyValue()
+    return AnyValue(string_value=value)
+
+
+def as_text(value: AnyValue) -> str | None:
+    """The documented text of an attribute, computed from the official classes."""
+    plain = as_plain(value)
+    if plain is None or isinstance(plain, str):
+        return plain
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    if isinstance(plain, int):
+        return str(plain)
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def as_plain(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [as_plain(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {pair.key: as_plain(pair.value) for pair in value.kvlist_value.values}
+    if kind == "bytes_value":
+        return base64.b64encode(value.bytes_value).decode()
+    return getattr(value, kind) if kind else None
+
+
+def same_attributes(found: list[tuple[str, str | None]], sent: Any) -> bool:
+    wanted: dict[str, AnyValue] = {}
+    for pair in sent:
+        wanted.setdefault(pair.key, pair.value)
+    return [key for key, _ in found] == list(wanted) and all(
+        float(text or "nan") == pytest.approx(value.double_value, nan_ok=True)
+        if (value := wanted[key]).WhichOneof("value") == "double_value"
+        else text == as_text(value)
+        for key, text in found
+    )
+
+
+def spans_in(request: ExportTraceServiceRequest) -> Iterator[tuple[Any, Any, Span]]:
+    for group in request.resource_spans:
+        for scope in group.scope_spans:
+            for span in scope.spans:
+                yield group.resource, scope.scope, span
+
+
+def at(nanoseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("spans_*.pb")), ids=lambda path: path.stem)
+def test_recorded_spans_arrive_as_sent(path: Path) -> None:
+    """Ids, names, times, attributes, events and links of what real libraries sent."""
+    request = ExportTraceServiceRequest.FromString(path.read_bytes())
+    sent = list(spans_in(request))
+    table = rows_of(request)
+    for row, (resource, scope, span) in zip(table.to_pylist(), sent, strict=True):
+        assert row["trace_id"] == span.trace_id.hex()
+        assert row["span_id"] == span.span_id.hex()
+        assert row["parent_span_id"] == (span.parent_span_id.hex() or None)
+        assert (row["name"], row["scope_name"]) == (span.name, scope.name or None)
+        assert row["kind"] == Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower()
+        assert (row["start_time"], row["end_time"]) == (
+            at(span.start_time_unix_nano), at(span.end_time_unix_nano),
+        )  # fmt: skip
+        assert row["day"] == row["start_time"].date()
+        assert row["duration_ms"] == pytest.approx(
+            (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
+        )
+        assert row["status"] == ("unset", "ok", "error")[span.status.code]
+        assert same_attributes(row["attributes"], span.attributes)
+        assert same_attributes(row["resource_attributes"], resource.attributes)
+        for event, told in zip(row["events"], span.events, strict=True):
+            assert (event["name"], event["time"]) == (told.name, at(told.time_unix_nano))
+            assert same_attributes(event["attributes"], told.attributes)
+        assert [link["span_id"] for link in row["links"]] == [k.span_id.hex() for k in span.links]
+        assert row["received_at"] == at(RECEIVED)
+
+
+@pytest.mark.parametrize("name", MANIFEST)
+def test_recorded_tokens_are_found_in_every_dialect(name: str) -> None:
+    """Model calls of each library carry the tokens that its manifest says were used."""
+    path = FIXTURES / f"spans_{name}.pb"
+    if not path.exists():
+        pytest.fail(f"{path.name} is in the manifest and not in the folder")
+    entry = MANIFEST[name]
+    rows = rows_of(ExportTraceServiceRequest.FromString(path.read_bytes())).to_pylist()
+    assert len(rows) == entry["spans"]
+    calls = [row for row in rows if row["span_class"] == "llm"]
+    used = sum((row["input_tokens"] or 0) + (row["output_tokens"] or 0) for row in calls)
+    assert used == entry["tok_llm_only"]
+
+
+scalars = st.one_of(
+    st.text(max_size=20), st.booleans(), st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False), st.binary(max_size=20), st.none(),
+)  # fmt: skip
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+attribute_maps = st.dictionaries(st.text(max_size=20), values, max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(attribute_maps, attribute_maps), max_size=4))
+def test_any_attributes_survive(spans: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Nested lists and maps, bytes, any unicode, extreme numbers, keys without a value."""
+    request = ExportTraceServiceRequest()
+    for resource, own in spans:
+        group = request.resource_spans.add()
+        group.resource.attributes.extend(pairs(resource))
+        span = group.scope_spans.add().spans.add(start_time_unix_nano=START)
+        span.attributes.extend(pairs(own))
+    sent = list(spans_in(request))
+    for row, (resource, _, span) in zip(rows_of(request).to_pylist(), sent, strict=True):
+        assert same_attributes(row["attributes"], span.attributes)
+        assert same_attributes(row["resource_attributes"], resource.attributes)
+
+
+def test_rows_of_several_requests_keep_to_their_own() -> None:
+    """Resources, receipt times and attributes never cross from one request to another."""
+    requests = []
+    for number in range(3):
+        request = ExportTraceServiceRequest()
+        group = request.resource_spans.add()
+        group.resource.attributes.extend(pairs({"service.name": f"s{number}"}))
+        for tenant in range(number):
+            span = group.scope_spans.add().spans.add(start_time_unix_nano=START, name=f"{number}")
+            span.attributes.extend(pairs({"tenant.id": f"{number}.{tenant}"}))
+        requests.append(request.SerializeToString())
+    table = span_rows(
+        decode("traces", requests, [RECEIVED, RECEIVED + 10**9, RECEIVED + 2 * 10**9])
+    )
+    assert table.select(["name", "service_name", "tenant_id"]).to_pylist() == [
+        {"name": "1", "service_name": "s1", "tenant_id": "1.0"},
+        {"name": "2", "service_name": "s2", "tenant_id": "2.0"},
+        {"name": "2", "service_name": "s2", "tenant_id": "2.1"},
+    ]
+    assert [t.timestamp() * 1e9 - RECEIVED for t in table["received_at"].to_pylist()] == [
+        1e9,
+        2e9,
+        2e9,
+    ]
+
+
+@pytest.mark.parametrize("requests", [[], [b""], [b"", b""]])
+def test_empty_requests_have_no_rows(requests: list[bytes]) -> None:
+    """A sender with nothing to say is no error."""
+    received = [RECEIVED] * len(requests)
+    assert span_rows(decode("traces", requests, received)).num_rows == 0
+    assert log_rows(decode("logs", requests, received)).num_rows == 0
+
+
+def test_the_first_source_wins() -> None:
+    """New convention names come before old ones, the span before its resource, "" is no value."""
+    row = one_span(
+        attributes={
+            "gen_ai.usage.prompt_tokens": 1, "gen_ai.usage.input_tokens": 2, "tenant.id": "",
+            "gen_ai.system": "old", "gen_ai.provider.name": "new",
+        },
+        resource={"tenant.id": "from-resource", "user.id": "never from the resource"},
+    )  # fmt: skip
+    assert row["input_tokens"] == 2
+    assert row["provider"] == "new"
+    assert row["tenant_id"] == "from-resource"
+    assert row["user_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "milliseconds"),
+    [
+        ("agent.ttfb_ms", 12.5, 12.5),
+        ("gen_ai.response.time_to_first_chunk", 0.25, 250),
+        ("ai.response.msToFirstChunk", 250, 250),
+        ("gen_ai.response.time_to_first_chunk", "0.25", 250),
+        ("gen_ai.response.time_to_first_chunk", "soon", None),
+    ],
+)
+def test_the_first_token_time_is_in_milliseconds(
+    attribute: str, value: Any, milliseconds: float | None
+) -> None:
+    """The unit is known by the attribute's name, in whatever type the value was sent."""
+    assert one_span(attributes={attribute: value})["ttfb_ms"] == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        (7, 7),
+        ("7", 7),
+        (7.0, 7),
+        ("7e2", 700),
+        ("many", None),
+        (True, None),
+        (1e300, None),
+        ([7], None),
+    ],
+)
+def test_a_count_is_a_number_or_null(sent: Any, stored: int | None) -> None:
+    """What is no number never stops a batch, and stays visible among the attributes."""
+    row = one_span(attributes={"gen_ai.usage.input_tokens": sent})
+    assert row["input_tokens"] == stored
+    assert "gen_ai.usage.input_tokens" in dict(row["attributes"])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "span_class"),
+    [
+        ({"gen_ai.operation.name": "invoke_agent"}, "agent"),
+        ({"gen_ai.operation.name": "chat"}, "llm"),
+        ({"openinference.span.kind": "EMBEDDING"}, "llm"),
+        ({"gen_ai.operation.name": "execute_tool"}, "tool"),
+        ({"traceloop.span.kind": "task"}, "node"),
+        ({"agent.node": "plan"}, "node"),
+        ({"gen_ai.operation.name": "chat", "agent.node": "plan"}, "llm"),
+        ({"http.route": "/"}, "other"),
+    ],
+)
+def test_spans_are_classed_by_their_operation(attributes: dict[str, str], span_class: str) -> None:
+    """The operation decides; a span that only names a node is one."""
+    assert one_span(attributes=attributes)["span_class"] == span_class
+
+
+def test_outcomes() -> None:
+    """As stated; else a graph's interrupt; else by status; nothing for what is no agent work."""
+    chat = {"gen_ai.operation.name": "chat"}
+    failed = {"status": {"code": 2, "message": "boom"}}
+    interrupted = Span.Event(name="exception")
+    interrupted.attributes.extend(pairs({"exception.type": "langgraph.errors.GraphInterrupt"}))
+    assert one_span(attributes=chat)["outcome"] == "success"
+    assert one_span(attributes=chat, **failed)["outcome"] == "error"
+    assert one_span(attributes=chat, **failed, events=[interrupted])["outcome"] == "interrupt"
+    assert (
+        one_span(attributes=chat | {"agent.outcome": "interrupt"}, **failed)["outcome"]
+        == "interrupt"
+    )
+    assert one_span(attributes=chat | {"outcome": "fine, thanks"}, **failed)["outcome"] == "error"
+    assert one_span(**failed)["outcome"] is None
+    assert one_span(attributes=chat, **failed)["error_message"] == "boom"
+
+
+def test_errors_come_from_the_last_exception_event() -> None:
+    """error.type wins over the event's class; messages are masked and cut."""
+    events = []
+    for message in ("first", "key sk-abcdefghijklmnop1234 " + "x" * 600):
+        event = Span.Event(name="exception")
+        event.attributes.extend(pairs({"exception.type": "E", "exception.message": message}))
+        events.append(event)
+    row = one_span(events=[*events, Span.Event(name="other")])
+    assert row["error_class"] == "E"
+    assert row["error_message"].startswith("key [masked] xxx")
+    assert len(row["error_message"]) == MAX_ERROR_MESSAGE
+    assert one_span(attributes={"error.type": "T"}, events=events)["error_class"] == "T"
+
+
+def test_a_repeated_key_keeps_its_first_value() -> None:
+    """OTLP forbids it, senders do it, and a MAP cannot hold it."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for span in (scope.spans.add(start_time_unix_nano=START) for _ in range(2)):
+        span.attributes.extend([*pairs({"a": "1", "b": "2"}), *pairs({"a": "3"})])
+    for row in rows_of(request).to_pylist():
+        assert row["attributes"] == [("a", "1"), ("b", "2")]
+
+
+def log_row(resource: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    group.resource.attributes.extend(pairs(resource or {}))
+    record = group.scope_logs.add().log_records.add()
+    record.attributes.extend(pairs(fields.pop("attributes", {})))
+    record.body.CopyFrom(any_value(fields.pop("body", None)))
+    for name, value in fields.items():
+        setattr(record, name, value)
+    table = log_rows(decode("logs", [request.SerializeToString()], [RECEIVED]))
+    table.validate(full=True)
+    [row] = table.to_pylist()
+    return row
+
+
+def test_a_summary_line_becomes_a_row() -> None:
+    """A structlog line as the collector sends it: event as body, fields as attributes."""
+    row = log_row(
+        body="agent.run", time_unix_nano=START, severity_text="INFO", severity_number=9,
+        attributes={
+            "thread_id": "t", "tenant_id": "acme", "prompt_tokens": 10, "ttfb_ms": 12.5,
+            "tool_calls": 2, "outcome": "success", "model": "m",
+        },
+    )  # fmt: skip
+    assert (row["event_name"], row["span_class"]) == ("agent.run", "agent")
+    assert (row["tenant_id"], row["input_tokens"], row["ttfb_ms"]) == ("acme", 10, 12.5)
+    assert (row["tool_calls"], row["outcome"], row["request_model"]) == (2, "success", "m")
+    assert (row["severity"], row["severity_number"], row["time"]) == ("info", 9, at(START))
+
+
+def test_an_event_is_named_once() -> None:
+    """OTLP's event name, else the attribute, else a body that is a dotted name; prose is none."""
+    assert log_row(event_name="a.b", body="c.d")["event_name"] == "a.b"
+    assert log_row(attributes={"event.name": "a.b"}, body="c.d")["event_name"] == "a.b"
+    assert log_row(body="c.d")["event_name"] == "c.d"
+    assert log_row(body="something happened.")["event_name"] is None
+    assert log_row(body={"a": [1]})["body"] == '{"a":[1]}'
+
+
+def test_a_log_without_a_time_happened_when_it_was_seen() -> None:
+    """Observed time, else the time of receipt; every row has a day."""
+    assert log_row(observed_time_unix_nano=START)["time"] == at(START)
+    assert log_row()["time"] == at(RECEIVED)
+    assert log_row()["day"] == at(RECEIVED).date()
+
+
+def test_a_log_is_identified_by_content_and_origin() -> None:
+    """Reading a line again later is the same record; another file, time or value is not."""
+    line = {"body": "x", "time_unix_nano": START, "attributes": {"a": 1}}
+    origin = {"log.file.path": "/a"}
+    same = log_row(origin, **line)["log_id"]
+    assert log_row(origin, **line, observed_time_unix_nano=RECEIVED)["log_id"] == same
+    others = [
+        log_row({"log.file.path": "/b"}, **line),
+        log_row(origin, **line | {"time_unix_nano": START + 1000}),
+        log_row(origin, **line | {"attributes": {"a": 2}}),
+        log_row(origin, **line | {"body": "y"}),
+        log_row(origin, **line, trace_id=bytes(15) + b"\1"),
+    ]
+    assert len({same, *(row["log_id"] for row in others)}) == len(others) + 1

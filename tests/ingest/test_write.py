@@ -1,0 +1,164 @@
+"""The writer: every closed segment in the lake exactly once, whatever happens in between."""
+
+import shutil
+import threading
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingest.journal import Segment, closed_segments
+from ingest.segments import digest_of, encode_record, load_digests
+from ingest.write import WriterSettings, run_writer
+from lake import Lake
+from tests.ingest.batches import logs, span_ids, spans
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for signal in ("traces", "logs"):
+        (tmp_path / "journal" / signal).mkdir(parents=True)
+    return tmp_path
+
+
+def close_segment(data: Path, sequence: int, *requests: bytes, signal: str = "traces") -> Segment:
+    path = data / "journal" / signal / f"{sequence:020d}.journal"
+    path.write_bytes(b"".join(encode_record(r, 10**18, digest_of(r)) for r in requests))
+    return Segment(sequence, path)
+
+
+def drain(data: Path, **settings: int) -> None:
+    """One pass of the writer: what is closed now is written, then it returns."""
+    stop = threading.Event()
+    stop.set()
+    run_writer(WriterSettings(data=data, **settings), stop)
+
+
+def stored(data: Path, table: str = "spans", column: str = "span_id") -> Counter[str]:
+    with duckdb.connect() as connection:
+        Lake(data / "lake").snapshot().attach(connection)
+        found = connection.execute(f"SELECT {column} FROM lake_{table}").fetchall()
+    return Counter(value for (value,) in found)
+
+
+def ids(*batches: object) -> Counter[str]:
+    return Counter(span_id.hex() for batch in batches for span_id in span_ids(batch))  # type: ignore[arg-type]
+
+
+def test_segments_are_written_and_let_go(data: Path) -> None:
+    """Rows of both signals reach the lake; segments go, their digests stay for retried batches."""
+    first, second, lines = spans(3), spans(2), logs(4)
+    close_segment(data, 7, first.SerializeToString(), second.SerializeToString())
+    close_segment(data, 9, lines.SerializeToString(), signal="logs")
+    drain(data)
+    assert stored(data) == ids(first, second)
+    assert stored(data, "logs", "log_id").total() == 4
+    lake = Lake(data / "lake")
+    assert (lake.position("spans"), lake.position("logs")) == (7, 9)
+    journal = data / "journal" / "traces"
+    assert closed_segments(journal) == []
+    assert set(load_digests(journal, 0)) == {
+        digest_of(batch.SerializeToString()) for batch in (first, second)
+    }
+
+
+def test_a_crash_between_commit_and_clean_up_doubles_nothing(data: Path) -> None:
+    """The segment is still there after the commit: it is recognised, cleaned up, not written."""
+    batch = spans(5)
+    segment = close_segment(data, 3, batch.SerializeToString())
+    shutil.copy(segment.path, data / "copy")
+    drain(data)
+    shutil.move(data / "copy", segment.path)
+    later = spans(1)
+    close_segment(data, 4, later.SerializeToString())
+    drain(data)
+    assert stored(data) == ids(batch, later)
+    assert not segment.path.exists()
+
+
+def test_many_segments_share_a_commit(data: Path) -> None:
+    """A backlog is written in few commits, which keeps the table's log short."""
+    batches = [spans(1) for _ in range(20)]
+    for sequence, batch in enumerate(batches, start=1):
+        close_segment(data, sequence, batch.SerializeToString())
+    drain(data)
+    assert stored(data) == ids(*batches)
+    assert Lake(data / "lake").snapshot().versions["spans"] == 1
+
+
+def test_damage_in_the_middle_costs_only_what_it_hit(data: Path) -> None:
+    """Whole records before the damage are stored, the file is quarantined, the rest goes on."""
+    good, hit, later = spans(2), spans(2), spans(2)
+    segment = close_segment(data, 1, good.SerializeToString(), hit.SerializeToString())
+    content = bytearray(segment.path.read_bytes())
+    content[-40] ^= 1
+    segment.path.write_bytes(content)
+    close_segment(data, 2, later.SerializeToString())
+    drain(data)
+    assert stored(data) == ids(good, later)
+    [kept] = (data / "journal" / "traces" / "quarantine").glob("*.journal")
+    assert kept.read_bytes() == content
+    assert "checksum" in kept.with_suffix(".reason").read_text()
+
+
+def test_a_poisoned_segment_does_not_stop_the_rest(data: Path) -> None:
+    """What cannot be decoded is set aside with the reason."""
+    later = spans(2)
+    close_segment(data, 1, b"\x0a\xff\xff\xff\xff\x0f not protobuf")
+    close_segment(data, 2, later.SerializeToString())
+    drain(data)
+    assert stored(data) == ids(later)
+    [kept] = (data / "journal" / "traces" / "quarantine").glob("*.reason")
+    assert "cannot be decoded" in kept.read_text()
+
+
+def test_an_empty_request_is_let_go(data: Path) -> None:
+    """Nothing to store is no reason to keep a segment, or to commit."""
+    close_segment(data, 1, b"")
+    drain(data)
+    assert closed_segments(data / "journal" / "traces") == []
+    assert stored(data).total() == 0
+
+
+def test_it_works_until_told_to_stop_and_then_drains(data: Path) -> None:
+    """A running writer picks up new segments; after `stop` it writes those closed by then."""
+    stop = threading.Event()
+    writer = threading.Thread(target=run_writer, args=(WriterSettings(data=data), stop))
+    writer.start()
+    batches = [spans(1) for _ in range(3)]
+    close_segment(data, 1, batches[0].SerializeToString())
+    wait = threading.Event()
+    for _ in range(100):
+        if stored(data):
+            break
+        wait.wait(0.05)
+    assert stored(data) == ids(batches[0])
+    for sequence, batch in enumerate(batches[1:], start=2):
+        close_segment(data, sequence, batch.SerializeToString())
+    stop.set()
+    writer.join(20)
+    assert not writer.is_alive()
+    assert stored(data) == ids(*batches)
+
+
+def test_a_disk_that_refuses_keeps_the_journal(data: Path) -> None:
+    """While the lake cannot be written the segment stays, and is written once it can."""
+    batch = spans(2)
+    segment = close_segment(data, 1, batch.SerializeToString())
+    (data / "lake").write_text("in the way of the directory")
+    drain(data)
+    assert segment.path.exists()
+    (data / "lake").unlink()
+    drain(data)
+    assert stored(data) == ids(batch)
+
+
+def test_the_open_day_is_compacted_now_and_then(data: Path) -> None:
+    """Every so many commits small files are merged; no row is lost or doubled."""
+    batches = [spans(1) for _ in range(10)]
+    for sequence, batch in enumerate(batches, start=1):
+        close_segment(data, sequence, batch.SerializeToString())
+        drain(data, compact_every_commits=1)
+    assert stored(data) == ids(*batches)
+    assert len(Lake(data / "lake").snapshot().files["spans"]) < len(batches)

@@ -1,0 +1,147 @@
+"""The lake: appended exactly once, read as consistent snapshots, compacted and expired."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from lake import TABLES, Lake, LakeError, Snapshot
+from lake.table import MERGE_FROM_FILES
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def rows(*times: datetime, name: str = "chat", table: str = "spans") -> pa.Table:
+    """Rows that happened at `times`; every other column NULL."""
+    schema = TABLES[table].arrow
+    columns = {field.name: pa.nulls(len(times), field.type) for field in schema}
+    time = TABLES[table].time
+    columns[time] = pa.array(times, schema.field(time).type)
+    columns["day"] = pa.array([t.astimezone(UTC).date() for t in times])
+    columns["name" if table == "spans" else "body"] = pa.array([name] * len(times))
+    return pa.table(columns, schema=schema)
+
+
+def names(snapshot: Snapshot) -> list[str]:
+    with duckdb.connect() as connection:
+        snapshot.attach(connection)
+        found = connection.execute("SELECT name FROM lake_spans ORDER BY name").fetchall()
+    return [name for (name,) in found]
+
+
+def test_no_data_yet_is_a_normal_state(lake: Lake) -> None:
+    """Before the first commit every table is there, typed and empty, at position 0."""
+    assert lake.position("spans") == 0
+    with duckdb.connect() as connection:
+        lake.snapshot().attach(connection)
+        for table in TABLES.values():
+            found = connection.sql(f"SELECT * FROM lake_{table.name}").to_arrow_table()
+            assert found.num_rows == 0
+            assert found.column_names == [column.name for column in table.columns]
+
+
+def test_a_position_is_committed_once(lake: Lake) -> None:
+    """Appending the same or an earlier position again writes nothing and says so."""
+    assert lake.append("spans", rows(NOON, name="a"), position=5)
+    assert not lake.append("spans", rows(NOON, name="again"), position=5)
+    assert not lake.append("spans", rows(NOON, name="earlier"), position=4)
+    assert lake.append("spans", rows(NOON, name="b"), position=9)
+    assert (lake.position("spans"), names(lake.snapshot())) == (9, ["a", "b"])
+    assert lake.position("logs") == 0
+
+
+def test_the_position_survives_compaction_expiry_and_sweeping(lake: Lake) -> None:
+    """What was committed stays known whatever house-keeping did since."""
+    for position in range(1, 2 * MERGE_FROM_FILES):
+        lake.append("spans", rows(NOON), position=position)
+    lake.compact("spans")
+    lake.expire("spans", date(2027, 1, 1))
+    lake.sweep("spans")
+    assert lake.position("spans") == 2 * MERGE_FROM_FILES - 1
+    assert names(lake.snapshot()) == []
+
+
+def test_a_snapshot_does_not_move(lake: Lake) -> None:
+    """A reader sees the version it took, whatever is appended or compacted meanwhile."""
+    for position in range(1, MERGE_FROM_FILES + 1):
+        lake.append("spans", rows(NOON, name=f"n{position}"), position=position)
+    before = lake.snapshot()
+    lake.append("spans", rows(NOON, name="later"), position=100)
+    lake.compact("spans")
+    lake.sweep("spans")
+    assert names(before) == [f"n{position}" for position in range(1, MERGE_FROM_FILES + 1)]
+    assert "later" in names(lake.snapshot())
+
+
+def test_compaction_keeps_every_row_once(lake: Lake) -> None:
+    """Small files of a day become one; a day with few files is left alone."""
+    for position in range(1, MERGE_FROM_FILES + 1):
+        lake.append("spans", rows(NOON, name=f"n{position:02}"), position=position)
+    lake.append("spans", rows(NOON - timedelta(days=1), name="yesterday"), position=99)
+    report = lake.compact("spans")
+    assert (report.files_removed, report.files_added) == (MERGE_FROM_FILES, 1)
+    assert names(lake.snapshot()) == [
+        *(f"n{position:02}" for position in range(1, MERGE_FROM_FILES + 1)), "yesterday",
+    ]  # fmt: skip
+    assert lake.compact("spans").files_removed == 0
+
+
+def test_files_out_of_range_are_not_read(lake: Lake) -> None:
+    """Days and time statistics leave out files; the rest is cut to since <= time < until."""
+    moments = [NOON + timedelta(hours=hour) for hour in (-36, -1, 0, 1, 36)]
+    for position, moment in enumerate(moments, start=1):
+        lake.append("spans", rows(moment, name=f"n{position}"), position=position)
+    snapshot = lake.snapshot(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+    assert len(snapshot.files["spans"]) == 2
+    assert names(snapshot) == ["n2", "n3"]
+
+
+def test_range_bounds_are_exact_to_the_microsecond(lake: Lake) -> None:
+    """Statistics are coarser than rows: a row must not be lost to their rounding."""
+    late = NOON + timedelta(microseconds=999)
+    lake.append("spans", rows(NOON, late), position=1)
+    assert len(names(lake.snapshot(since=late))) == 1
+    assert len(names(lake.snapshot(until=late))) == 1
+
+
+def test_a_range_may_come_in_any_time_zone(lake: Lake) -> None:
+    """Bounds are instants; one without a time zone is refused with the remedy."""
+    lake.append("spans", rows(NOON), position=1)
+    tokyo = NOON.astimezone(timezone(timedelta(hours=9)))
+    assert names(lake.snapshot(since=tokyo)) == ["chat"]
+    with pytest.raises(LakeError, match="time zone"):
+        lake.snapshot(since=datetime(2026, 11, 20))  # noqa: DTZ001 - what is refused
+
+
+def test_expiry_removes_whole_days_and_counts_them(lake: Lake) -> None:
+    """Days before the given one go, the day itself stays."""
+    for back in (2, 1, 0):
+        lake.append("spans", rows(NOON - timedelta(days=back)), position=3 - back)
+    assert lake.expire("spans", NOON.date()) == 2
+    assert names(lake.snapshot()) == ["chat"]
+
+
+def test_a_column_younger_than_the_data_is_null_there(lake: Lake, tmp_path: Path) -> None:
+    """A table written before a column existed is read, and grown by the next append."""
+    old = TABLES["spans"].arrow
+    old = old.remove(old.get_field_index("feature"))
+    DeltaTable.create(tmp_path / "lake" / "spans", old, partition_by=["day"])
+    assert names(lake.snapshot()) == []
+    assert lake.append("spans", rows(NOON), position=1)
+    assert names(lake.snapshot()) == ["chat"]
+
+
+def test_rows_of_another_shape_are_refused(lake: Lake) -> None:
+    """Rows without the contract's columns never reach the disk."""
+    with pytest.raises(LakeError, match="columns"):
+        lake.append("spans", pa.table({"name": ["x"]}), position=1)
+    with pytest.raises(LakeError, match=r"no lake table 'spns'; there are spans, logs"):
+        lake.append("spns", rows(NOON), position=1)
