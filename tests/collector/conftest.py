@@ -11,9 +11,7 @@ def pipeline(
     collector_binary: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """The shipped configuration in a real collector, in front of a real sidecar, all running."""
-    made = Pipeline(
-        collector_binary, repository / "otel-collector.yaml", tmp_path_factory.mktemp("pipeline")
-    )
+    made = Pipeline(collector_binary, repository, tmp_path_factory.mktemp("pipeline"))
     try:
         made.sidecar.start()
         made.collector.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from ruamel.yaml import YAML
 
 from analytics import Analytics
 from lake import Lake
@@ -91,10 +92,18 @@ class Process:
             self.running = None
 
 
+def collector_arguments(repository: Path) -> list[str]:
+    """The arguments docker-compose.yml gives the collector, the configuration taken from here."""
+    compose = YAML(typ="safe").load((repository / "docker-compose.yml").read_text())
+    config, *rest = compose["services"]["collector"]["command"]
+    assert config.startswith("--config=")
+    return [f"--config={repository / 'otel-collector.yaml'}", *rest]
+
+
 class Pipeline:
     """Agent's side: `otlp_http`, `otlp_grpc` and `log_file`. Reader's side: `ask`."""
 
-    def __init__(self, binary: Path, configuration: Path, directory: Path) -> None:
+    def __init__(self, binary: Path, repository: Path, directory: Path) -> None:
         http, grpc, health, ingest = (free_port() for _ in range(4))
         dashboard = free_port()
         self.otlp_http = f"http://127.0.0.1:{http}"
@@ -103,7 +112,7 @@ class Pipeline:
         self.log_file.parent.mkdir(parents=True)
         self.data = directory / "data"
         self.collector = Process(
-            command=[binary, "--config", configuration],
+            command=[binary, *collector_arguments(repository)],
             environment={
                 "INGEST_URL": f"http://127.0.0.1:{ingest}",
                 "AGENT_LOGS": str(self.log_file.parent / "*.jsonl"),

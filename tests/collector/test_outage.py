@@ -66,7 +66,7 @@ def test_nothing_is_lost_or_doubled_when_both_ends_fail(
     collector_binary: Path, repository: Path, tmp_path: Path
 ) -> None:
     """Quietpager stops, the collector is killed twice with its queue filled: one row per record."""
-    pipeline = Pipeline(collector_binary, repository / "otel-collector.yaml", tmp_path)
+    pipeline = Pipeline(collector_binary, repository, tmp_path)
     agent = Agent(pipeline)
     try:
         pipeline.sidecar.start()
@@ -93,5 +93,5 @@ def test_nothing_is_lost_or_doubled_when_both_ends_fail(
     # Stored once, and not merely shown once.
     stored = pipeline.ask("SELECT name FROM lake_spans")
     assert Counter(row["name"] for row in stored) == Counter(agent.spans)
-    lines = pipeline.ask("SELECT event_name FROM logs")
-    assert Counter(row["event_name"] for row in lines) == Counter(agent.lines)
+    lines = pipeline.ask("SELECT body FROM logs")
+    assert Counter(row["body"] for row in lines) == Counter(agent.lines)
