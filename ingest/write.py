@@ -6,9 +6,10 @@ committed position are only cleaned up, later ones are written. Normal running a
 one path.
 """
 
+import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -79,8 +80,7 @@ def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
     while True:
         stopping = stop.is_set()
         try:
-            for signal in signals:
-                _write_due(lake, signal, settings, at_once=stopping)
+            behind = [_write_due(lake, signal, settings, at_once=stopping) for signal in signals]
             now = datetime.now(UTC)
             if not stopping and (swept_on is None or now - swept_on >= _SWEEP_EVERY):
                 swept_on = now
@@ -91,81 +91,82 @@ def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
                 return
             stop.wait(_RETRY_SECONDS)
             continue
+        if any(behind):
+            continue
         if stopping:
             return
         stop.wait(settings.poll_seconds)
 
 
-def _write_due(lake: Lake, signal: _Signal, settings: WriterSettings, *, at_once: bool) -> None:
-    """Write the closed segments of a signal, if any, once the last commit is old enough."""
+def _write_due(lake: Lake, signal: _Signal, settings: WriterSettings, *, at_once: bool) -> bool:
+    """Make the commit of a signal that is due, if one is; True if more is waiting behind it.
+
+    One commit per call, so that a backlog of one signal does not hold up the other.
+    """
     segments = closed_segments(signal.directory)
+    group = _first_group(segments)
+    behind = len(group) < len(segments)
     age = time.monotonic() - signal.committed_at
-    if not segments or not (at_once or age >= settings.commit_every_seconds):
-        return
-    for group in _groups(_unwritten(lake, signal, segments)):
-        _write(lake, signal, group)
-        signal.committed_at = time.monotonic()
-        signal.commits += 1
-        if signal.commits % settings.compact_every_commits == 0:
-            _compact(lake, signal)
+    if not group or not (at_once or behind or age >= settings.commit_every_seconds):
+        return False
+    _write(lake, signal, group)
+    signal.committed_at = time.monotonic()
+    signal.commits += 1
+    if signal.commits % settings.compact_every_commits == 0:
+        _compact(lake, signal)
+    return behind
 
 
-def _unwritten(lake: Lake, signal: _Signal, segments: Sequence[Segment]) -> list[Segment]:
-    """Those after the committed position; a crash left the others between commit and clean-up."""
-    position = lake.position(signal.table)
-    for segment in segments:
-        if segment.sequence <= position:
-            records, damage = _readable(segment)
-            _clean_up(segment, [record.digest for record in records], damage)
-    return [segment for segment in segments if segment.sequence > position]
-
-
-def _groups(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Consecutive segments that fit one commit; a single large one is a group of its own."""
-    group: list[Segment] = []
+def _first_group(segments: Sequence[Segment]) -> Sequence[Segment]:
+    """The oldest segments that fit one commit; a single large one is a group of its own."""
     size = 0
-    for segment in segments:
+    for count, segment in enumerate(segments):
         size += segment.path.stat().st_size
-        if group and size > _MAX_COMMIT_BYTES:
-            yield group
-            group, size = [], segment.path.stat().st_size
-        group.append(segment)
-    if group:
-        yield group
+        if count and size > _MAX_COMMIT_BYTES:
+            return segments[:count]
+    return segments
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A segment read and decoded; `damage` says what of it could not be."""
+
+    segment: Segment
+    rows: pa.Table
+    digests: list[bytes]
+    damage: str | None
 
 
 def _write(lake: Lake, signal: _Signal, segments: Sequence[Segment]) -> None:
-    """One commit for the segments, then their clean-up."""
+    """One commit for those segments that are not in the lake yet, then the clean-up of all.
+
+    A crash between the two leaves segments at or before the committed position behind.
+    """
     started = time.monotonic()
-    tables: list[pa.Table] = []
-    done: list[tuple[Segment, list[bytes], str | None]] = []
-    for segment in segments:
-        records, damage = _readable(segment)
-        digests = [record.digest for record in records]
-        try:
-            tables.append(_rows(signal.name, records))
-        except Exception as error:  # noqa: BLE001 - one poisoned segment must not stop the rest
-            damage = f"cannot be decoded: {error!r}"
-        done.append((segment, digests, damage))
-    rows = pa.concat_tables(tables) if tables else None
-    if rows is not None and rows.num_rows:
+    position = lake.position(signal.table)
+    loaded = [_load(signal.name, segment) for segment in segments]
+    unwritten = [part.rows for part in loaded if part.segment.sequence > position]
+    rows = pa.concat_tables([_rows(signal.name, ()), *unwritten])
+    if segments[0].sequence <= position:
+        os.sync()  # the crash may have come before the commit was on disk, not only in its cache
+    if rows.num_rows:
         lake.append(signal.table, rows, position=segments[-1].sequence)
-    for segment, digests, damage in done:
-        _clean_up(segment, digests, damage)
+    for part in loaded:
+        _clean_up(part)
     _log.info(
         "writer.committed",
         signal=signal.name,
-        rows=rows.num_rows if rows is not None else 0,
+        rows=rows.num_rows,
         segments=len(segments),
         position=segments[-1].sequence,
         seconds=round(time.monotonic() - started, 3),
     )
 
 
-def _rows(signal: Signal, records: Sequence[Record]) -> pa.Table:
-    requests = [bytes(record.request) for record in records]
-    decoded = decode(signal, requests, [record.received_unix_nano for record in records])
-    return _ROWS_OF[signal](decoded)
+def _load(signal: Signal, segment: Segment) -> _Loaded:
+    records, damage = _readable(segment)
+    rows, undecodable = _decoded(signal, records)
+    return _Loaded(segment, rows, [record.digest for record in records], damage or undecodable)
 
 
 def _readable(segment: Segment) -> tuple[list[Record], str | None]:
@@ -179,12 +180,35 @@ def _readable(segment: Segment) -> tuple[list[Record], str | None]:
     return records, None
 
 
-def _clean_up(segment: Segment, digests: Sequence[bytes], damage: str | None) -> None:
+def _decoded(signal: Signal, records: Sequence[Record]) -> tuple[pa.Table, str | None]:
+    """The rows of all records together; if that fails, of those that can be decoded alone."""
+    try:
+        return _rows(signal, records), None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one poisoned record must not stop the rest
+        _log.warning("writer.decoding_each_record_alone", signal=signal, reason=repr(error))
+    parts, failures = [_rows(signal, ())], []
+    for number, record in enumerate(records, start=1):
+        try:
+            parts.append(_rows(signal, (record,)))
+        except Exception as error:  # noqa: BLE001 - as above; the segment is kept in quarantine
+            failures.append(f"record {number} of {len(records)} cannot be decoded: {error!r}")
+    return pa.concat_tables(parts), "; ".join(failures) or None
+
+
+def _rows(signal: Signal, records: Sequence[Record]) -> pa.Table:
+    requests = [bytes(record.request) for record in records]
+    decoded = decode(signal, requests, [record.received_unix_nano for record in records])
+    return _ROWS_OF[signal](decoded)
+
+
+def _clean_up(part: _Loaded) -> None:
     """Remember the digests and let the segment go: deleted, or quarantined if it is damaged."""
-    if damage is not None:
-        kept = quarantine(segment, damage)
-        _log.error("writer.quarantined", segment=str(kept), reason=damage, records=len(digests))
-    retire(segment, digests)
+    if part.damage is not None:
+        kept = quarantine(part.segment, part.damage)
+        _log.error("writer.quarantined", segment=str(kept), reason=part.damage)
+    retire(part.segment, part.digests)
 
 
 def _compact(lake: Lake, signal: _Signal) -> None:

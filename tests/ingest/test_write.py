@@ -102,15 +102,60 @@ def test_damage_in_the_middle_costs_only_what_it_hit(data: Path) -> None:
     assert "checksum" in kept.with_suffix(".reason").read_text()
 
 
-def test_a_poisoned_segment_does_not_stop_the_rest(data: Path) -> None:
-    """What cannot be decoded is set aside with the reason."""
-    later = spans(2)
-    close_segment(data, 1, b"\x0a\xff\xff\xff\xff\x0f not protobuf")
+POISON = b"\x0a\xff\xff\xff\xff\x0f not protobuf"
+
+
+def quarantined(data: Path) -> dict[str, str]:
+    """The reason by the name of each quarantined trace segment."""
+    folder = data / "journal" / "traces" / "quarantine"
+    return {path.name: path.with_suffix(".reason").read_text() for path in folder.glob("*.journal")}
+
+
+def test_a_poisoned_record_does_not_stop_the_rest(data: Path) -> None:
+    """What cannot be decoded is set aside with the reason; the batches around it are stored."""
+    before, after, later = spans(2), spans(2), spans(2)
+    poisoned = close_segment(data, 1, before.SerializeToString(), POISON, after.SerializeToString())
     close_segment(data, 2, later.SerializeToString())
     drain(data)
+    assert stored(data) == ids(before, after, later)
+    assert "record 2 of 3 cannot be decoded" in quarantined(data)[poisoned.path.name]
+
+
+def test_a_crash_before_quarantine_deletes_no_poisoned_record(data: Path) -> None:
+    """Committed with its neighbours, the poisoned segment is still set aside at the next start."""
+    poisoned = close_segment(data, 1, POISON)
+    shutil.copy(poisoned.path, data / "copy")
+    later = spans(2)
+    close_segment(data, 2, later.SerializeToString())
+    drain(data)
+    shutil.rmtree(data / "journal" / "traces" / "quarantine")
+    shutil.move(data / "copy", poisoned.path)
+    drain(data)
     assert stored(data) == ids(later)
-    [kept] = (data / "journal" / "traces" / "quarantine").glob("*.reason")
-    assert "cannot be decoded" in kept.read_text()
+    assert list(quarantined(data)) == [poisoned.path.name]
+
+
+def test_a_backlog_of_one_signal_does_not_hold_up_the_other(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits take turns: logs are in the lake before the last of many trace segments."""
+    monkeypatch.setattr("ingest.write._MAX_COMMIT_BYTES", 1)
+    batches = [spans(1) for _ in range(4)]
+    for sequence, batch in enumerate(batches, start=1):
+        close_segment(data, sequence, batch.SerializeToString())
+    close_segment(data, 1, logs(1).SerializeToString(), signal="logs")
+    order: list[str] = []
+    append = Lake.append
+    monkeypatch.setattr(
+        Lake,
+        "append",
+        lambda lake, table, rows, position: (
+            order.append(table) or append(lake, table, rows, position)  # type: ignore[func-returns-value]
+        ),
+    )
+    drain(data)
+    assert order == ["spans", "logs", "spans", "spans", "spans"]
+    assert stored(data) == ids(*batches)
 
 
 def test_an_empty_request_is_let_go(data: Path) -> None:
