@@ -1,8 +1,10 @@
-"""The embedded DuckDB: one database in memory, locked down, with the views in place."""
+"""The embedded DuckDB: one database in memory, locked down, that answers over lake snapshots."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -10,23 +12,40 @@ from threading import Lock
 import duckdb
 import pyarrow as pa
 
-from analytics.prices import PRICE_MATCHES, PriceBook
-from analytics.questions import VIEW_FILES, internal_sql, view_sql
-from lake import Snapshot
+from analytics.prices import PriceBook
+from analytics.questions import ORDER, VIEWS, steps_for
+from lake import TABLES, Snapshot
+
+KEPT_SNAPSHOTS = 4
+"""Snapshots whose steps are kept for the next question: an overview asks many of the same."""
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 REFUSED = "only SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these can be run"
 EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
+COMMENT = re.compile(r"--.*")
+WORD = re.compile(r"\w+")
+LAKE_TABLES = frozenset(f"lake_{table}" for table in TABLES)
+
+SnapshotKey = tuple[frozenset[tuple[str, int]], datetime | None, datetime | None]
 
 
 class QueryError(Exception):
     """SQL that cannot be run or failed; the message is one line."""
 
 
+@dataclass
+class Session:
+    """A connection that shows one snapshot, and the steps of `sql/views/` it has built so far."""
+
+    connection: duckdb.DuckDBPyConnection
+    busy: Lock = field(default_factory=Lock)
+    built: set[str] = field(default_factory=set)
+
+
 class Engine:
     """A DuckDB that reads the files under `readable` and nothing else, and writes nothing.
 
-    Safe for use from several threads: each request has a cursor of its own, with its own snapshot.
+    Safe for use from several threads: questions about one snapshot take turns, others do not wait.
     """
 
     def __init__(
@@ -35,60 +54,73 @@ class Engine:
         self._prices = prices
         self._spill = TemporaryDirectory(prefix="quietpager-")
         self._opening = Lock()
+        self._sessions: OrderedDict[SnapshotKey, Session] = OrderedDict()
         self._database = duckdb.connect(
             config={
                 "memory_limit": memory_limit,
                 "threads": threads,
                 "temp_directory": self._spill.name,
+                "preserve_insertion_order": False,
                 "python_enable_replacements": False,
             }
         )
         self._prepare(readable)
 
-    def close(self) -> None:
-        self._database.close()
-        self._spill.cleanup()
-
-    @contextmanager
-    def reading(self, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor on which every view shows `snapshot`."""
-        with self._opening:
-            cursor = self._database.cursor()
+    def answer(
+        self, statement: duckdb.Statement, params: Mapping[str, object], snapshot: Snapshot
+    ) -> pa.Table:
+        """The whole answer to a statement of `read_only` over `snapshot`. Raises QueryError."""
         try:
-            snapshot.attach(cursor)
-            self._match_models(cursor)
-            yield cursor
+            session = self._session(snapshot)
+            with session.busy:
+                self._build(session, _names_in(statement))
+                answer = session.connection.sql(statement, params=dict(params))
+                return answer.to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(one_line(error)) from error
-        finally:
-            cursor.close()
+
+    def close(self) -> None:
+        with self._opening:
+            self._sessions.clear()
+            self._database.close()
+        self._spill.cleanup()
 
     def _prepare(self, readable: Path) -> None:
         database = self._database
         database.execute("SET GLOBAL TimeZone = 'UTC'")
-        # The views are bound once to an empty lake; each cursor lays its snapshot's over it.
-        Snapshot(versions={}, files={}).attach(database)
         database.register("listed", self._prices.price_list())
         database.execute("CREATE TABLE price_list AS FROM listed")
         database.unregister("listed")
-        database.register("price_matches", PRICE_MATCHES.empty_table())
-        for name in VIEW_FILES:
-            database.execute(view_sql(name))
         database.execute("SET allowed_directories = [$1]", [str(readable.absolute())])
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
 
-    def _match_models(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        cursor.register("price_matches", PRICE_MATCHES.empty_table())
-        used = cursor.execute(internal_sql("models_used")).fetchall()
-        cursor.register("price_matches", self._prices.match_models(used))
+    def _session(self, snapshot: Snapshot) -> Session:
+        versions = frozenset(snapshot.versions.items())
+        key = (versions, snapshot.since, snapshot.until)
+        with self._opening:
+            if (session := self._sessions.get(key)) is None:
+                session = Session(self._database.cursor())
+                snapshot.attach(session.connection)
+                for old in [old for old in self._sessions if old[0] != versions]:
+                    del self._sessions[old]
+                self._sessions[key] = session
+            self._sessions.move_to_end(key)
+            while len(self._sessions) > KEPT_SNAPSHOTS:
+                self._sessions.popitem(last=False)
+        return session
 
+    def _build(self, session: Session, names: frozenset[str]) -> None:
+        for step in steps_for(names):
+            if step.name not in session.built:
+                session.connection.execute(step.sql)
+                if step.name == "models_used":
+                    self._match_models(session)
+                session.built.add(step.name)
 
-def fetch(
-    cursor: duckdb.DuckDBPyConnection, statement: duckdb.Statement, params: Mapping[str, object]
-) -> pa.Table:
-    """The whole answer: an open result would hold its connection."""
-    return cursor.sql(statement, params=dict(params)).to_arrow_table()
+    def _match_models(self, session: Session) -> None:
+        used = session.connection.table("models_used").fetchall()
+        session.connection.register("price_matches", self._prices.match_models(used))
 
 
 def read_only(sql: str) -> duckdb.Statement:
@@ -116,3 +148,14 @@ def one_line(error: duckdb.Error) -> str:
     text = " ".join(message.split())
     line = position.partition(":")[0]
     return f"{text} (line {line} of the query)" if line else text
+
+
+def _names_in(statement: duckdb.Statement) -> frozenset[str]:
+    """The steps whose names occur in a statement: more than it needs does no harm.
+
+    Where there is none it asks for the catalogue (SHOW TABLES), or misspelt a name and shall be
+    answered with what is there.
+    """
+    words = frozenset(WORD.findall(COMMENT.sub("", statement.query).lower()))
+    known = words & (LAKE_TABLES | frozenset(ORDER))
+    return known or frozenset(VIEWS)

@@ -6,9 +6,9 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from analytics.engine import Engine, QueryError, fetch, read_only
+from analytics.engine import Engine, QueryError, read_only
 from analytics.prices import PriceBook, PriceOverride
-from analytics.questions import question as shipped
+from analytics.questions import question_named
 from lake import Lake, Snapshot
 
 PADDING = timedelta(hours=1)
@@ -53,7 +53,7 @@ class Analytics:
         Without `since` or `until` that side is open. Raises UnknownQuestion, and QueryError for a
         parameter that is missing or not the question's.
         """
-        sql = shipped(question).sql
+        sql = question_named(question).sql
         given = {"since": since or BEGINNING, "until": until or END, "tenant": None, **params}
         return self._run(question, sql, given, frozenset(params), since, until)
 
@@ -107,8 +107,9 @@ class Analytics:
                 f"{name} has no parameter {', '.join(surplus)}; "
                 f"it has {', '.join(sorted(wanted)) or 'none'}"
             )
-        with self._engine.reading(self._snapshot(since, until)) as cursor:
-            return fetch(cursor, statement, {key: given[key] for key in wanted})
+        return self._engine.answer(
+            statement, {key: given[key] for key in wanted}, self._snapshot(since, until)
+        )
 
     def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:
         return self._lake.snapshot(

@@ -1,17 +1,25 @@
-"""The shipped SQL: each file under `sql/` is one question, named by its path without suffix."""
+"""The shipped SQL: `sql/views/` builds what users query, every other folder holds questions."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-# In the order in which they rest on each other; the last ones are what users query.
-VIEW_FILES = (
+VIEWS = ("runs", "llm_calls", "tool_calls", "nodes", "usage", "spans", "logs", "prices")
+"""The views that are an interface: names and columns may be added, never renamed."""
+
+# Every file of sql/views/, each after those it rests on.
+ORDER = (
     "prices",
+    "models_used",
     "call_prices",
     "spans",
     "logs",
     "trace_identity",
+    "crowded_agents",
+    "agentless_roots",
     "run_spans",
     "run_members",
     "log_runs",
@@ -28,11 +36,10 @@ VIEW_FILES = (
     "run_success",
     "run_tools",
 )
-VIEWS = ("runs", "llm_calls", "tool_calls", "nodes", "usage", "spans", "logs", "prices")
-"""The views that are an interface: names and columns may be added, never renamed."""
-
 SQL = files("analytics") / "sql"
-INNER = ("views", "internal")
+# The one table made outside SQL, and the step it is made of.
+MATCHED = {"price_matches": "models_used"}
+SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
 class UnknownQuestion(LookupError):  # noqa: N818  (a name of the interface)
@@ -41,13 +48,22 @@ class UnknownQuestion(LookupError):  # noqa: N818  (a name of the interface)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One shipped .sql file."""
+    """A file of a folder other than `sql/views/`: one SELECT, its header the documentation."""
 
     name: str
     sql: str
 
 
-def question(name: str) -> Question:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file of `sql/views/`: a statement that creates one table or view from others."""
+
+    name: str
+    sql: str
+    rests_on: frozenset[str]
+
+
+def question_named(name: str) -> Question:
     """The question of that name. Raises UnknownQuestion."""
     shipped = questions()
     if name not in shipped:
@@ -58,10 +74,10 @@ def question(name: str) -> Question:
 
 @cache
 def questions() -> dict[str, Question]:
-    """Every question by name, sorted; the views are not among them."""
+    """Every question by name, such as ``slo/ttfb``, sorted."""
     found: dict[str, Question] = {}
     for room in SQL.iterdir():
-        if room.is_dir() and room.name not in INNER:
+        if room.is_dir() and room.name != "views":
             for file in room.iterdir():
                 if file.name.endswith(".sql"):
                     name = f"{room.name}/{file.name.removesuffix('.sql')}"
@@ -69,11 +85,23 @@ def questions() -> dict[str, Question]:
     return dict(sorted(found.items()))
 
 
-def view_sql(name: str) -> str:
-    """The CREATE VIEW statement of one of `VIEW_FILES`."""
-    return (SQL / "views" / f"{name}.sql").read_text(encoding="utf-8")
+def steps_for(names: Iterable[str]) -> tuple[Step, ...]:
+    """The steps that create these tables and views, those they rest on first."""
+    wanted = set(names)
+    chosen = []
+    for name in reversed(ORDER):
+        if name in wanted:
+            step = _steps()[name]
+            chosen.append(step)
+            wanted |= step.rests_on
+    return tuple(reversed(chosen))
 
 
-def internal_sql(name: str) -> str:
-    """A statement the front door needs itself, from `sql/internal/`."""
-    return (SQL / "internal" / f"{name}.sql").read_text(encoding="utf-8")
+@cache
+def _steps() -> dict[str, Step]:
+    steps = {}
+    for name in ORDER:
+        sql = (SQL / "views" / f"{name}.sql").read_text(encoding="utf-8")
+        sources = (MATCHED.get(source, source) for source in SOURCE.findall(sql))
+        steps[name] = Step(name, sql, frozenset(sources))
+    return steps

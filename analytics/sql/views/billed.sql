@@ -10,7 +10,7 @@
 --
 -- unpriced: cost is unknown though something may have been billed. A call that failed before any
 -- answer is not.
-CREATE OR REPLACE VIEW billed AS
+CREATE OR REPLACE TEMP TABLE billed AS
 WITH
 spans_with_usage AS (
     SELECT
@@ -29,44 +29,45 @@ spans_with_usage AS (
         attempt
     FROM rollup_spans
 ),
-keyed AS (
-    SELECT used.*, COALESCE(members.run_key, used.trace_id) AS run_key
+attributed AS (
+    SELECT
+        used.usage_source,
+        CASE WHEN members.span_id IS NULL THEN used.trace_id ELSE members.run_key END AS run_key,
+        used.span_id, used.trace_id,
+        CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
+        COALESCE(used.thread_id, members.thread_id, identity.thread_id) AS thread_id,
+        COALESCE(used.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
+        COALESCE(used.user_id, members.user_id, identity.user_id) AS user_id,
+        COALESCE(used.agent_name, members.agent_name, identity.agent_name) AS agent_name,
+        COALESCE(
+            used.feature, members.feature, identity.feature, used.agent_name, members.agent_name,
+            identity.agent_name
+        ) AS feature,
+        used.node, used.start_time AS started_at, used.duration_ms, used.ttfb_ms, used.provider,
+        used.request_model, used.response_model, used.response_id, used.finish_reason,
+        used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
+        used.reasoning_tokens,
+        COALESCE(
+            used.outcome,
+            CASE WHEN used.status = 'error' THEN 'error' ELSE 'success' END
+        ) AS outcome,
+        used.error_class, used.attempt
     FROM spans_with_usage AS used
     LEFT JOIN run_members AS members
         ON members.trace_id = used.trace_id AND members.span_id = used.span_id
-),
-attributed AS (
-    SELECT
-        keyed.usage_source, keyed.run_key, keyed.span_id, keyed.trace_id,
-        COALESCE(runs.run_id, keyed.run_id, identity.run_id) AS run_id,
-        COALESCE(keyed.thread_id, runs.thread_id, identity.thread_id) AS thread_id,
-        COALESCE(keyed.tenant_id, runs.tenant_id, identity.tenant_id) AS tenant_id,
-        COALESCE(keyed.user_id, runs.user_id, identity.user_id) AS user_id,
-        COALESCE(keyed.agent_name, runs.agent_name, identity.agent_name) AS agent_name,
-        COALESCE(
-            keyed.feature, runs.feature, identity.feature, keyed.agent_name, identity.agent_name
-        ) AS feature,
-        keyed.node, keyed.start_time AS started_at, keyed.duration_ms, keyed.ttfb_ms,
-        keyed.provider, keyed.request_model, keyed.response_model, keyed.response_id,
-        keyed.finish_reason, keyed.input_tokens, keyed.output_tokens, keyed.cache_read_tokens,
-        keyed.cache_write_tokens, keyed.reasoning_tokens,
-        COALESCE(
-            keyed.outcome,
-            CASE WHEN keyed.status = 'error' THEN 'error' ELSE 'success' END
-        ) AS outcome,
-        keyed.error_class, keyed.attempt
-    FROM keyed
-    LEFT JOIN run_spans AS runs ON runs.run_key = keyed.run_key
-    LEFT JOIN trace_identity AS identity ON identity.trace_id = keyed.trace_id
+    LEFT JOIN trace_identity AS identity ON identity.trace_id = used.trace_id
     UNION ALL
     SELECT
-        'summary' AS usage_source, run_key, span_id, trace_id, COALESCE(run_id, run_key) AS run_id,
-        thread_id, tenant_id, user_id, agent_name, feature, NULL AS node, started_at, duration_ms,
-        NULL AS ttfb_ms, provider, request_model, response_model, NULL AS response_id,
-        NULL AS finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-        reasoning_tokens, outcome, error_class, NULL AS attempt
-    FROM log_only_runs
-    WHERE input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR llm_calls > 0
+        'summary' AS usage_source, runs.run_key, runs.span_id, runs.trace_id,
+        COALESCE(runs.run_id, runs.run_key) AS run_id, runs.thread_id, runs.tenant_id,
+        runs.user_id, runs.agent_name, runs.feature, NULL AS node, runs.started_at,
+        runs.duration_ms, NULL AS ttfb_ms, runs.provider, runs.request_model, runs.response_model,
+        NULL AS response_id, NULL AS finish_reason, runs.input_tokens, runs.output_tokens,
+        runs.cache_read_tokens, runs.cache_write_tokens, runs.reasoning_tokens, runs.outcome,
+        runs.error_class, NULL AS attempt
+    FROM log_only_runs AS runs
+    ANTI JOIN spans_with_usage AS used ON used.trace_id = runs.trace_id
+    WHERE runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0
 ),
 -- A count that is negative or too large to be one costs nothing that could be known.
 counted AS (

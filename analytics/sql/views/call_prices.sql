@@ -2,7 +2,7 @@
 --
 -- price_matches holds, for each (provider, request_model, response_model) seen, the price list's
 -- name for it; an absent text is '' there, so that the join is on equality.
-CREATE OR REPLACE VIEW call_prices AS
+CREATE OR REPLACE TEMP TABLE call_prices AS
 SELECT
     price_matches.provider,
     price_matches.request_model,

@@ -3,7 +3,7 @@
 -- Each try of a call is a row. Times in UTC, durations in ms, tokens in tokens (cached ones are part
 -- of input_tokens, reasoning of output_tokens), cost_usd in USD: NULL where the price or the usage
 -- is unknown, never 0 for that. price_id names the row of `prices` it was computed with.
-CREATE OR REPLACE VIEW llm_calls AS
+CREATE OR REPLACE TEMP VIEW llm_calls AS
 SELECT
     span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, feature, node,
     started_at, duration_ms, ttfb_ms, provider, request_model, response_model, response_id,

@@ -1,10 +1,9 @@
--- Step: the summary line (event `agent.run`) of every run, one row per run.
+-- Step: the summary line (log event `agent.run`) of every run, one row per run.
 --
--- The line is written when the run ends. A run that wrote it twice, or whose line came on two ways
--- (OTLP and a log file), is one run.
-CREATE OR REPLACE VIEW log_runs AS
+-- The line is written when the run ends. A run whose line came twice, or on two ways (OTLP and a log
+-- file), is one run.
+CREATE OR REPLACE TEMP TABLE log_runs AS
 SELECT
-    log_id,
     COALESCE(run_id, trace_id, log_id) AS run_key,
     run_id,
     trace_id,

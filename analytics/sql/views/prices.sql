@@ -19,7 +19,7 @@
 --   reasoning_usd       DECIMAL(24,18)  USD per token of output spent on reasoning
 --   request_usd         DECIMAL(24,18)  USD per call
 --   price_source        VARCHAR         genai-prices and its version, or override
-CREATE OR REPLACE VIEW prices AS
+CREATE OR REPLACE TEMP VIEW prices AS
 SELECT
     price_id, provider, model, valid_from, valid_to, second_from, second_to, input_tokens_above,
     input_tokens_up_to, input_usd, cache_read_usd, cache_write_usd, output_usd, reasoning_usd,

@@ -4,7 +4,7 @@
 -- report on the agent span alone; that is all there is.
 --
 -- The recursion sees only traces in which an agent or node span reports usage.
-CREATE OR REPLACE VIEW rollup_spans AS
+CREATE OR REPLACE TEMP VIEW rollup_spans AS
 WITH RECURSIVE
 rollups AS (
     SELECT
@@ -15,9 +15,7 @@ rollups AS (
     FROM lake_spans
     WHERE span_class IN ('agent', 'node')
       AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
-    QUALIFY row_number() OVER (
-        PARTITION BY trace_id, span_id ORDER BY received_at, end_time
-    ) = 1
+    QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
 ),
 links AS (
     SELECT trace_id, span_id, parent_span_id, span_class, input_tokens, output_tokens

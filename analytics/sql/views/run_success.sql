@@ -5,7 +5,7 @@
 --                     excluded: the client left, a human was asked, or a shutdown whose thread went
 --                     on within 10 minutes
 --                     missing: the run did not say how it ended
-CREATE OR REPLACE VIEW run_success AS
+CREATE OR REPLACE TEMP VIEW run_success AS
 WITH followed AS (
     SELECT
         run_id, tenant_id, thread_id, started_at, ended_at, outcome, outcome_reason,

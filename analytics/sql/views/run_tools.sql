@@ -6,7 +6,7 @@
 --   verdict  VARCHAR  good: the last call of every tool it called succeeded
 --                     bad: the last call of some tool failed (the error surfaced)
 --                     missing: tool calls failed, but it is not known which
-CREATE OR REPLACE VIEW run_tools AS
+CREATE OR REPLACE TEMP VIEW run_tools AS
 WITH calls AS (
     SELECT
         run_id, tenant_id, started_at, outcome,

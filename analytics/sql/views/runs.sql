@@ -14,25 +14,39 @@
 --   unpriced_calls  BIGINT          calls whose cost is unknown and not in cost_usd
 --   usage_source    VARCHAR         calls, rollup or summary (see billed); NULL without usage
 --   source          VARCHAR         spans or logs
-CREATE OR REPLACE VIEW runs AS
+CREATE OR REPLACE TEMP TABLE runs AS
 WITH
+usage_of_model AS (
+    SELECT
+        run_key,
+        COALESCE(response_model, request_model) AS model,
+        COUNT(*) FILTER (WHERE usage_source = 'calls') AS llm_calls,
+        SUM(input_tokens) AS input_tokens,
+        SUM(output_tokens) AS output_tokens,
+        SUM(cache_read_tokens) AS cache_read_tokens,
+        SUM(cache_write_tokens) AS cache_write_tokens,
+        SUM(reasoning_tokens) AS reasoning_tokens,
+        SUM(cost_usd) AS cost_usd,
+        COUNT(*) FILTER (WHERE unpriced) AS unpriced_calls,
+        MIN(CASE WHEN input_tokens IS NOT NULL OR output_tokens IS NOT NULL THEN usage_source END)
+            AS usage_source
+    FROM billed
+    GROUP BY run_key, COALESCE(response_model, request_model)
+),
 usage_of_run AS (
     SELECT
         run_key,
-        array_agg(DISTINCT COALESCE(response_model, request_model)
-            ORDER BY COALESCE(response_model, request_model))
-            FILTER (WHERE COALESCE(response_model, request_model) IS NOT NULL) AS models,
-        COUNT(*) FILTER (WHERE usage_source = 'calls') AS llm_calls,
+        array_agg(model ORDER BY model) FILTER (WHERE model IS NOT NULL) AS models,
+        CAST(SUM(llm_calls) AS BIGINT) AS llm_calls,
         TRY_CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
         TRY_CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
         TRY_CAST(SUM(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
         TRY_CAST(SUM(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
         TRY_CAST(SUM(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
         SUM(cost_usd) AS cost_usd,
-        COUNT(*) FILTER (WHERE unpriced) AS unpriced_calls,
-        MIN(CASE WHEN input_tokens IS NOT NULL OR output_tokens IS NOT NULL THEN usage_source END)
-            AS usage_source
-    FROM billed
+        CAST(SUM(unpriced_calls) AS BIGINT) AS unpriced_calls,
+        MIN(usage_source) AS usage_source
+    FROM usage_of_model
     GROUP BY run_key
 ),
 tools_of_run AS (
@@ -52,12 +66,11 @@ known AS (
         COALESCE(runs.outcome_reason, line.outcome_reason, trace_line.outcome_reason)
             AS outcome_reason,
         runs.error_class, runs.error_message,
-        COALESCE(tools.tool_calls, 0) AS tool_calls,
-        COALESCE(tools.tool_errors, 0) AS tool_errors,
         NULL AS line_llm_calls,
+        NULL AS line_tool_calls,
+        NULL AS line_tool_errors,
         'spans' AS source
     FROM run_spans AS runs
-    LEFT JOIN tools_of_run AS tools ON tools.run_key = runs.run_key
     LEFT JOIN log_runs AS line ON line.run_id = runs.run_id
     LEFT JOIN log_runs AS trace_line
         ON trace_line.run_key = runs.run_key AND trace_line.run_id IS NULL
@@ -66,9 +79,9 @@ known AS (
         run_key, COALESCE(run_id, run_key) AS run_id, trace_id, thread_id, tenant_id, user_id,
         agent_name, feature, started_at, ended_at, duration_ms, ttfb_ms, outcome, outcome_reason,
         error_class, error_message,
-        COALESCE(tool_calls, 0) AS tool_calls,
-        COALESCE(tool_errors, 0) AS tool_errors,
         llm_calls AS line_llm_calls,
+        tool_calls AS line_tool_calls,
+        tool_errors AS line_tool_errors,
         'logs' AS source
     FROM log_only_runs
 )
@@ -77,11 +90,13 @@ SELECT
     known.agent_name, known.feature, known.started_at, known.ended_at, known.duration_ms,
     known.ttfb_ms, known.outcome, known.outcome_reason, known.error_class, known.error_message,
     used.models,
-    COALESCE(known.line_llm_calls, used.llm_calls, 0) AS llm_calls,
-    known.tool_calls, known.tool_errors,
+    COALESCE(NULLIF(used.llm_calls, 0), known.line_llm_calls, 0) AS llm_calls,
+    COALESCE(tools.tool_calls, known.line_tool_calls, 0) AS tool_calls,
+    COALESCE(tools.tool_errors, known.line_tool_errors, 0) AS tool_errors,
     used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
     used.reasoning_tokens, used.cost_usd,
     COALESCE(used.unpriced_calls, 0) AS unpriced_calls,
     used.usage_source, known.source
 FROM known
 LEFT JOIN usage_of_run AS used ON used.run_key = known.run_key
+LEFT JOIN tools_of_run AS tools ON tools.run_key = known.run_key

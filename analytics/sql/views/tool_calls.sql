@@ -1,6 +1,6 @@
 -- Every tool call once. Each try is a row. Times in UTC, duration in ms; outcome is success, error
 -- or interrupt.
-CREATE OR REPLACE VIEW tool_calls AS
+CREATE OR REPLACE TEMP VIEW tool_calls AS
 SELECT
     span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, node, started_at,
     duration_ms, tool_name, tool_call_id, outcome, error_class, error_message, attempt,

@@ -5,7 +5,7 @@
 -- line alone (`summary`). Columns as in `llm_calls`, and:
 --   usage_source  VARCHAR  calls, rollup or summary
 --   unpriced      BOOLEAN  cost_usd is unknown though something may have been billed
-CREATE OR REPLACE VIEW usage AS
+CREATE OR REPLACE TEMP VIEW usage AS
 SELECT
     usage_source, span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, feature,
     node, started_at, duration_ms, ttfb_ms, provider, request_model, response_model, response_id,

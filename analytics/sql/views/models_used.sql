@@ -1,6 +1,7 @@
--- Which model names occur in the snapshot? They are matched to the price list one by one.
+-- Step: the model names that the data uses; '' where it has none.
 --
--- Columns: provider, request_model, response_model VARCHAR; '' where the telemetry has none.
+-- Each is matched to the price list by genai-prices; the outcome is the table price_matches.
+CREATE OR REPLACE TEMP VIEW models_used AS
 SELECT DISTINCT
     COALESCE(provider, '') AS provider,
     COALESCE(request_model, '') AS request_model,
