@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode import Attributes, Decoded, attributes_of, text_of, to_numpy
+from ingest.decode import Attributes, Decoded, Index, attributes_of, text_of, to_numpy
 from ingest.promote import promote, promoted
 from ingest.vectors import (
     fields_of,
@@ -28,7 +28,15 @@ from ingest.vectors import (
     time_of,
     where,
 )
-from lake.schema import AGENT_COLUMNS, LOGS, SPAN_CLASSES, SPANS, Column, Source
+from lake.schema import (
+    AGENT_COLUMNS,
+    FIRST_TOKEN_EVENTS,
+    LOGS,
+    SPAN_CLASSES,
+    SPANS,
+    Column,
+    Source,
+)
 
 MAX_ERROR_MESSAGE = 500
 """Characters; longer messages are cut."""
@@ -37,6 +45,7 @@ _SPAN_KINDS = ("unspecified", "internal", "server", "client", "producer", "consu
 _STATUSES = ("unset", "ok", "error")
 _OUTCOMES = pa.array(["success", "error", "interrupt"])
 _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
+_FIRST_TOKEN = pa.array(FIRST_TOKEN_EVENTS)
 _EVENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$"
 _CREDENTIAL = r"(?i)\b(sk-[\w-]{12,}|bearer\s+[\w.~+/-]{12,}|(api[_-]?key|password)\s*[=:]\s*\S+)"
 
@@ -62,6 +71,8 @@ def span_rows(decoded: Decoded) -> pa.Table:
     events = _Events.of(field("events"))
     columns |= _span_class(columns, nulls(len(decoded.rows)))
     columns |= _span_outcome(columns, status, status_message, events)
+    columns["ttfb_ms"] = pc.coalesce(columns["ttfb_ms"], _duration_ms(start, events.first_token))
+    columns["input_tokens"] = _with_cached(columns)
     columns |= {
         **_placed_in_time(time_of(start), time_of(end), decoded),
         "trace_id": hex_of(field("trace_id"), 16),
@@ -104,6 +115,7 @@ def log_rows(decoded: Decoded) -> pa.Table:
         "outcome": where(pc.is_in(columns["outcome"], _OUTCOMES), columns["outcome"]),
         "error_message": _presentable(columns["error_message"]),
     }
+    columns["input_tokens"] = _with_cached(columns)
     columns["log_id"] = _digests(decoded, columns)
     return _table(LOGS.arrow, decoded, columns)
 
@@ -153,13 +165,29 @@ def _span_outcome(
     }
 
 
+def _with_cached(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Input tokens with the cached ones.
+
+    OpenTelemetry includes them, Anthropic's API counts them apart and some instrumentations pass
+    that on. A part cannot exceed its whole: where it does, the source left it out.
+    """
+    whole = columns["input_tokens"]
+    read, written = (columns[name] for name in ("cache_read_tokens", "cache_write_tokens"))
+    cached = pc.add(pc.fill_null(read, 0), pc.fill_null(written, 0))
+    return pc.if_else(pc.greater(cached, whole), pc.add(whole, cached), whole)
+
+
 @dataclass(frozen=True)
 class _Events:
-    """A batch's span events, and what the last exception event of each span says."""
+    """A batch's span events, and what they say of each span.
+
+    The type and message of its last exception, and when its first token came (unix ns).
+    """
 
     lists: pa.Array
     exception_type: pa.Array
     exception_message: pa.Array
+    first_token: pa.Array
 
     @classmethod
     def of(cls, lists: pa.ListArray) -> "_Events":
@@ -171,15 +199,29 @@ class _Events:
             [time_of(pc.struct_field(flat, "time_unix_nano")), names, map_of(attributes)],
             fields=list(SPANS.arrow.field("events").type.value_type),
         )
-        last = np.full(len(lists), -1)
+        span = to_numpy(pc.list_parent_indices(lists), np.int64)
         exceptions = np.flatnonzero(to_numpy(pc.equal(names, "exception"), np.bool_))
-        last[to_numpy(pc.list_parent_indices(lists), np.int64)[exceptions]] = exceptions
+        tokens = np.flatnonzero(to_numpy(pc.is_in(names, _FIRST_TOKEN), np.bool_))
+        last_exception = _last(len(lists), span, exceptions)
         told = promote(attributes, _EXCEPTION) if len(exceptions) else {}
-        at = pa.array(last, mask=last < 0)
         kind, message = (
-            told[name].take(at) if told else nulls(len(lists)) for name in ("type", "message")
+            told[name].take(last_exception) if told else nulls(len(lists))
+            for name in ("type", "message")
         )
-        return cls(list_of(offsets, structs), kind, message)
+        first_token = _last(len(lists), span, tokens[::-1])
+        return cls(
+            list_of(offsets, structs),
+            kind,
+            message,
+            pc.struct_field(flat, "time_unix_nano").take(first_token),
+        )
+
+
+def _last(spans: int, span_of_event: Index, events: Index) -> pa.Array:
+    """For each span, the last of the given events that is its own; NULL if none is."""
+    last = np.full(spans, -1)
+    last[span_of_event[events]] = events
+    return pa.array(last, mask=last < 0)
 
 
 def _links(lists: pa.ListArray) -> pa.Array:

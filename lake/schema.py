@@ -21,7 +21,8 @@ class Source:
     """One attribute a column may be taken from.
 
     ``scale`` converts the attribute's unit into the column's: the unit is known per attribute
-    and never guessed from the magnitude.
+    and never guessed from the magnitude. ``metadata.x`` is also the member ``x`` of a JSON object
+    in the attribute ``metadata``, which is how OpenInference sends what LangChain was given.
     """
 
     attribute: str
@@ -79,6 +80,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
             "tenant.id",
             "tenant_id",
             "traceloop.association.properties.tenant_id",
+            "metadata.tenant_id",
             "metadata.user_api_key_team_id",
             "litellm.team.id",
             "organization.id",
@@ -95,6 +97,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
             "user_id",
             "traceloop.association.properties.user_id",
             "langfuse.user.id",
+            "metadata.user_id",
             "metadata.user_api_key_user_id",
             "ai.telemetry.metadata.userId",
             "tenxgraph.graph.user_id",
@@ -118,6 +121,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
             "langsmith.trace.session_id",
             "langsmith.metadata.thread_id",
             "langsmith.metadata.session_id",
+            "metadata.thread_id",
         ),
     ),
     Column(
@@ -154,6 +158,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
             "node",
             "gen_ai.task.name",
             "traceloop.association.properties.langgraph_node",
+            "metadata.langgraph_node",
             "graph.node.name",
             "graph.node.id",
             "tenxgraph.node.name",
@@ -259,7 +264,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
     Column(
         "input_tokens",
         COUNT,
-        "Prompt tokens, cached ones included",
+        "Prompt tokens, cached ones included; they are added where the source left them out",
         "tokens",
         record(
             "gen_ai.usage.input_tokens",
@@ -336,7 +341,8 @@ AGENT_COLUMNS: tuple[Column, ...] = (
     Column(
         "ttfb_ms",
         REAL,
-        "Request accepted to first token sent (agent), or request sent to first chunk (llm)",
+        "Request accepted to first token sent (agent), or request sent to first chunk (llm); "
+        "else start to the first token's span event",
         "ms",
         record("agent.ttfb_ms")
         + record(
@@ -493,6 +499,9 @@ LOGS = TableSchema(
         Column("received_at", TIME, "When ingest journalled it", "UTC"),
     ),
 )
+
+FIRST_TOKEN_EVENTS = ("First Token Stream Event", "gen_ai.content.completion.chunk")
+"""Span events that mark tokens arriving (OpenInference, OpenLLMetry); the first is the TTFB."""
 
 SPAN_CLASSES: dict[str, str] = {
     **dict.fromkeys(

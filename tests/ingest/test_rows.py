@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ingest.decode import decode
 from ingest.rows import MAX_ERROR_MESSAGE, log_rows, span_rows
+from lake.schema import FIRST_TOKEN_EVENTS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
 MANIFEST = {
@@ -265,6 +266,74 @@ def test_the_first_token_time_is_in_milliseconds(
 ) -> None:
     """The unit is known by the attribute's name, in whatever type the value was sent."""
     assert one_span(attributes={attribute: value})["ttfb_ms"] == milliseconds
+
+
+def test_the_first_token_event_is_the_first_token_time() -> None:
+    """Libraries that only mark tokens by events: the first counts, an attribute is better."""
+    events = [
+        Span.Event(name="gen_ai.content.completion.chunk", time_unix_nano=START + offset)
+        for offset in (250_000_000, 300_000_000)
+    ]
+    assert one_span(events=events)["ttfb_ms"] == 250
+    assert one_span(events=events, attributes={"agent.ttfb_ms": 12})["ttfb_ms"] == 12
+    assert one_span(events=[Span.Event(name="other", time_unix_nano=START)])["ttfb_ms"] is None
+
+
+@pytest.mark.parametrize("name", ["openinference", "traceloop"])
+def test_recorded_streams_have_a_first_token_time(name: str) -> None:
+    """Where the recorded library marks arriving tokens, the time is the first mark's."""
+    path = FIXTURES / f"spans_openai_{name}_stream_tool.pb"
+    request = ExportTraceServiceRequest.FromString(path.read_bytes())
+    marks = [
+        [e.time_unix_nano for e in span.events if e.name in FIRST_TOKEN_EVENTS]
+        for _, _, span in spans_in(request)
+    ]
+    assert any(marks)
+    for row, seen, (_, _, span) in zip(
+        rows_of(request).to_pylist(), marks, spans_in(request), strict=True
+    ):
+        wanted = (min(seen) - span.start_time_unix_nano) / 1e6 if seen else None
+        assert row["ttfb_ms"] == pytest.approx(wanted)
+
+
+def test_cached_tokens_are_part_of_the_input() -> None:
+    """A source that counts them apart has them added; one that includes them is left alone."""
+
+    def stored(**tokens: int) -> int | None:
+        names = {
+            "whole": "gen_ai.usage.input_tokens",
+            "read": "gen_ai.usage.cache_read.input_tokens",
+            "written": "gen_ai.usage.cache_write.input_tokens",
+        }
+        row = one_span(attributes={names[part]: count for part, count in tokens.items()})
+        return row["input_tokens"]  # type: ignore[no-any-return]
+
+    assert stored(whole=100, read=80) == 100
+    assert stored(whole=100, read=60, written=40) == 100
+    assert stored(whole=10, read=80, written=20) == 110
+    assert stored(whole=100) == 100
+    assert stored(read=80) is None
+
+
+def test_identity_is_found_in_langchain_metadata() -> None:
+    """OpenInference sends it as JSON in one attribute; anything else in there harms nothing."""
+    metadata = {"tenant_id": "acme", "user_id": 7, "thread_id": "t", "langgraph_node": "plan"}
+    row = one_span(attributes={"metadata": json.dumps(metadata)})
+    found = {name: row[name] for name in ("tenant_id", "user_id", "thread_id", "node")}
+    assert found == {"tenant_id": "acme", "user_id": "7", "thread_id": "t", "node": "plan"}
+    assert dict(row["attributes"]) == {"metadata": json.dumps(metadata)}
+    stated = one_span(attributes={"metadata": json.dumps(metadata), "tenant.id": "stated"})
+    assert stated["tenant_id"] == "stated"
+    for odd in ("", "{", "[1]", '{"tenant_id": {"a": 1}}', '{"tenant_id": null}', 5, None):
+        assert one_span(attributes={"metadata": odd})["tenant_id"] is None
+
+
+def test_recorded_langgraph_runs_belong_to_their_tenant() -> None:
+    """Every span of a LangGraph run carries the tenant and user its caller named."""
+    request = ExportTraceServiceRequest.FromString((FIXTURES / "spans_langgraph.pb").read_bytes())
+    for row in rows_of(request).to_pylist():
+        assert (row["tenant_id"], row["user_id"]) == ("acme", "u-1")
+        assert row["thread_id"] == "thread-lg-1"
 
 
 @pytest.mark.parametrize(
