@@ -2,7 +2,10 @@
 
 import shutil
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -13,6 +16,8 @@ from ingest.segments import digest_of, encode_record, load_digests
 from ingest.write import WriterSettings, run_writer
 from lake import Lake
 from tests.ingest.batches import logs, span_ids, spans
+
+DAY_NS = 24 * 3600 * 10**9
 
 
 @pytest.fixture
@@ -40,6 +45,27 @@ def stored(data: Path, table: str = "spans", column: str = "span_id") -> Counter
         Lake(data / "lake").snapshot().attach(connection)
         found = connection.execute(f"SELECT {column} FROM lake_{table}").fetchall()
     return Counter(value for (value,) in found)
+
+
+@contextmanager
+def running(settings: WriterSettings) -> Iterator[threading.Event]:
+    """A writer in a thread, with the event that stops it; gone at the end."""
+    stop = threading.Event()
+    writer = threading.Thread(target=run_writer, args=(settings, stop))
+    writer.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        writer.join(20)
+    assert not writer.is_alive()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited 20 s in vain"
+        time.sleep(0.05)
 
 
 def ids(*batches: object) -> Counter[str]:
@@ -168,23 +194,24 @@ def test_an_empty_request_is_let_go(data: Path) -> None:
 
 def test_it_works_until_told_to_stop_and_then_drains(data: Path) -> None:
     """A running writer picks up new segments; after `stop` it writes those closed by then."""
-    stop = threading.Event()
-    writer = threading.Thread(target=run_writer, args=(WriterSettings(data=data), stop))
-    writer.start()
     batches = [spans(1) for _ in range(3)]
-    close_segment(data, 1, batches[0].SerializeToString())
-    wait = threading.Event()
-    for _ in range(100):
-        if stored(data):
-            break
-        wait.wait(0.05)
-    assert stored(data) == ids(batches[0])
-    for sequence, batch in enumerate(batches[1:], start=2):
-        close_segment(data, sequence, batch.SerializeToString())
-    stop.set()
-    writer.join(20)
-    assert not writer.is_alive()
+    with running(WriterSettings(data=data)) as stop:
+        close_segment(data, 1, batches[0].SerializeToString())
+        wait_until(lambda: stored(data) == ids(batches[0]))
+        for sequence, batch in enumerate(batches[1:], start=2):
+            close_segment(data, sequence, batch.SerializeToString())
+        stop.set()
     assert stored(data) == ids(*batches)
+
+
+def test_days_out_of_retention_are_deleted(data: Path) -> None:
+    """Rows of earlier days go, by their own time; without a retention nothing does."""
+    old, kept = spans(2, start=time.time_ns() - 5 * DAY_NS), spans(2)
+    close_segment(data, 1, old.SerializeToString(), kept.SerializeToString())
+    with running(WriterSettings(data=data)):
+        wait_until(lambda: stored(data) == ids(old, kept))
+    with running(WriterSettings(data=data, retention_days=3)):
+        wait_until(lambda: stored(data) == ids(kept))
 
 
 def test_a_disk_that_refuses_keeps_the_journal(data: Path) -> None:
