@@ -91,7 +91,8 @@ def create_app(
         return await run_sync(evaluation, limiter=evaluations)
 
     async def probe(_: None) -> None:
-        await run_sync(check_readable, analytics, limiter=evaluations)
+        check = partial(check_readable, analytics, now=datetime.now(UTC))
+        await run_sync(check, limiter=evaluations)
 
     overviews = SingleFlight(evaluate, keep_s=KEEP_ANSWER_S)
     probes = SingleFlight(probe, keep_s=KEEP_ANSWER_S)

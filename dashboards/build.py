@@ -67,14 +67,15 @@ def build_overview(
         raise LakeUnreadableError(_one_line(error)) from error
 
 
-def check_readable(analytics: Analytics) -> None:
-    """Open the lake and read nothing of it. Blocks.
+def check_readable(analytics: Analytics, *, now: datetime) -> None:
+    """Open the lake's files of the time around ``now``. Blocks.
 
     :raises LakeUnreadableError: when that fails.
     """
-    now = datetime.now(UTC)
+    # To the minute, so that probes in quick succession ask for the same snapshot.
+    minute = now.replace(second=0, microsecond=0)
     try:
-        analytics.ask("dashboard/readable", since=now, until=now)
+        analytics.ask("dashboard/readable", since=minute, until=minute)
     except Exception as error:
         log.exception("lake_unreadable")
         raise LakeUnreadableError(_one_line(error)) from error

@@ -56,6 +56,16 @@ def percent(ratio: float | None, decimals: int = 2) -> str:
     return f"{MINUS if ratio < 0 else ''}{shown}{NARROW_SPACE}%"
 
 
+def percentile(share: float) -> str:
+    """The name of the percentile that this share stays within: 0.95 -> "p95"."""
+    return f"p{_plain(Decimal(str(share)) * 100)}"
+
+
+def times(factor: float | None) -> str:
+    """How many times faster than even: 1.681 -> "1.7 x"."""
+    return NOTHING if factor is None else f"{factor:,.1f}{NARROW_SPACE}×"
+
+
 def usd(amount: Decimal | float | None) -> str:
     """Dollars to the cent, to a hundredth of a cent below one dollar."""
     if amount is None:
@@ -97,6 +107,11 @@ def clock(moment: datetime) -> str:
 def day_and_clock(moment: datetime) -> str:
     """ "24 Nov 08:40:12", in UTC."""
     return moment.astimezone(UTC).strftime("%d %b %H:%M:%S").lstrip("0")
+
+
+def day_and_minute(moment: datetime) -> str:
+    """ "24 Nov 08:40", in UTC."""
+    return day_and_clock(moment).rpartition(":")[0]
 
 
 def axis_time(moment: datetime, length: timedelta) -> str:

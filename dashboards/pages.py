@@ -59,11 +59,14 @@ class Pages:
             "compact": human.compact,
             "count": human.count,
             "day_and_clock": human.day_and_clock,
+            "day_and_minute": human.day_and_minute,
             "iso": human.iso,
             "limit": human.limit,
             "percent": human.percent,
+            "percentile": human.percentile,
             "quantity": human.quantity,
             "span": human.span,
+            "times": human.times,
             "usd": human.usd,
         }
         self._templates.globals["draw"] = draw

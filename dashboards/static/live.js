@@ -67,7 +67,8 @@ if (live) {
     if (!document.hidden && !paused) refresh();
   });
 
-  live.addEventListener("htmx:after:swap", () => {
+  live.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.response.status >= 400) return; // told of below; nothing was swapped
     readAt = Date.now();
     stale.hidden = true;
     tick();

@@ -14,7 +14,7 @@ from tests.dashboards.agent_traffic import traffic
 from tests.dashboards.serving import dashboard, served
 from tests.dashboards.watching import watch_past
 
-RUNS = 1500
+RUNS = 600
 
 
 @dataclass(frozen=True)

@@ -117,11 +117,22 @@ def test_quantity_follows_the_unit() -> None:
     ]
 
 
+def test_percentile_and_burn_rate() -> None:
+    """A percentile is called by its usual name, a burn rate is a factor, unknown stays unknown."""
+    assert [human.percentile(share) for share in (0.95, 0.999, 0.5)] == ["p95", "p99.9", "p50"]
+    assert [plain(human.times(factor)) for factor in (1.681, 1200.0, None)] == [
+        "1.7 ×",
+        "1,200.0 ×",
+        "–",
+    ]
+
+
 def test_times_are_utc() -> None:
     """A moment of another zone is shown in UTC."""
     moment = datetime(2026, 11, 4, 1, 30, tzinfo=timezone(timedelta(hours=2)))
     assert human.clock(moment) == "23:30:00"
     assert human.day_and_clock(moment) == "3 Nov 23:30:00"
+    assert human.day_and_minute(moment) == "3 Nov 23:30"
     assert human.iso(moment) == "2026-11-03T23:30:00Z"
     assert human.axis_time(moment, timedelta(hours=1)) == "23:30"
     assert human.axis_time(moment, timedelta(days=7)) == "03 Nov"

@@ -206,7 +206,19 @@ def test_a_lake_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         build_overview(analytics, load_slos(None), alerts, Selection(), now=NOW)
     assert "\n" not in str(refused.value)
     with pytest.raises(LakeUnreadableError):
-        check_readable(analytics)
+        check_readable(analytics, now=NOW)
+
+
+def test_a_lost_file_is_noticed_by_the_probe(tmp_path: Path) -> None:
+    """Ready means that the data of the present can be opened, not only the table's log."""
+    lake = Lake(tmp_path / "lake")
+    lake.append("spans", table([agent_run(1, NOW)], NOW), 1)
+    analytics = Analytics(lake)
+    check_readable(analytics, now=NOW)
+    for parquet in (tmp_path / "lake" / "spans").rglob("*.parquet"):
+        parquet.unlink()
+    with pytest.raises(LakeUnreadableError, match="parquet"):
+        check_readable(analytics, now=NOW + timedelta(minutes=1))
 
 
 def test_a_broken_alert_store_does_not_take_the_numbers_away(tmp_path: Path) -> None:

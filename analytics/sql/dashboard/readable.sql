@@ -1,11 +1,11 @@
--- Can the lake be read? Asked for a moment's time, it costs next to nothing.
+-- Can the lake be read? Opens its files of the time around one moment and reads their footers.
 --
 -- Parameters:
---   $since, $until   TIMESTAMPTZ  runs with since <= started_at < until
+--   none; the time is the one the lake was opened for
 --
 -- Columns (one row):
---   runs  BIGINT  agent requests
-SELECT COUNT(*) AS runs
-FROM runs
-WHERE started_at >= $since
-  AND started_at < $until
+--   spans  BIGINT  spans as stored, repeated ones too
+--   logs   BIGINT  log records as stored, repeated ones too
+SELECT
+    (SELECT COUNT(*) FROM lake_spans) AS spans,
+    (SELECT COUNT(*) FROM lake_logs) AS logs
