@@ -9,27 +9,38 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from inspect import getdoc
+from itertools import takewhile
 from pathlib import Path
 
-import typer
+from pydantic import BaseModel
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from analytics import Analytics
+from analytics import VIEWS, Analytics, questions
 from cli.app import app
+from cli.config import Config
+from cli.load import TABLES
 from lake import Lake
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REFERENCE = REPOSITORY / "docs" / "reference"
 SQL = REPOSITORY / "analytics" / "sql"
-PUBLIC_VIEWS = ("runs", "llm_calls", "tool_calls", "nodes", "spans", "logs", "prices")
 NOTICE = "<!-- Written by `make docs`; edit the code instead. -->\n"
 
 
 def cli_page() -> str:
     """Every command's own --help, as a terminal of 88 columns shows it."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)
-    sections = [help_of()] + [f"## {name}\n\n{help_of(name)}" for name in group.commands]
-    return "\n".join([NOTICE, "# Command line\n", *sections])
+    sections = [f"## {' '.join(path)}\n\n{help_of(*path)}" for path in commands(get_group(app))]
+    return "\n".join([NOTICE, "# Command line\n", help_of(), *sections])
+
+
+def commands(group: TyperGroup) -> Iterator[tuple[str, ...]]:
+    """The words that name each command, commands within commands too."""
+    for name, command in group.commands.items():
+        yield (name,)
+        if isinstance(command, TyperGroup):
+            yield from ((name, *rest) for rest in commands(command))
 
 
 def help_of(*command: str) -> str:
@@ -39,6 +50,22 @@ def help_of(*command: str) -> str:
     text = subprocess.check_output([quietpager, *command, "--help"], env=environment, text=True)
     lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return f"```console\n$ {' '.join(['quietpager', *command, '--help'])}\n{lines}\n```\n"
+
+
+def configuration_page() -> str:
+    """Every key of quietpager.toml, from the models that check the file."""
+    parts = [NOTICE, "# quietpager.toml\n", f"{getdoc(Config)}\n".replace("``", "`"), *keys(Config)]
+    for table, model in TABLES.items():
+        parts += [f"## [[{table}]]\n", f"{getdoc(model)}\n", *keys(model)]
+    return "\n".join(parts)
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    """A Markdown table of the keys that a model takes."""
+    yield "| key | meaning |\n|---|---|"
+    for name, field in model.model_fields.items():
+        yield f"| `{field.alias or name}` | {' '.join((field.description or '').split())} |"
+    yield ""
 
 
 def columns_page() -> str:
@@ -52,44 +79,43 @@ def views_page() -> str:
     parts = [NOTICE, "# Views\n", "Names and columns are an interface: added to, never renamed.\n"]
     with tempfile.TemporaryDirectory() as empty:
         analytics = Analytics(Lake(Path(empty)))
-        for view in PUBLIC_VIEWS:
+        for view in VIEWS:
             schema = analytics.query(f"SELECT * FROM {view} LIMIT 0").schema
             rows = [f"| `{field.name}` | {field.type} |" for field in schema]
-            said = header(SQL / "views" / f"{view}.sql")
-            parts += [f"## {view}\n", f"{said}\n", "| column | type |", "|---|---|", *rows, ""]
+            said = header((SQL / "views" / f"{view}.sql").read_text())
+            parts += [
+                f"## {view}\n",
+                f"```text\n{said}\n```\n",
+                "| column | type |",
+                "|---|---|",
+                *rows,
+                "",
+            ]
     return "\n".join(parts)
 
 
 def questions_page() -> str:
     """The header comment of every question that ships."""
     parts = [NOTICE, "# Questions\n", "Each is a file to run, to copy, or to take elsewhere:\n"]
-    parts += ["    quietpager sql -f analytics/sql/cost/by.sql --param dimension=tenant\n"]
-    for path in questions():
-        name = path.relative_to(SQL).with_suffix("")
-        parts += [f"## {name}\n", f"```text\n{header(path)}\n```\n"]
+    parts += [
+        "    quietpager sql -f analytics/sql/cost/by.sql --param by=tenant,model --param tenant=\n"
+    ]
+    for question in questions().values():
+        if not question.name.startswith("internal/"):
+            parts += [f"## {question.name}\n", f"```text\n{header(question.sql)}\n```\n"]
     return "\n".join(parts)
 
 
-def questions() -> Iterator[Path]:
-    """The files of the questions, without the views they rest on."""
-    for path in sorted(SQL.rglob("*.sql")):
-        if path.parent.name != "views":
-            yield path
-
-
-def header(path: Path) -> str:
-    """The comment that a .sql file begins with."""
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        if not line.startswith("--"):
-            break
-        lines.append(line.removeprefix("--").removeprefix(" ").rstrip())
-    return "\n".join(lines)
+def header(sql: str) -> str:
+    """The comment that the text of a .sql file begins with."""
+    comment = takewhile(lambda line: line.startswith("--"), sql.splitlines())
+    return "\n".join(line.removeprefix("--").removeprefix(" ").rstrip() for line in comment)
 
 
 PAGES = {
     "cli.md": cli_page,
     "columns.md": columns_page,
+    "configuration.md": configuration_page,
     "questions.md": questions_page,
     "views.md": views_page,
 }

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.config import Config
+from cli.load import load_config
+
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md"]
 
 
@@ -33,3 +36,22 @@ def test_every_make_target_in_the_documentation_exists(repository: Path) -> None
     text = "\n".join((repository / page).read_text() for page in PAGES)
     named = set(re.findall(r"^ {4}make ([a-z]+)|`make ([a-z]+)", text, re.MULTILINE))
     assert {first or second for first, second in named} <= targets
+
+
+def test_the_readme_shows_a_configuration_that_works(repository: Path, tmp_path: Path) -> None:
+    """The quietpager.toml of the README is accepted, key by key."""
+    (example,) = re.findall(r"```toml\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
+    file = tmp_path / "quietpager.toml"
+    file.write_text(example)
+    config = load_config(file)
+    assert [rule.name for rule in config.alert_rules()] == ["ttfb-p95"]
+    assert [webhook.name for webhook in config.webhooks] == ["on-call"]
+    assert [price.model for price in config.price_overrides()] == ["gpt-4o-mini"]
+
+
+def test_the_documented_ports_are_the_defaults(repository: Path) -> None:
+    """README, image and code agree on where things listen."""
+    defaults = {str(getattr(Config(), name)) for name in ("otlp_http", "otlp_grpc", "dashboard")}
+    assert defaults == {"127.0.0.1:4318", "127.0.0.1:4317", "127.0.0.1:8321"}
+    readme = (repository / "README.md").read_text()
+    assert all(address.partition(":")[2] in readme for address in defaults)

@@ -1,0 +1,101 @@
+"""The public API of agent_runtime as users write it; read by the type checker, never run.
+
+`mypy --strict` must accept every call here, infer the types asserted, and refuse what is marked
+with an ignore: an ignore that is not needed is itself an error.
+"""
+
+from typing import Any, assert_type
+
+from fastapi import FastAPI, Request
+
+from agent_runtime import (
+    END,
+    Context,
+    Event,
+    Graph,
+    Message,
+    Model,
+    Outcome,
+    RunResult,
+    Runtime,
+    State,
+    Tally,
+    Tool,
+    configure_telemetry,
+    serve,
+    tool,
+)
+
+fallback = Model("openai:gpt-4.1-mini")
+model = Model("openai:gpt-4o-mini", fallback=[fallback], base_url="http://127.0.0.1:1/v1")
+assert_type(model.provider, str)
+Model(4)  # type: ignore[arg-type]
+
+
+@tool
+async def get_weather(city: str, ctx: Context) -> str:
+    """The weather in a city."""
+    return (await ctx.http.get(f"https://weather.example/{city}")).text
+
+
+@tool(name="clock", timeout_s=1.0)
+def tell_time() -> str:
+    """What time it is."""
+    return "noon"
+
+
+assert_type(get_weather, Tool)
+assert_type(tell_time, Tool)
+
+graph = Graph(recursion_limit=10)
+
+
+@graph.node(entry=True)
+async def answer(state: State, ctx: Context) -> tuple[dict[str, Any], str]:
+    """A node returns what changes and where to go on."""
+    said = await ctx.chat(model, state.messages, system="Be brief.", tools=[get_weather])
+    assert_type(said, Message)
+    assert_type(state.last_user, str)
+    ctx.emit(Event("token", {"text": said.content}))
+    ctx.emit(Event("tokens", {}))  # type: ignore[arg-type]
+    await ctx.chat(model, "hello")  # type: ignore[arg-type]
+    return {"messages": [said]}, "tools" if said.tool_calls else END
+
+
+@graph.node()  # type: ignore[arg-type]
+def not_a_coroutine(state: State, ctx: Context) -> str:
+    """A node that is no coroutine function, or returns no pair, is refused."""
+    return END
+
+
+graph.tools("tools", [get_weather, tell_time], then="answer")
+runtime = Runtime(graph, agent_name="weather", feature="forecast", drain_s=30.0)
+
+
+async def in_code() -> RunResult:
+    """A run without a server: event by event, or as a whole."""
+    events = runtime.astream("Rain tomorrow?", thread_id="t-1", tenant_id="acme", user_id="ann")
+    async for event in events:
+        assert_type(event, Event)
+    result = await runtime.run(
+        "Rain tomorrow?",
+        thread_id="t-1",
+        tenant_id="acme",
+        user_id="ann",
+        history=[Message("user", "Hello")],
+    )
+    assert_type(result.outcome, Outcome)
+    assert_type(result.usage, Tally)
+    await runtime.run("Rain tomorrow?", thread_id="t-1")  # type: ignore[call-arg]
+    return result
+
+
+async def from_session(request: Request) -> tuple[str, str]:
+    """An authentication hook of one's own: tenant and user."""
+    return "acme", str(request.headers["x-session"])
+
+
+configure_telemetry("weather-agent")
+assert_type(serve(runtime), FastAPI)
+serve({"weather": runtime}, auth=from_session, drain_delay_s=5.0)
+serve([runtime])  # type: ignore[arg-type]
