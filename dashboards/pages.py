@@ -35,9 +35,9 @@ class RangeChoice:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where spans are sent to, shown to those who have sent none."""
+    """HOST:PORT that spans are sent to, shown to those who have sent none."""
 
-    otlp_http: str = "http://127.0.0.1:4318"
+    otlp_http: str = "127.0.0.1:4318"
     otlp_grpc: str = "127.0.0.1:4317"
 
 

@@ -184,7 +184,7 @@ def test_the_empty_page_teaches_the_first_span(tmp_path: Path) -> None:
         Analytics(Lake(tmp_path / "lake")),
         load_slos(None),
         AlertHistory(tmp_path / "alerts.sqlite"),
-        endpoints=Endpoints("http://127.0.0.1:14318", "127.0.0.1:14317"),
+        endpoints=Endpoints("127.0.0.1:14318", "127.0.0.1:14317"),
     )
     with served(app) as url:
         page = Elements(httpx.get(url, timeout=30).text)
