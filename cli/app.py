@@ -58,6 +58,8 @@ def answer(arguments: Sequence[str]) -> int:
         # The reader has what it wanted. Without this Python would complain as it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        return _refuse(f"{error.filename or 'system'}: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
 
 

@@ -1,14 +1,24 @@
 """`quietpager sql`: any read-only question."""
 
+import re
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.failure import Failure
 from cli.options import ConfigPath, Data, Output
 from cli.output import Format
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from analytics import Analytics
+
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
 EXAMPLES = """Examples:
 
@@ -46,11 +56,33 @@ def sql(
     from cli.rooms import one_line_errors, open_analytics
 
     text = _query_text(query, file)
-    parameters = dict(map(_parameter, param or ()))
+    parameters = dict(_parameter(each) for each in param or ())
     settings = load_config(config, data=data)
     with one_line_errors():
-        answer = open_analytics(settings).query(text, parameters)
+        answer = _ask(open_analytics(settings), text, parameters)
     write(answer, form)
+
+
+def _ask(analytics: "Analytics", text: str, parameters: Mapping[str, str | None]) -> "pa.Table":
+    """Ask with what reads as a number as a number; where that does not fit, with text."""
+    from analytics import QueryError
+
+    typed = {name: _number(value) for name, value in parameters.items()}
+    try:
+        return analytics.query(text, typed)
+    except QueryError:
+        if typed == parameters:
+            raise
+        with suppress(QueryError):
+            return analytics.query(text, parameters)
+        raise
+
+
+def _number(value: str | None) -> str | int | float | None:
+    """``value`` as a number if that is how a number is written: ``007`` and ``nan`` stay text."""
+    if value is None or not NUMBER.fullmatch(value):
+        return value
+    return float(value) if set(value) & set(".eE") else int(value)
 
 
 def _query_text(query: str | None, file: Path | None) -> str:
