@@ -68,17 +68,18 @@ clean: ## Remove the environment and everything that was generated
 # The stamps say when the environment was last made to match the pins. Each is written last, so an
 # install that was interrupted is done again. Every package is checked against its hash; the build
 # backend is among them, so installing Quietpager itself fetches nothing more.
-PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
+PIP = $(BIN)/python -u -m pip --disable-pip-version-check --no-input
+ONLY_NAMES = sed -nE 's/^Collecting ([^ ]+).*/  \1/p'
 
 $(VENV)/.installed: requirements.txt pyproject.toml $(VENV)/.python
 	@echo "Installing the pinned packages into $(VENV) (a minute or two, the first time)"
-	@set -o pipefail; $(PIP) install --require-hashes -r requirements.txt | sed -E '/^(Requirement already|Ignoring|Looking in)/d'
+	@set -o pipefail; $(PIP) install --require-hashes -r requirements.txt | $(ONLY_NAMES)
 	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	@echo "Installing the pinned packages of the tests into $(VENV)"
-	@set -o pipefail; $(PIP) install --require-hashes -r requirements-test.txt | sed -E '/^(Requirement already|Ignoring|Looking in)/d'
+	@set -o pipefail; $(PIP) install --require-hashes -r requirements-test.txt | $(ONLY_NAMES)
 	@touch $@
 
 # A version manager's shim may exist and yet not run, so candidates are tried, not looked up.

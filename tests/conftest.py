@@ -20,7 +20,7 @@ def pytest_runtest_makereport(
     """With QUIETPAGER_NO_SKIPS=1 a skipped test fails: CI must not pass by leaving tests out."""
     report = yield
     if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
-        _, _, reason = report.longrepr
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: {reason} (QUIETPAGER_NO_SKIPS=1 forbids skipping)"
     return report

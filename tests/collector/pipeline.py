@@ -151,7 +151,7 @@ class Pipeline:
 
         def arrived() -> bool:
             nonlocal seen
-            seen = self.ask(sql, **params)[0]["n"]
+            seen = int(self.ask(sql, **params)[0]["n"])
             return seen >= count
 
         try:

@@ -16,7 +16,12 @@ def load(path: Path) -> Any:
 @pytest.mark.collector
 def test_the_collector_accepts_the_configuration(collector_binary: Path, repository: Path) -> None:
     """`otelcol validate` finds nothing wrong with the shipped file and its defaults."""
-    command = [collector_binary, "validate", "--config", repository / "otel-collector.yaml"]
+    command: list[str | Path] = [
+        collector_binary,
+        "validate",
+        "--config",
+        repository / "otel-collector.yaml",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
 
@@ -29,7 +34,7 @@ def test_a_wrong_configuration_is_refused(
     wrong = tmp_path / "wrong.yaml"
     shipped = (repository / "otel-collector.yaml").read_text()
     wrong.write_text(shipped.replace("  file_log:", "  filelog_typo:"))
-    command = [collector_binary, "validate", "--config", wrong]
+    command: list[str | Path] = [collector_binary, "validate", "--config", wrong]
     assert subprocess.run(command, capture_output=True).returncode != 0
 
 

@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.util.types import AttributeValue
 
 from tests.collector.pipeline import Pipeline
 
@@ -118,7 +119,7 @@ def test_an_agent_with_the_sdk_gets_its_runs(pipeline: Pipeline, transport: str)
             "agent.run.id": f"r{number}",
         }
         agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "helper"}
-        chat = {
+        chat: dict[str, AttributeValue] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.request.model": "gpt-4o-mini",
             "gen_ai.usage.input_tokens": 100 + number,

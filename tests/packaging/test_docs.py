@@ -15,7 +15,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md"]
 
 def test_the_reference_is_what_the_code_says(repository: Path) -> None:
     """`make docs` would change nothing: no page of docs/reference is stale."""
-    check = [sys.executable, repository / "docs" / "generate.py", "--check"]
+    check: list[str | Path] = [sys.executable, repository / "docs" / "generate.py", "--check"]
     answer = subprocess.run(check, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
 
@@ -55,3 +55,18 @@ def test_the_documented_ports_are_the_defaults(repository: Path) -> None:
     assert defaults == {"127.0.0.1:4318", "127.0.0.1:4317", "127.0.0.1:8321"}
     readme = (repository / "README.md").read_text()
     assert all(address.partition(":")[2] in readme for address in defaults)
+
+
+def test_every_command_in_the_readme_can_be_given(repository: Path) -> None:
+    """Each `quietpager ...` of the README is a command, and its options are options of it."""
+    quietpager = Path(sys.executable).with_name("quietpager")
+    readme = (repository / "README.md").read_text()
+    shown_as = r"(?:^\$ |^ {4}\.venv/bin/|`)quietpager ([a-z][^`\n#\"]*)"
+    commands = re.findall(shown_as, readme, re.MULTILINE)
+    assert len(commands) > 5
+    for command in commands:
+        words = [word for word in command.split() if word.islower() and not word.startswith("-")]
+        options = re.findall(r"--[a-z-]+", command)
+        shown = subprocess.run([quietpager, words[0], "--help"], capture_output=True, text=True)
+        assert shown.returncode == 0, command
+        assert [option for option in options if option not in shown.stdout] == [], command
