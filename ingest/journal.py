@@ -217,9 +217,9 @@ class Journal:
         durable = 0
         try:
             while durable < len(group):
-                segment = self._segment_with_room()
+                segment = self._segment_with_room(len(group[durable].record))
                 taken, size = durable, segment.durable_bytes
-                while taken < len(group) and size < self._max_bytes:
+                while taken < len(group) and self._has_room(size, len(group[taken].record)):
                     size += len(group[taken].record)
                     taken += 1
                 segment.torn = True
@@ -230,9 +230,12 @@ class Journal:
             return durable, failure
         return durable, None
 
-    def _segment_with_room(self) -> _OpenSegment:
+    def _has_room(self, size: int, needed: int) -> bool:
+        return size == 0 or size + needed <= self._max_bytes
+
+    def _segment_with_room(self, needed: int) -> _OpenSegment:
         """The open segment without the leavings of a failed write, or a new one."""
-        if self._segment is not None and self._segment.durable_bytes >= self._max_bytes:
+        if self._segment is not None and not self._has_room(self._segment.durable_bytes, needed):
             self._close_segment()
         if self._segment is None:
             path = self.directory / f"{next(self._sequences):020d}.open"
