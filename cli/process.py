@@ -34,8 +34,8 @@ def main() -> None:
     announcements = _take_stdout()
     role = sys.argv[1]
     log_json(role)
-    config = Config(**json.loads(os.environ.pop(SETTINGS_VARIABLE)))
     stop = _stop_event()
+    config = Config(**json.loads(os.environ.pop(SETTINGS_VARIABLE)))
 
     def say_ready(endpoints: Mapping[str, str]) -> None:
         print(json.dumps({"ready": endpoints}), file=announcements, flush=True)
@@ -118,7 +118,8 @@ def _stop_event() -> threading.Event:
     """Set on SIGTERM and when stdin ends.
 
     The signal is taken by a thread: a handler would run inside whatever the main thread does,
-    perhaps while that holds the event's own lock.
+    perhaps while that holds the event's own lock. Call it first: threads inherit that the signal
+    is blocked, and in one that libraries started before, it would end the process.
     """
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -61,13 +61,15 @@ def test_endpoints(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_drains(number: int, tmp_path: Path) -> None:
     """SIGTERM and Ctrl-C write everything that was acknowledged, and exit 0."""
-    sidecar = start_sidecar(tmp_path / "data")
+    config = tmp_path / "quietpager.toml"
+    config.write_text('[[alerts]]\nname = "ttfb"\n[[webhooks]]\nurl = "http://127.0.0.1:9/"')
+    sidecar = start_sidecar(tmp_path / "data", "--config", str(config))
     send(sidecar)
 
     assert sidecar.end(number) == 0
     assert count_spans(sidecar.data) == 3
-    drained = [line["role"] for line in log_lines(sidecar, "process.stopped")]
-    assert drained == ["receiver", "writer", "reader"]
+    drained = [(line["role"], line["ending"]) for line in log_lines(sidecar, "process.stopped")]
+    assert drained == [(role, "exit code 0") for role in ("receiver", "writer", "reader")]
 
 
 def test_continues(tmp_path: Path) -> None:
