@@ -136,14 +136,17 @@ def read_only(sql: str) -> duckdb.Statement:
         raise QueryError(f"{statement.type.name} is refused: the lake is read-only; {REFUSED}")
     if statement.type == duckdb.StatementType.EXPLAIN:
         # EXPLAIN ANALYZE runs what it explains.
-        explained = read_only(EXPLAIN.sub("", statement.query, count=1))
-        if explained.type == duckdb.StatementType.EXPLAIN:
-            raise QueryError(f"EXPLAIN of an EXPLAIN is refused; {REFUSED}")
+        try:
+            read_only(EXPLAIN.sub("", statement.query, count=1))
+        except QueryError as error:
+            raise QueryError(f"cannot explain this: {error}") from error
     return statement
 
 
 def one_line(error: duckdb.Error) -> str:
     """DuckDB's message without its drawing of the position, but with the line's number."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "the answer needs more memory than the limit; ask about less time or fewer columns"
     message, _, position = str(error).partition("\n\nLINE ")
     text = " ".join(message.split())
     line = position.partition(":")[0]

@@ -164,15 +164,20 @@ def _target(spec: yaml_document.Mapping) -> float:
             raise objective.error(
                 "targetPercent", f"targetPercent {percent} must be between 0 and 100"
             )
-        return float(f"{percent}e-2")
+        return _hundredth(percent)
     target = objective.number("target")
     if 1 < target < 100:
         raise objective.error(
-            "target", f"target {target} must be a ratio between 0 and 1; write {target}e-2"
+            "target", f"target {target} must be a ratio between 0 and 1; write {_hundredth(target)}"
         )
     if not 0 < target < 1:
         raise objective.error("target", f"target {target} must be a ratio between 0 and 1")
     return target
+
+
+def _hundredth(percent: float) -> float:
+    """Exact in the last digit, which a division by 100 is not."""
+    return float(f"{percent}e-2")
 
 
 def _window(spec: yaml_document.Mapping) -> timedelta:

@@ -69,6 +69,21 @@ attributed AS (
     ANTI JOIN spans_with_usage AS used ON used.trace_id = runs.trace_id
     WHERE runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0
 ),
+-- Some sources leave cached tokens out of the input (Anthropic's own count); OpenTelemetry counts
+-- them in, and so does every reader of these views.
+inclusive AS (
+    SELECT
+        * REPLACE (
+            CASE
+                WHEN COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0)
+                    > COALESCE(input_tokens, 0)
+                    THEN COALESCE(input_tokens, 0)
+                        + COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0)
+                ELSE input_tokens
+            END AS input_tokens
+        )
+    FROM attributed
+),
 -- A count that is negative or too large to be one costs nothing that could be known.
 counted AS (
     SELECT
@@ -81,7 +96,7 @@ counted AS (
         TRY_CAST(
             LEAST(COALESCE(reasoning_tokens, 0), COALESCE(output_tokens, 0)) AS DECIMAL(12, 0)
         ) AS reasoning_count
-    FROM attributed
+    FROM inclusive
 ),
 priced AS (
     SELECT
@@ -93,11 +108,7 @@ priced AS (
             WHEN counted.cache_read_tokens < 0 OR counted.cache_write_tokens < 0 THEN NULL
             WHEN counted.reasoning_tokens < 0 THEN NULL
             ELSE CAST(
-                CASE
-                    WHEN input_count > cache_read_count + cache_write_count
-                        THEN input_count - cache_read_count - cache_write_count
-                    ELSE 0
-                END * prices.input_usd
+                (input_count - cache_read_count - cache_write_count) * prices.input_usd
                 + cache_read_count * prices.cache_read_usd
                 + cache_write_count * prices.cache_write_usd
                 + (output_count - reasoning_count) * prices.output_usd
@@ -122,7 +133,9 @@ SELECT
     usage_source, run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name,
     feature, node, started_at, duration_ms, ttfb_ms, provider, request_model, response_model,
     response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
-    cache_write_tokens, reasoning_tokens, cost_usd, price_id, outcome, error_class, attempt,
+    cache_write_tokens, reasoning_tokens, cost_usd,
+    CASE WHEN cost_usd IS NOT NULL THEN price_id END AS price_id,
+    outcome, error_class, attempt,
     cost_usd IS NULL AND (
         outcome = 'success' OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL
         OR response_id IS NOT NULL OR ttfb_ms IS NOT NULL

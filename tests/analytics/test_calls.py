@@ -1,0 +1,162 @@
+"""The views `llm_calls`, `usage`, `tool_calls` and `nodes`: each call once, each token once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.analytics.telemetry import NOON, Telemetry, ms
+
+Ask = Callable[..., list[dict[str, Any]]]
+
+
+def tokens(rows: Ask) -> int:
+    (row,) = rows("SELECT CAST(SUM(input_tokens) AS BIGINT) AS tokens FROM usage")
+    total: int = row["tokens"]
+    return total
+
+
+def test_a_wrapper_yields_to_the_call_inside(telemetry: Telemetry, rows: Ask) -> None:
+    """A model span with a model span below that reports usage is not added to it."""
+    outer = telemetry.llm(under=telemetry.agent(), input_tokens=1000)
+    telemetry.llm(under=outer, input_tokens=900)
+    assert rows("SELECT input_tokens FROM llm_calls") == [{"input_tokens": 900}]
+
+
+def test_a_wrapper_yields_through_http_spans(telemetry: Telemetry, rows: Ask) -> None:
+    """The gateway's span lies below the SDK's with HTTP client and server spans between."""
+    sdk = telemetry.llm(under=telemetry.agent())
+    server = telemetry.span(under=telemetry.span(under=sdk))
+    gateway = telemetry.llm(under=server)
+    assert rows("SELECT span_id FROM llm_calls") == [{"span_id": gateway["span_id"]}]
+
+
+def test_a_wrapper_without_usage_inside_stands(telemetry: Telemetry, rows: Ask) -> None:
+    """Where the inner spans report nothing, the outer usage is all there is."""
+    outer = telemetry.llm(under=telemetry.agent(), input_tokens=1000)
+    telemetry.llm(under=outer, input_tokens=None, output_tokens=None)
+    assert tokens(rows) == 1000
+
+
+def test_a_model_call_in_a_tool_is_no_wrapped_call(telemetry: Telemetry, rows: Ask) -> None:
+    """A call made by a tool or agent that a model call started is work of its own."""
+    outer = telemetry.llm(under=telemetry.agent(), input_tokens=1000)
+    telemetry.llm(under=telemetry.tool(under=outer), input_tokens=10)
+    assert tokens(rows) == 1010
+
+
+def test_the_same_response_is_the_same_call(telemetry: Telemetry, rows: Ask) -> None:
+    """SDK and gateway spans of one response count once, even in different traces."""
+    telemetry.llm(response_id="resp-1", at=NOON + ms(5), tenant_id="gateway")
+    telemetry.llm(response_id="resp-1", at=NOON, tenant_id="acme")
+    assert rows("SELECT tenant_id FROM llm_calls") == [{"tenant_id": "acme"}]
+
+
+def test_reused_response_ids_are_different_calls(telemetry: Telemetry, rows: Ask) -> None:
+    """Some servers draw response ids from a small pool; other output is another call."""
+    telemetry.llm(response_id="chatcmpl-123", output_tokens=5)
+    telemetry.llm(response_id="chatcmpl-123", output_tokens=6)
+    assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 2}]
+
+
+def test_failed_tries_without_usage_are_calls_each(telemetry: Telemetry, rows: Ask) -> None:
+    """Every attempt is a row; the refused one cost nothing and is not unpriced."""
+    agent = telemetry.agent()
+    telemetry.llm(under=agent, attempt=1, input_tokens=None, output_tokens=None, outcome="error",
+                  error_class="RateLimitError")  # fmt: skip
+    telemetry.llm(under=agent, attempt=2)
+    assert rows("SELECT llm_calls, unpriced_calls FROM runs") == [
+        {"llm_calls": 2, "unpriced_calls": 0}
+    ]
+
+
+def test_a_broken_stream_without_usage_is_unpriced(telemetry: Telemetry, rows: Ask) -> None:
+    """The vendor bills what it sent before the stream broke: the cost is unknown, not zero."""
+    telemetry.llm(input_tokens=None, output_tokens=None, outcome="error", ttfb_ms=100.0)
+    assert rows("SELECT cost_usd, unpriced_calls FROM runs") == [
+        {"cost_usd": None, "unpriced_calls": 1}
+    ]
+
+
+def test_usage_on_agent_spans_is_not_added(telemetry: Telemetry, rows: Ask) -> None:
+    """Agent and node spans that repeat what their calls used add nothing."""
+    agent = telemetry.agent(input_tokens=1500)
+    node = telemetry.node(under=agent, input_tokens=1500)
+    telemetry.llm(under=node, input_tokens=1000)
+    telemetry.llm(under=telemetry.span(under=node), input_tokens=500)
+    assert tokens(rows) == 1500
+    assert rows("SELECT usage_source FROM runs") == [{"usage_source": "calls"}]
+
+
+def test_usage_on_agent_spans_alone_counts(telemetry: Telemetry, rows: Ask) -> None:
+    """Where no call below reports any, the agent's usage is taken, of the deepest that has it."""
+    outer = telemetry.agent(input_tokens=300, output_tokens=3, request_model="gpt-4o",
+                            provider="openai")  # fmt: skip
+    inner = telemetry.agent(under=telemetry.node(under=outer), input_tokens=200, output_tokens=2,
+                            request_model="gpt-4o", provider="openai")  # fmt: skip
+    telemetry.llm(under=inner, input_tokens=None, output_tokens=None)
+    assert tokens(rows) == 200
+    (run,) = rows("SELECT usage_source, llm_calls, input_tokens, cost_usd FROM runs")
+    assert run["usage_source"] == "rollup"
+    assert float(run["cost_usd"]) == pytest.approx(200 * 2.5e-6 + 2 * 10e-6, abs=1e-12)
+
+
+def test_identity_is_inherited(telemetry: Telemetry, rows: Ask) -> None:
+    """A call takes what it does not say itself from its run, then from any span of its trace."""
+    http = telemetry.span(user_id="u")
+    agent = telemetry.agent(under=http, tenant_id="acme", agent_name="bot", run_id="r")
+    node = telemetry.node(under=agent, thread_id="t")
+    telemetry.llm(under=node, node="plan")
+    telemetry.tool(under=node, tenant_id="own")
+    columns = "run_id, tenant_id, user_id, thread_id, agent_name"
+    inherited = {"run_id": "r", "tenant_id": "acme", "user_id": "u", "thread_id": "t",
+                 "agent_name": "bot"}  # fmt: skip
+    assert rows(f"SELECT {columns}, feature FROM llm_calls") == [inherited | {"feature": "bot"}]
+    assert rows(f"SELECT {columns} FROM tool_calls") == [inherited | {"tenant_id": "own"}]
+    assert rows(f"SELECT {columns} FROM nodes") == [inherited]
+
+
+def test_feature_is_the_agent_unless_set(telemetry: Telemetry, rows: Ask) -> None:
+    """Spend is attributed to the feature named anywhere in the trace, else to the agent."""
+    telemetry.llm(under=telemetry.agent(agent_name="bot", feature="checkout"))
+    telemetry.llm(under=telemetry.agent(agent_name="bot"))
+    found = rows("SELECT feature FROM llm_calls ORDER BY 1")
+    assert [row["feature"] for row in found] == ["bot", "checkout"]
+
+
+def test_cached_tokens_reported_outside_are_counted_in(telemetry: Telemetry, rows: Ask) -> None:
+    """More cached than input tokens means that the source left them out of the input."""
+    telemetry.llm(input_tokens=10, cache_read_tokens=900, cache_write_tokens=90)
+    telemetry.llm(input_tokens=1000, cache_read_tokens=900)
+    assert rows("SELECT input_tokens FROM llm_calls") == [{"input_tokens": 1000}] * 2
+
+
+def test_absurd_counts_have_no_cost(telemetry: Telemetry, rows: Ask) -> None:
+    """Counts that cannot be true are shown but cost nothing known, and spoil no other row."""
+    telemetry.llm(input_tokens=2**53 - 1, response_id="a")
+    telemetry.llm(input_tokens=-5, response_id="b")
+    telemetry.llm(input_tokens=1_000_000, output_tokens=0, response_id="c")
+    found = rows("SELECT cost_usd FROM llm_calls ORDER BY response_id")
+    assert [row["cost_usd"] for row in found][:2] == [None, None]
+    assert float(found[2]["cost_usd"]) == 2.5
+    (total,) = rows("SELECT SUM(unpriced_calls) AS unpriced FROM runs")
+    assert total["unpriced"] == 2
+
+
+def test_outcome_follows_the_status_where_none_was_given(telemetry: Telemetry, rows: Ask) -> None:
+    """An error status is an error; anything else went well."""
+    telemetry.tool(outcome=None, status="error", tool_name="a")
+    telemetry.tool(outcome=None, tool_name="b")
+    found = rows("SELECT outcome FROM tool_calls ORDER BY tool_name")
+    assert [row["outcome"] for row in found] == ["error", "success"]
+
+
+def test_node_lines_stand_in_for_node_spans(telemetry: Telemetry, rows: Ask) -> None:
+    """A log line at a node boundary is a node unless its trace has node spans."""
+    node = telemetry.node(under=telemetry.agent(), node="plan")
+    telemetry.log("agent.node", trace_id=node["trace_id"], node="plan", duration_ms=5.0)
+    telemetry.log("agent.node", trace_id="f" * 32, node="act", duration_ms=5.0, at=NOON + ms(5))
+    assert rows("SELECT node, source, started_at FROM nodes ORDER BY node") == [
+        {"node": "act", "source": "logs", "started_at": NOON},
+        {"node": "plan", "source": "spans", "started_at": NOON},
+    ]
