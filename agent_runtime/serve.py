@@ -97,7 +97,8 @@ def serve(
                 await each.aclose()
             await flush_telemetry()
 
-    app = FastAPI(title="Agents", lifespan=lifespan)
+    # The run's own span is the server's span; FastAPI's would be a second one without a tenant.
+    app = FastAPI(title="Agents", lifespan=lifespan, telemetry={"tracing": False})
     app.add_middleware(EdgeMiddleware)
     app.include_router(_health(runtimes))
     for name, each in agents.items():
