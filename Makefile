@@ -43,11 +43,13 @@ collector: ## Build the OpenTelemetry Collector that the tests use (needs Go)
 
 .PHONY: bench
 bench: $(VENV)/.installed-test ## Measure: each benchmark prints a ratio against something real
-	@set -e; for benchmark in $(wildcard benchmarks/bench_*.py); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+	@set -e; for benchmark in $$(grep -l '__name__ == "__main__"' benchmarks/*.py); do \
+	  echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
+	done
 
 .PHONY: nightly
-nightly: $(VENV)/.installed-test ## Run the tests that are too long for every push
-	@$(BIN)/python -m pytest -m nightly --timeout=3600 $(ARGS)
+nightly: $(VENV)/.installed-test ## Run every test, the long ones too, with many more generated inputs
+	@$(BIN)/python -m pytest -m "" --timeout=3600 --hypothesis-profile=nightly $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.installed ## Write docs/reference again from the code

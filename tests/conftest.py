@@ -7,9 +7,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NO_SKIPS = os.environ.get("QUIETPAGER_NO_SKIPS") == "1"
+# A test that fails for being slow says more about the machine than about the code.
+settings.register_profile("everyday", deadline=None)
+settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile("everyday")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
