@@ -18,7 +18,7 @@ ORDER = (
     "spans",
     "logs",
     "trace_identity",
-    "crowded_agents",
+    "outermost_agents",
     "agentless_roots",
     "run_spans",
     "run_members",

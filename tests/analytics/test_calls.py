@@ -124,23 +124,17 @@ def test_feature_is_the_agent_unless_set(telemetry: Telemetry, rows: Ask) -> Non
     assert [row["feature"] for row in found] == ["bot", "checkout"]
 
 
-def test_cached_tokens_reported_outside_are_counted_in(telemetry: Telemetry, rows: Ask) -> None:
-    """More cached than input tokens means that the source left them out of the input."""
-    telemetry.llm(input_tokens=10, cache_read_tokens=900, cache_write_tokens=90)
-    telemetry.llm(input_tokens=1000, cache_read_tokens=900)
-    assert rows("SELECT input_tokens FROM llm_calls") == [{"input_tokens": 1000}] * 2
-
-
 def test_absurd_counts_have_no_cost(telemetry: Telemetry, rows: Ask) -> None:
     """Counts that cannot be true are shown but cost nothing known, and spoil no other row."""
     telemetry.llm(input_tokens=2**53 - 1, response_id="a")
     telemetry.llm(input_tokens=-5, response_id="b")
-    telemetry.llm(input_tokens=1_000_000, output_tokens=0, response_id="c")
+    telemetry.llm(input_tokens=1, cache_read_tokens=2, response_id="c")
+    telemetry.llm(input_tokens=1_000_000, output_tokens=0, response_id="d")
     found = rows("SELECT cost_usd FROM llm_calls ORDER BY response_id")
-    assert [row["cost_usd"] for row in found][:2] == [None, None]
-    assert float(found[2]["cost_usd"]) == 2.5
+    assert [row["cost_usd"] for row in found][:3] == [None, None, None]
+    assert float(found[3]["cost_usd"]) == 2.5
     (total,) = rows("SELECT SUM(unpriced_calls) AS unpriced FROM runs")
-    assert total["unpriced"] == 2
+    assert total["unpriced"] == 3
 
 
 def test_outcome_follows_the_status_where_none_was_given(telemetry: Telemetry, rows: Ask) -> None:

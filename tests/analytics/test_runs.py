@@ -68,6 +68,20 @@ def test_nested_agents_belong_to_the_outermost(telemetry: Telemetry, rows: Ask) 
     assert run == {"run_id": "r", "agent_name": "outer", "llm_calls": 1}
 
 
+def test_a_graph_is_one_run_whatever_its_nodes_are_called(telemetry: Telemetry, rows: Ask) -> None:
+    """OpenInference takes a LangGraph node named agent for an agent; the graph above is the run."""
+    graph = telemetry.node(under=telemetry.span(), name="LangGraph", took=900, node=None)
+    for _ in range(2):
+        telemetry.llm(under=telemetry.agent(under=graph, name="agent", node="agent"))
+        telemetry.tool(under=telemetry.node(under=graph, node="tools"))
+    alone = telemetry.node(name="LangGraph", took=800)
+    telemetry.agent(under=alone, name="agent")
+    assert rows("SELECT duration_ms, llm_calls, tool_calls FROM runs ORDER BY 1") == [
+        {"duration_ms": 800.0, "llm_calls": 0, "tool_calls": 0},
+        {"duration_ms": 900.0, "llm_calls": 2, "tool_calls": 2},
+    ]
+
+
 def test_outermost_siblings_are_runs_of_their_own(telemetry: Telemetry, rows: Ask) -> None:
     """Two agent spans side by side are two runs, each with its calls and its identity."""
     root = telemetry.span()

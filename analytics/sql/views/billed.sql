@@ -66,25 +66,15 @@ attributed AS (
         runs.cache_read_tokens, runs.cache_write_tokens, runs.reasoning_tokens, runs.outcome,
         runs.error_class, NULL AS attempt
     FROM log_only_runs AS runs
-    ANTI JOIN spans_with_usage AS used ON used.trace_id = runs.trace_id
+    ANTI JOIN (
+        SELECT trace_id
+        FROM lake_spans
+        WHERE span_class IN ('llm', 'agent', 'node')
+          AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
+    ) AS used ON used.trace_id = runs.trace_id
     WHERE runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0
 ),
--- Some sources leave cached tokens out of the input (Anthropic's own count); OpenTelemetry counts
--- them in, and so does every reader of these views.
-inclusive AS (
-    SELECT
-        * REPLACE (
-            CASE
-                WHEN COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0)
-                    > COALESCE(input_tokens, 0)
-                    THEN COALESCE(input_tokens, 0)
-                        + COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0)
-                ELSE input_tokens
-            END AS input_tokens
-        )
-    FROM attributed
-),
--- A count that is negative or too large to be one costs nothing that could be known.
+-- Counts that cannot be true (negative, too large, a part above its whole) have no known cost.
 counted AS (
     SELECT
         *,
@@ -96,7 +86,7 @@ counted AS (
         TRY_CAST(
             LEAST(COALESCE(reasoning_tokens, 0), COALESCE(output_tokens, 0)) AS DECIMAL(12, 0)
         ) AS reasoning_count
-    FROM inclusive
+    FROM attributed
 ),
 priced AS (
     SELECT
@@ -107,6 +97,7 @@ priced AS (
             WHEN counted.input_tokens < 0 OR counted.output_tokens < 0 THEN NULL
             WHEN counted.cache_read_tokens < 0 OR counted.cache_write_tokens < 0 THEN NULL
             WHEN counted.reasoning_tokens < 0 THEN NULL
+            WHEN cache_read_count + cache_write_count > input_count THEN NULL
             ELSE CAST(
                 (input_count - cache_read_count - cache_write_count) * prices.input_usd
                 + cache_read_count * prices.cache_read_usd

@@ -28,7 +28,7 @@ above (trace_id, ancestor_id) AS (
     FROM above
     JOIN passages ON passages.trace_id = above.trace_id AND passages.span_id = above.ancestor_id
 ),
-calls AS (
+calls AS NOT MATERIALIZED (
     SELECT
         spans.trace_id, spans.span_id, spans.run_id, spans.thread_id, spans.tenant_id,
         spans.user_id, spans.agent_name, spans.feature, spans.node, spans.start_time,

@@ -8,12 +8,12 @@ links AS (
     SELECT trace_id, span_id, parent_span_id, tenant_id, user_id, thread_id, run_id, agent_name,
         feature
     FROM lake_spans
-    WHERE trace_id IN (SELECT trace_id FROM crowded_agents WHERE runs_of_trace > 1)
+    WHERE trace_id IN (SELECT trace_id FROM outermost_agents WHERE runs_of_trace > 1)
 ),
 below (trace_id, span_id, root_id) AS (
     SELECT trace_id, span_id, span_id
-    FROM crowded_agents
-    WHERE runs_of_trace > 1 AND outermost
+    FROM outermost_agents
+    WHERE runs_of_trace > 1
     UNION
     SELECT links.trace_id, links.span_id, below.root_id
     FROM below

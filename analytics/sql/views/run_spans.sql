@@ -1,33 +1,39 @@
 -- Step: the span that is a run, one row per agent request that left spans.
 --
--- A run is the outermost agent span of a trace (crowded_agents), or the root of a trace without an
--- agent span (agentless_roots).
+-- A run is the outermost agent span of a trace (outermost_agents, where there is a choice), or the
+-- root of a trace without an agent span (agentless_roots).
 --
 -- run_key joins a run to what belongs to it: the trace_id, or trace_id/span_id where a trace has
 -- several runs (run_members).
 CREATE OR REPLACE TEMP TABLE run_spans AS
 WITH
+chosen AS (
+    SELECT trace_id, span_id, runs_of_trace FROM outermost_agents
+    UNION ALL
+    SELECT trace_id, span_id, 1 AS runs_of_trace FROM agentless_roots
+),
 candidates AS (
     SELECT
-        trace_id, span_id, span_class, run_id, thread_id, tenant_id, user_id, agent_name, feature,
-        start_time, end_time, duration_ms, ttfb_ms, status, outcome, outcome_reason, error_class,
-        error_message
-    FROM lake_spans
+        1 AS runs_of_trace, trace_id, span_id, span_class, run_id, thread_id, tenant_id, user_id,
+        agent_name, feature, start_time, end_time, duration_ms, ttfb_ms, status, outcome,
+        outcome_reason, error_class, error_message
+    FROM lake_spans AS spans
+    ANTI JOIN outermost_agents AS crowded ON crowded.trace_id = spans.trace_id
     WHERE span_class = 'agent'
     UNION ALL
     SELECT
-        spans.trace_id, spans.span_id, spans.span_class, spans.run_id, spans.thread_id,
-        spans.tenant_id, spans.user_id, spans.agent_name, spans.feature, spans.start_time,
-        spans.end_time, spans.duration_ms, spans.ttfb_ms, spans.status, spans.outcome,
-        spans.outcome_reason, spans.error_class, spans.error_message
+        chosen.runs_of_trace, spans.trace_id, spans.span_id, spans.span_class, spans.run_id,
+        spans.thread_id, spans.tenant_id, spans.user_id, spans.agent_name, spans.feature,
+        spans.start_time, spans.end_time, spans.duration_ms, spans.ttfb_ms, spans.status,
+        spans.outcome, spans.outcome_reason, spans.error_class, spans.error_message
     FROM lake_spans AS spans
-    JOIN agentless_roots AS roots
-        ON roots.trace_id = spans.trace_id AND roots.span_id = spans.span_id
+    JOIN chosen ON chosen.trace_id = spans.trace_id AND chosen.span_id = spans.span_id
 ),
 -- The copies of a span sent twice are alike.
 single AS (
     SELECT
         trace_id, span_id,
+        MIN(runs_of_trace) AS runs_of_trace,
         MIN(span_class) AS span_class,
         MIN(run_id) AS run_id,
         MIN(thread_id) AS thread_id,
@@ -49,14 +55,14 @@ single AS (
 )
 SELECT
     CASE
-        WHEN crowded.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id
+        WHEN single.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id
         ELSE single.trace_id
     END AS run_key,
     single.trace_id,
     single.span_id,
     COALESCE(
         single.run_id,
-        CASE WHEN crowded.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id END,
+        CASE WHEN single.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id END,
         identity.run_id
     ) AS run_id,
     COALESCE(single.thread_id, identity.thread_id) AS thread_id,
@@ -77,7 +83,4 @@ SELECT
     single.error_class,
     single.error_message
 FROM single
-LEFT JOIN crowded_agents AS crowded
-    ON crowded.trace_id = single.trace_id AND crowded.span_id = single.span_id
 LEFT JOIN trace_identity AS identity ON identity.trace_id = single.trace_id
-WHERE crowded.span_id IS NULL OR crowded.outermost
