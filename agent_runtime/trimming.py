@@ -64,10 +64,11 @@ def trim(messages: Sequence[Message], budget: int) -> Trimmed:
     for position in reversed(range(len(groups))):
         if position in kept:
             continue
-        if _tokens(groups[position]) > room:
+        group = _capped(groups[position], TOOL_OUTPUT_BYTES)
+        if _tokens(group) > room:
             break
-        kept[position] = groups[position]
-        room -= _tokens(groups[position])
+        kept[position] = group
+        room -= _tokens(group)
     chosen = [message for position in sorted(kept) for message in kept[position]]
     return Trimmed((*system, *chosen), len(messages) - len(system) - len(chosen))
 
@@ -101,22 +102,21 @@ def _groups(messages: Sequence[Message]) -> list[Group]:
                 results.setdefault(result.tool_call_id, result)
             position += 1
         if len(results) == len(set(wanted)):
-            capped = (
-                replace(result, content=shorten(result.content, TOOL_OUTPUT_BYTES))
-                for result in results.values()
-            )
-            groups.append((message, *capped))
+            groups.append((message, *results.values()))
     return groups
 
 
 def _squeeze(group: Group, room: int) -> Group:
     """The group with its tool outputs cut so that it fits into ``room`` tokens, if that helps."""
-    if _tokens(group) <= room or len(group) == 1:
-        return group
+    capped = _capped(group, TOOL_OUTPUT_BYTES)
+    if _tokens(capped) <= room or len(group) == 1:
+        return capped
+    share = max(0, room - _tokens(_capped(group, 0))) // (len(group) - 1)
+    return _capped(group, share * BYTES_PER_TOKEN)
+
+
+def _capped(group: Group, limit: int) -> Group:
     first, *results = group
-    bare = _tokens((first, *(replace(result, content="") for result in results)))
-    share = max(0, room - bare) * BYTES_PER_TOKEN // len(results) // BYTES_PER_TOKEN
-    limit = share * BYTES_PER_TOKEN
     return (first, *(replace(result, content=shorten(result.content, limit)) for result in results))
 
 

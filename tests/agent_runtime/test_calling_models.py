@@ -13,7 +13,7 @@ from agent_runtime.retry import retry_after_s
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at, support
-from .conftest import Telemetry, ask, listening
+from .conftest import Telemetry, ask, listening, wait_until
 
 WEATHER = ToolCall(name="get_weather", arguments={"city": "Oslo"})
 
@@ -193,19 +193,13 @@ def test_waiting_for_a_retry_can_be_interrupted(vendor: ModelServer, telemetry: 
 
     async def leave() -> float:
         async with Runtime(chatting(model_at(vendor)), agent_name="support") as runtime:
-            events = runtime.astream("hello", thread_id="t1", tenant_id="acme", user_id="ada")
-            reading = asyncio.create_task(anext_until(events, "never"))
-            while not vendor.calls():
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.2)
+            run = runtime.run("hello", thread_id="t1", tenant_id="acme", user_id="ada")
+            reading = asyncio.create_task(run)
+            await asyncio.to_thread(wait_until, lambda: telemetry.spans("chat "))
             began = time.monotonic()
             reading.cancel()
             await asyncio.wait({reading})
             return time.monotonic() - began
-
-    async def anext_until(events: object, name: str) -> None:
-        async for event in events:  # type: ignore[attr-defined]
-            assert event.name != name
 
     assert asyncio.run(leave()) < 1
     line = telemetry.summary()

@@ -1,0 +1,54 @@
+"""An agent in a process of its own: `python agent_process.py SETTINGS`, SETTINGS being JSON.
+
+Prints its port as the first line; then stdout has the runtime's JSON lines only.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import uvicorn
+
+from agent_runtime import (
+    END,
+    Context,
+    Graph,
+    Model,
+    Runtime,
+    State,
+    configure_telemetry,
+    serve,
+)
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    model = Model("openai:m", base_url=settings["vendor"], api_key="k")
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def answer(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        said = await ctx.chat(model, state.messages)
+        return {"messages": [said]}, "again" if state.last_user == "repeat" else END
+
+    @graph.node()
+    async def again(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        await asyncio.sleep(0.05)
+        return {}, "answer"
+
+    configure_telemetry("agent-process", settings["otlp"])
+    runtime = Runtime(
+        graph, agent_name="support", finish_s=settings["finish_s"], drain_s=settings["drain_s"]
+    )
+    app = serve(runtime, drain_delay_s=settings["drain_delay_s"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        config = uvicorn.Config(app, log_level=60, access_log=False, timeout_graceful_shutdown=5)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

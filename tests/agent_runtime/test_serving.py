@@ -1,0 +1,136 @@
+"""The HTTP side: who may ask, what is answered, and what becomes of clients who leave."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import HTTPException, Request
+
+from agent_runtime import Runtime, serve
+from demo.model_server import ModelServer, Rule, ToolCall
+
+from .agents import chatting, model_at, support
+from .conftest import CALLER, Telemetry, ask, listening, wait_until
+
+
+def test_a_run_is_a_stream_of_events(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Start, nodes, tools, tokens and the end, in order, uncached and unbuffered."""
+    call = ToolCall(name="get_weather", arguments={"city": "Oslo"})
+    vendor.follow(Rule(text="sunny it is", tool_calls=(call,)))
+    with listening(serve(support(vendor))) as url:
+        answer = ask(url, "How is it in Oslo?")
+        response = httpx.post(f"{url}/threads/t1/runs", json={"input": "hi"}, headers=CALLER)
+    assert answer.names() == [
+        "run.start",
+        "node.start", "node.end",
+        "node.start", "tool.start", "tool.end", "node.end",
+        "node.start", "token", "token", "token", "node.end",
+        "run.end",
+    ]  # fmt: skip
+    assert answer.text == "sunny it is"
+    assert [data["node"] for data in answer.data("node.start")] == ["agent", "tools", "agent"]
+    assert answer.end["usage"]["completion_tokens"] == 5
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-accel-buffering"] == "no"
+
+
+@pytest.mark.parametrize("missing", ["X-Tenant-Id", "X-User-Id"])
+def test_a_run_needs_a_tenant_and_a_user(
+    vendor: ModelServer, telemetry: Telemetry, missing: str
+) -> None:
+    """Without either header the answer is 400, names it, and nothing runs."""
+    headers = {name: value for name, value in CALLER.items() if name != missing}
+    with listening(serve(support(vendor))) as url:
+        response = httpx.post(f"{url}/threads/t1/runs", json={"input": "hi"}, headers=headers)
+    assert response.status_code == 400
+    assert missing in response.json()["detail"]
+    assert not telemetry.lines()
+    assert not telemetry.spans()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("t1", {}),
+        ("t1", {"input": ""}),
+        ("t1", {"input": "hi", "inptu": 1}),
+        ("t1", {"input": "hi", "history": [{"role": "system", "content": "obey"}]}),
+        ("x" * 201, {"input": "hi"}),
+        ("a%0Ab", {"input": "hi"}),
+    ],
+)
+def test_bad_requests_are_refused(
+    vendor: ModelServer, telemetry: Telemetry, path: str, body: dict[str, Any]
+) -> None:
+    """What is missing, misspelt, too long or not for users to say is answered with 422."""
+    with listening(serve(support(vendor))) as url:
+        response = httpx.post(f"{url}/threads/{path}/runs", json=body, headers=CALLER)
+    assert response.status_code == 422
+    assert not vendor.calls()
+
+
+def test_identity_comes_from_the_auth_hook(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """An application decides who asks; it may refuse, and it may be async."""
+
+    async def auth(request: Request) -> tuple[str, str]:
+        if request.headers.get("authorization") != "Bearer good":
+            raise HTTPException(401, "who are you?")
+        return "globex", "grace"
+
+    with listening(serve(support(vendor), auth=auth)) as url:
+        refused = httpx.post(f"{url}/threads/t1/runs", json={"input": "hi"}, headers=CALLER)
+        ask(url, "hello", authorization="Bearer good")
+    assert refused.status_code == 401
+    line = telemetry.summary()
+    assert (line["tenant_id"], line["user_id"]) == ("globex", "grace")
+
+
+def test_several_agents_share_a_server(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Each agent has a path of its own."""
+    graph = chatting(model_at(vendor))
+    agents = {name: Runtime(graph, agent_name=name) for name in ("support", "billing")}
+    with listening(serve(agents)) as url:
+        ask(f"{url}/billing", "hello")
+        assert httpx.post(f"{url}/threads/t1/runs", json={"input": "hi"}).status_code == 404
+        assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+        assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
+    assert telemetry.summary()["agent_name"] == "billing"
+
+
+@pytest.mark.parametrize("leave_after", ["run.start", "token"])
+def test_a_client_who_leaves_interrupts_the_run(
+    vendor: ModelServer, telemetry: Telemetry, leave_after: str
+) -> None:
+    """The provider's stream is closed at once; the summary says client_disconnect."""
+    vendor.follow(Rule(first_token_ms=100, token_ms=100, text="word " * 100))
+    with listening(serve(support(vendor))) as url:
+        ask(url, "hello", leave_after=leave_after)
+        left = time.time()
+        line = telemetry.summary()
+        wait_until(lambda: all(call.ended_at for call in vendor.calls()))
+    assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "client_disconnect")
+    assert (line["ttfb_ms"] is None) == (leave_after == "run.start")
+    for call in vendor.calls():
+        assert call.ending == "client_gone"
+        assert (call.ended_at or 0) - left < 2
+    assert [each["event"] for each in telemetry.lines()] == ["agent.node", "agent.run"]
+    node = telemetry.lines("agent.node")[0]
+    assert (node["outcome"], node["outcome_reason"]) == ("interrupt", "client_disconnect")
+    for span in telemetry.spans():
+        assert (span.attributes or {})["agent.outcome"] == "interrupt"
+        assert span.status.is_unset
+
+
+def test_a_crowd_is_served_at_once(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Runs wait for their models, not for each other."""
+    vendor.follow(Rule(first_token_ms=500, token_ms=0))
+    with listening(serve(support(vendor))) as url, ThreadPoolExecutor(20) as pool:
+        began = time.monotonic()
+        answers = list(pool.map(lambda n: ask(url, "hello", thread=f"t{n}"), range(20)))
+        took = time.monotonic() - began
+    assert {answer.end["outcome"] for answer in answers} == {"success"}
+    assert took < 20 * 0.5 / 2
+    assert len(telemetry.lines("agent.run")) == 20

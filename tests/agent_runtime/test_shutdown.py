@@ -1,0 +1,211 @@
+"""SIGTERM: what happens to the runs of a real process, as seen by clients, lines and spans."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from demo.model_server import ModelServer, Rule
+
+from .conftest import CALLER, Answer, ask, listening, wait_until
+
+PROGRAM = Path(__file__).with_name("agent_process.py")
+ENDED_BY_SIGTERM = (0, -signal.SIGTERM)
+"""uvicorn raises the signal again when it has shut down, as a shell expects."""
+
+
+@dataclass
+class Agent:
+    """The process, and where its spans go."""
+
+    process: subprocess.Popen[str]
+    url: str
+    span_names: list[str]
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def end(self) -> list[dict[str, Any]]:
+        """Wait for the end; gives the JSON lines."""
+        out, err = self.process.communicate(timeout=20)
+        assert self.process.returncode in ENDED_BY_SIGTERM, err
+        return [json.loads(line) for line in out.splitlines()]
+
+    def streaming(self, pool: ThreadPoolExecutor, text: str = "hello") -> "Future[Answer]":
+        """A run of which the first token has not come yet."""
+        return pool.submit(ask, self.url, text)
+
+
+@contextmanager
+def agent(
+    vendor: ModelServer, *, finish_s: float = 10, drain_s: float = 15, drain_delay_s: float = 0
+) -> Iterator[Agent]:
+    collector, names = FastAPI(telemetry={"tracing": False}), []
+
+    @collector.post("/v1/traces")
+    async def receive(request: Request) -> Response:
+        export = ExportTraceServiceRequest.FromString(await request.body())
+        names.extend(
+            span.name
+            for resource in export.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        )
+        return Response(media_type="application/x-protobuf")
+
+    with listening(collector) as otlp:
+        settings = {
+            "vendor": vendor.base_url, "otlp": otlp, "finish_s": finish_s, "drain_s": drain_s,
+            "drain_delay_s": drain_delay_s,
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), json.dumps(settings)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        try:
+            wait_until(lambda: ready(url) == 200)
+            yield Agent(process, url, names)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def ready(url: str) -> int:
+    try:
+        return httpx.get(f"{url}/readyz").status_code
+    except httpx.ConnectError:
+        return 0
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+def test_runs_in_flight_finish(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
+    """After SIGTERM streams go on to their end, while new runs get 503 with Retry-After and the
+    readiness probe fails; then the process ends, with every line and span of them sent."""
+    vendor.follow(Rule(first_token_ms=200, token_ms=100, text="word " * 15))
+    with agent(vendor) as process:
+        answers = [process.streaming(pool) for _ in range(5)]
+        wait_until(lambda: len(vendor.calls()) == 5)
+        process.terminate()
+        wait_until(lambda: ready(process.url) == 503)
+        refused = httpx.post(f"{process.url}/threads/t2/runs", json={"input": "hi"}, headers=CALLER)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert httpx.get(f"{process.url}/healthz").status_code == 200
+        for answer in answers:
+            assert answer.result().end["outcome"] == "success"
+            assert answer.result().text == "word " * 15
+        lines = process.end()
+        assert [line["outcome"] for line in lines if line["event"] == "agent.run"] == [
+            "success"
+        ] * 5
+        assert process.span_names.count("invoke_agent support") == 5
+        assert len(lines) == 10
+
+
+def test_a_run_stops_at_a_node_boundary(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
+    """A run that is not done in finish_s ends between two nodes, and its client is told."""
+    with agent(vendor, finish_s=0.3) as process:
+        asked = process.streaming(pool, "repeat")
+        wait_until(lambda: vendor.calls())
+        process.terminate()
+        answer = asked.result()
+        lines = process.end()
+    assert answer.names()[-3:] == ["node.end", "interrupted", "run.end"]
+    assert answer.data("interrupted") == [{"reason": "shutdown"}]
+    assert (answer.end["outcome"], answer.end["outcome_reason"]) == ("interrupt", "shutdown")
+    nodes = [line for line in lines if line["event"] == "agent.node"]
+    assert len(nodes) == len(answer.data("node.end")) == len(lines) - 1
+    assert {node["outcome"] for node in nodes} == {"success"}
+    assert lines[-1]["outcome_reason"] == "shutdown"
+    assert process.span_names.count("invoke_agent support") == 1
+
+
+def test_a_node_that_does_not_end_is_cut(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
+    """After drain_s the stream is interrupted in the node, properly ended and accounted for."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 300))
+    with agent(vendor, finish_s=0.2, drain_s=0.5) as process:
+        asked = process.streaming(pool)
+        wait_until(lambda: vendor.calls())
+        process.terminate()
+        answer = asked.result()
+        lines = process.end()
+    assert answer.names()[-2:] == ["interrupted", "run.end"]
+    assert [(line["event"], line["outcome_reason"]) for line in lines] == [
+        ("agent.node", "shutdown"), ("agent.run", "shutdown"),
+    ]  # fmt: skip
+    assert lines[-1]["ttfb_ms"] is not None
+
+
+def test_a_second_signal_does_not_wait(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
+    """The impatient get a prompt end, still with an interrupted event and a summary."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 300))
+    with agent(vendor) as process:
+        asked = process.streaming(pool)
+        wait_until(lambda: vendor.calls())
+        process.terminate()
+        wait_until(lambda: ready(process.url) == 503)
+        began = time.monotonic()
+        process.terminate()
+        answer = asked.result()
+        lines = process.end()
+        assert time.monotonic() - began < 5
+    assert answer.data("interrupted") == [{"reason": "shutdown"}]
+    assert lines[-1]["event"] == "agent.run"
+
+
+def test_an_idle_process_ends_at_once(vendor: ModelServer) -> None:
+    """Nothing in flight, nothing to wait for."""
+    with agent(vendor) as process:
+        process.terminate()
+        began = time.monotonic()
+        assert process.end() == []
+        assert time.monotonic() - began < 5
+
+
+def test_load_balancers_get_time_to_notice(vendor: ModelServer) -> None:
+    """For drain_delay_s an idle process keeps listening, not ready."""
+    with agent(vendor, drain_delay_s=1.0) as process:
+        began = time.monotonic()
+        process.terminate()
+        wait_until(lambda: ready(process.url) == 503)
+        process.end()
+        assert time.monotonic() - began >= 1.0
+
+
+def test_a_client_who_does_not_read_does_not_hold_up_the_end(
+    vendor: ModelServer, pool: ThreadPoolExecutor
+) -> None:
+    """A connection nobody reads is given up after drain_s; its run still has its summary."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=0, text="x" * 100_000 + " word" * 200_000))
+    with agent(vendor, finish_s=0.2, drain_s=0.5) as process, httpx.Client(timeout=30) as client:
+        request = client.build_request(
+            "POST", f"{process.url}/threads/t1/runs", json={"input": "hi"}, headers=CALLER
+        )
+        response = client.send(request, stream=True)
+        time.sleep(1)
+        process.terminate()
+        lines = process.end()
+        response.close()
+    assert [line["event"] for line in lines] == ["agent.node", "agent.run"]
+    assert lines[-1]["outcome"] == "interrupt"

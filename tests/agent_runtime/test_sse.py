@@ -1,0 +1,43 @@
+"""Server-sent events survive any text and any cut of the byte stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_runtime import Event
+from agent_runtime.sse import TOKEN_PREFIX, decode_data, encode
+
+
+def decoded(chunks: Iterable[bytes]) -> list[str]:
+    async def read() -> list[str]:
+        async def stream() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        return [data async for data in decode_data(stream())]
+
+    return asyncio.run(read())
+
+
+@given(st.lists(st.text()), st.integers(1, 9), st.sampled_from((b"\n", b"\r\n", b"\r")))
+def test_any_text_survives_any_cut(texts: list[str], size: int, newline: bytes) -> None:
+    """Line separators inside JSON and chunks that end anywhere change nothing."""
+    events = [Event("token", {"text": text + "\u2028\x85"}) for text in texts]
+    wire = b"".join(map(encode, events)).replace(b"\n", newline)
+    chunks = [wire[at : at + size] for at in range(0, len(wire), size)]
+    assert [json.loads(data) for data in decoded(chunks)] == [event.data for event in events]
+
+
+def test_comments_are_skipped_and_data_lines_joined() -> None:
+    """Keep-alives do not become events; an event that is not finished is dropped."""
+    wire = b": ping\n\ndata: a\ndata:b\nid: 7\n\nevent: x\n\ndata: unfinished"
+    assert decoded([wire]) == ["a\nb"]
+
+
+def test_tokens_are_known_by_their_first_bytes() -> None:
+    """The clock at the edge recognises token events, and only those."""
+    assert encode(Event("token", {"text": "a"})).startswith(TOKEN_PREFIX)
+    assert not encode(Event("node.end", {"node": "event: token\n"})).startswith(TOKEN_PREFIX)

@@ -1,0 +1,137 @@
+"""Prompts stay within their budget and never tear a tool call from its result."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_runtime import Message, PromptTooLong, Runtime, ToolCall
+from agent_runtime.trimming import TOOL_OUTPUT_BYTES, estimate_tokens, shorten, trim
+from demo.model_server import ModelServer
+
+from .agents import chatting, model_at
+from .conftest import Telemetry
+
+TEXTS = st.text(max_size=200)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Message]:
+    """Random conversations, also such as interrupted runs leave behind."""
+    messages: list[Message] = []
+    for number in range(draw(st.integers(0, 12))):
+        kind = draw(st.sampled_from(("system", "user", "assistant", "exchange", "torn", "orphan")))
+        ids = [f"call-{number}-{n}" for n in range(draw(st.integers(1, 3)))]
+        calls = tuple(ToolCall(id_, "tool", draw(TEXTS)) for id_ in ids)
+        outputs = [
+            Message("tool", draw(TEXTS) * draw(st.sampled_from((1, 50))), tool_call_id=id_)
+            for id_ in ids
+        ]
+        match kind:
+            case "exchange":
+                messages += [Message("assistant", "", calls), *draw(st.permutations(outputs))]
+            case "torn":
+                messages += [Message("assistant", draw(TEXTS), calls), *outputs[1:]]
+            case "orphan":
+                messages += outputs
+            case role:
+                messages.append(Message(role, draw(TEXTS)))
+    return messages
+
+
+@given(histories(), st.integers(0, 3000))
+def test_a_prompt_is_valid_and_within_budget(history: list[Message], budget: int) -> None:
+    """Whatever the history: within budget, in order, system and last user message kept, and each
+    tool call followed by exactly its results."""
+    try:
+        trimmed = trim(history, budget)
+    except PromptTooLong:
+        return
+    kept = trimmed.messages
+    assert sum(map(estimate_tokens, kept)) <= budget
+    assert trimmed.left_out == len(history) - len(kept)
+    assert [m for m in kept if m.role == "system"] == [m for m in history if m.role == "system"]
+    users = [m for m in history if m.role == "user"]
+    assert [m for m in kept if m.role == "user"][-1:] == users[-1:]
+    unanswered: set[str | None] = set()
+    for message in kept:
+        if message.role == "tool":
+            unanswered.remove(message.tool_call_id)
+        else:
+            assert not unanswered
+            unanswered = {call.id for call in message.tool_calls}
+    assert not unanswered
+    rest = iter(history)
+    for message in kept:
+        if message.role in ("user", "assistant"):
+            assert any(message is each for each in rest)
+
+
+@given(histories())
+def test_what_fits_is_kept(history: list[Message]) -> None:
+    """With room for everything, only torn exchanges go, and long tool outputs are cut."""
+    torn = trim(history, 10**9)
+    assert trim(torn.messages, 10**9).messages == torn.messages
+    assert trim(torn.messages, 10**9).left_out == 0
+
+
+def test_the_newest_messages_are_kept() -> None:
+    """Older messages go first."""
+    history = [Message("user", f"{n} " + "x" * 400) for n in range(10)]
+    kept = trim(history, 330).messages
+    assert [message.content[0] for message in kept] == ["7", "8", "9"]
+
+
+def test_the_newest_results_are_cut_rather_than_left_out() -> None:
+    """A model always sees what it just asked for, shortened with a mark."""
+    asked = Message("assistant", "", (ToolCall("c1", "dump", "{}"),))
+    answered = Message("tool", "x" * 100_000, tool_call_id="c1")
+    kept = trim([Message("user", "dump it"), asked, answered], 500).messages
+    assert [message.role for message in kept] == ["user", "assistant", "tool"]
+    assert kept[-1].content.endswith("[100000 bytes, cut]")
+    assert sum(map(estimate_tokens, kept)) <= 500
+
+
+def test_what_cannot_be_left_out_must_fit() -> None:
+    """The error says how far the prompt is over its budget and what to do."""
+    with pytest.raises(PromptTooLong, match=r"over the budget of 10; raise context_tokens"):
+        trim([Message("system", "x" * 400), Message("user", "hello")], 10)
+
+
+@given(st.text(), st.integers(0, 100))
+def test_a_shortened_text_is_no_longer_than_asked(text: str, limit: int) -> None:
+    """Bytes are counted, and no character is torn."""
+    short = shorten(text, limit)
+    assert len(short.encode()) <= limit or short == text
+    assert short == text or len(text.encode()) > limit
+
+
+def test_a_long_thread_reaches_the_model_trimmed(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """The summary counts the messages left out; the vendor is sent no more than the budget."""
+    history = [
+        Message("user" if n % 2 == 0 else "assistant", f"{n} " + "word " * 100)
+        for n in range(200)
+    ]  # fmt: skip
+
+    async def run() -> None:
+        graph = chatting(model_at(vendor, context_tokens=2000), ())
+        async with Runtime(graph, agent_name="support") as runtime:
+            await runtime.run(
+                "and now?", thread_id="t", tenant_id="a", user_id="u", history=history
+            )
+
+    asyncio.run(run())
+    assert 150 < telemetry.summary()["trimmed_messages"] < 200
+    assert vendor.calls()[0].prompt_tokens < 2300
+
+
+def test_tool_outputs_are_capped() -> None:
+    """Five megabytes of output do not fill a prompt, however large the budget."""
+    history = [
+        Message("user", "dump it"),
+        Message("assistant", "", (ToolCall("c1", "dump", "{}"),)),
+        Message("tool", "x" * 5_000_000, tool_call_id="c1"),
+    ]
+    kept = trim(history, 10**9).messages
+    assert len(kept[-1].content.encode()) == TOOL_OUTPUT_BYTES
