@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,17 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The operating system refuses to let a file of this process grow beyond 4096 bytes."""
+    """No file of this process grows beyond 4096 bytes: use it briefly, a report is a file too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 async def test_concurrent_batches_share_a_sync(
@@ -165,11 +168,11 @@ async def test_sequences_go_on_after_a_restart(tmp_path: Path) -> None:
     assert sequences == list(range(sequences[0], sequences[0] + 4))
 
 
-async def test_a_refused_write_refuses_its_batch_only(tmp_path: Path, small_files: None) -> None:
+async def test_a_refused_write_refuses_its_batch_only(tmp_path: Path) -> None:
     """When the disk takes half a batch: OSError, nothing of it is kept, others are unharmed."""
     journal = Journal(tmp_path)
     assert await journal.append(b"a" * 1000, 1)
-    with pytest.raises(OSError, match="File too large"):
+    with small_files(), pytest.raises(OSError, match="File too large"):
         await journal.append(b"b" * 5000, 1)
     assert await journal.append(b"c" * 1000, 1)
     await journal.close()
