@@ -123,6 +123,20 @@ def test_every_model_of_the_list_is_priced_alike(tmp_path: Path) -> None:
     assert sum(cost is not None for cost in costs.values()) > 2000
 
 
+def test_a_tier_begins_above_its_threshold(telemetry: Telemetry, rows: Ask) -> None:
+    """At exactly 200,000 input tokens the lower tier holds; one more and all tokens cost more."""
+    sizes = (199_999, 200_000, 200_001)
+    for size in sizes:
+        telemetry.llm(provider="anthropic", request_model="claude-sonnet-4-5", input_tokens=size,
+                      output_tokens=0)  # fmt: skip
+    found = rows("SELECT input_tokens, cost_usd FROM llm_calls ORDER BY input_tokens")
+    assert [(row["input_tokens"], row["cost_usd"]) for row in found] == [
+        (199_999, Decimal("0.599997")),
+        (200_000, Decimal("0.6")),
+        (200_001, Decimal("1.200006")),
+    ]
+
+
 def test_an_unknown_price_is_not_zero(telemetry: Telemetry, rows: Ask) -> None:
     """A model without a price has no cost, and the run says how many calls that leaves out."""
     agent = telemetry.agent()

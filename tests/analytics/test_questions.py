@@ -12,6 +12,7 @@ import pytest
 
 from analytics import Analytics, questions
 from analytics.engine import read_only
+from tests.analytics.conftest import Opener
 from tests.analytics.scenario import Request, recorded, requests
 from tests.analytics.telemetry import NOON, Telemetry, ms
 
@@ -95,6 +96,24 @@ def test_stream_success(day: Day, tenant: str | None) -> None:
     assert (answer["good"], answer["total"]) == (good, good + bad)
     assert answer["excluded"] == verdicts.count("excluded")
     assert answer["value"] == (good / (good + bad) if good + bad else None)
+
+
+@pytest.mark.parametrize(
+    ("resumed_after", "counted"),
+    [(timedelta(minutes=10), "excluded"), (timedelta(minutes=10, milliseconds=1), "bad"),
+     (None, "bad")],
+)  # fmt: skip
+def test_a_shutdown_is_bad_unless_the_thread_goes_on(
+    telemetry: Telemetry, opened: Opener, resumed_after: timedelta | None, counted: str
+) -> None:
+    """A run cut off by a shutdown leaves the count if its thread has a run within 10 minutes."""
+    telemetry.agent(outcome="interrupt", outcome_reason="shutdown", thread_id="t", took=1000)
+    if resumed_after is not None:
+        telemetry.agent(thread_id="t", at=NOON + ms(1000) + resumed_after)
+    telemetry.agent(thread_id="other", at=NOON + ms(2000))
+    answer = one(opened(), "slo/stream_success", target=0.995)
+    assert answer["excluded"] == (counted == "excluded")
+    assert answer["total"] - answer["good"] == (counted == "bad")
 
 
 def surfaced(run: Request) -> set[str]:
