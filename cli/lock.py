@@ -1,52 +1,30 @@
-"""One process per task and data directory."""
+"""A data directory that cannot be had, as a verdict for the user."""
 
-import fcntl
-import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cli.failure import Failure
 
-POLL_SECONDS = 0.05
-
 
 @contextmanager
 def sole(data: Path, task: str, patience_seconds: float = 0.0) -> Iterator[None]:
-    """Hold ``data``/state/``task``.lock, waiting a little for a holder that is going down.
+    """Hold the lock of ``task`` on ``data``, see `ingest.sole`.
 
-    The kernel frees the lock when the process ends, however it ends.
     :raises Failure: when another process holds it, or the directory cannot be written.
     """
-    path = data / "state" / f"{task}.lock"
+    from ingest import DirectoryInUse, sole
+
+    lock = sole(data, task, patience_seconds)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        lock.__enter__()
+    except DirectoryInUse as error:
+        raise Failure(f"{error} with --data") from None
     except OSError as error:
         raise Failure(
             f"{data}: {error.strerror}; choose a directory that can be written with --data", 2
         ) from None
     try:
-        deadline = time.monotonic() + patience_seconds
-        while not _locked(handle):
-            if time.monotonic() >= deadline:
-                holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-                raise Failure(
-                    f"{data} is in use by the {task} with process id {holder}; "
-                    "stop it, or choose another directory with --data"
-                )
-            time.sleep(POLL_SECONDS)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
-        os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.__exit__(None, None, None)

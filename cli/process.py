@@ -51,7 +51,7 @@ def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
     """OTLP in, journal out."""
     import uvloop
 
-    from ingest import Endpoints, ReceiverRunning, ReceiverSettings, serve_receiver
+    from ingest import DirectoryInUse, Endpoints, ReceiverSettings, serve_receiver
 
     settings = ReceiverSettings(
         data=config.data,
@@ -78,7 +78,7 @@ def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
 
     try:
         uvloop.run(serve())
-    except ReceiverRunning as error:
+    except DirectoryInUse as error:
         raise Failure(str(error)) from error
 
 

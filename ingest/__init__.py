@@ -13,27 +13,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.receive.lock import ReceiverRunning
+    from ingest.lock import DirectoryInUse, sole
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
     from ingest.write import WriterSettings, run_writer
 
 __all__ = [
+    "DirectoryInUse",
     "Endpoints",
-    "ReceiverRunning",
     "ReceiverSettings",
     "WriterSettings",
     "run_writer",
     "serve_receiver",
+    "sole",
 ]
 
 _HOME = {
+    "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
-    "ReceiverRunning": "ingest.receive.lock",
     "ReceiverSettings": "ingest.receive.settings",
     "WriterSettings": "ingest.write",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",
+    "sole": "ingest.lock",
 }
 
 

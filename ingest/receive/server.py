@@ -10,10 +10,10 @@ import structlog
 import uvicorn
 
 from ingest.journal import Journal
+from ingest.lock import sole
 from ingest.receive.grpc import create_server
 from ingest.receive.http import create_app
 from ingest.receive.intake import Intake
-from ingest.receive.lock import sole_receiver
 from ingest.receive.settings import ReceiverSettings
 from ingest.receive.signals import SIGNALS
 
@@ -37,11 +37,11 @@ async def serve_receiver(
 
     `on_ready` is called once both transports take requests. Draining answers new requests with
     503 / UNAVAILABLE, finishes those in flight and closes the journal's segments for the writer.
-    Raises ReceiverRunning when another receiver holds the data directory (after about 3 s) and
+    Raises DirectoryInUse when another receiver holds the data directory (after about 3 s) and
     OSError when an address cannot be bound. Runs best under uvloop.
     """
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(sole_receiver(settings.data, _LOCK_PATIENCE_SECONDS))
+        stack.enter_context(sole(settings.data, "receiver", _LOCK_PATIENCE_SECONDS))
         journals = {
             signal.name: await stack.enter_async_context(_journal(settings, signal.name))
             for signal in SIGNALS

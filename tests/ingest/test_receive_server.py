@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from ingest.journal import closed_segments, retire
+from ingest.lock import DirectoryInUse
 from ingest.receive import intake as intake_module
-from ingest.receive.lock import ReceiverRunning
 from tests.ingest.batches import journalled_spans, span_ids, spans
 from tests.ingest.running import RunningReceiver
 
@@ -247,7 +247,9 @@ def test_one_receiver_per_data_directory(
     receiver: RunningReceiver, start_receiver: StartReceiver
 ) -> None:
     """A second one gives up with a message that names the first one's process."""
-    with pytest.raises(ReceiverRunning, match=rf"process id {os.getpid()} uses this data direc"):
+    with pytest.raises(
+        DirectoryInUse, match=rf"in use by the receiver with process id {os.getpid()};"
+    ):
         start_receiver()
     assert post(receiver, spans().SerializeToString()).status_code == 200
 

@@ -1,0 +1,49 @@
+"""One process per task and data directory."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_POLL_SECONDS = 0.05
+
+
+class DirectoryInUse(Exception):  # noqa: N818 - it names what is the case
+    """Another process does the task on the data directory."""
+
+
+@contextmanager
+def sole(data: Path, task: str, patience_seconds: float = 0.0) -> Iterator[None]:
+    """Hold `data`/state/`task`.lock, waiting a little for a holder that is just going down.
+
+    Raises DirectoryInUse when another process holds it, OSError when the directory cannot be
+    written. The kernel frees the lock when the process ends, however it ends.
+    """
+    path = data / "state" / f"{task}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        deadline = time.monotonic() + patience_seconds
+        while not _locked(handle):
+            if time.monotonic() >= deadline:
+                holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+                raise DirectoryInUse(
+                    f"{data} is in use by the {task} with process id {holder}; "
+                    "stop it, or choose another directory"
+                )
+            time.sleep(_POLL_SECONDS)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
