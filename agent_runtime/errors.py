@@ -89,8 +89,8 @@ class IdleTimeout(ProviderTimeout):
 
 
 def mask_secrets(text: str) -> str:
-    """``text`` without what looks like keys, tokens and passwords."""
-    return _SECRETS.sub("[masked]", text)
+    """``text`` without what looks like keys, tokens and passwords, and fit to be encoded."""
+    return _SECRETS.sub("[masked]", text.encode("utf-8", "replace").decode())
 
 
 def error_class(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -56,6 +57,7 @@ class Model:
             raise ValueError(
                 f"a fallback of model {self.name!r} has fallbacks itself; list them all in one"
             )
+        self.candidates  # noqa: B018 - what is wrong with a fallback is said now, not in a run
 
     @property
     def provider(self) -> str:
@@ -85,7 +87,7 @@ class Model:
             return os.environ.get("OPENAI_API_KEY")
         return self.api_key
 
-    @property
+    @cached_property
     def candidates(self) -> tuple["Model", ...]:
         """This model and its fallbacks, in the order in which they are asked."""
         return (

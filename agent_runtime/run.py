@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,7 +40,7 @@ class Outcome:
     kind: OutcomeKind
     reason: Reason | None = None
     """Why it did not succeed; None for errors of the agent's own code."""
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def fields(self) -> dict[str, str | None]:
         """As fields of a JSON line."""
@@ -82,7 +83,7 @@ class Run:
         self._served = edge is not None
         self._edge = edge or Edge()
         self._stopping = False
-        self._cut_reason: Reason = "client_disconnect"
+        self._cut_reason: Reason | None = None
         self._delivered = False
         self._finished = False
         self._span = TRACER.start_span(
@@ -97,6 +98,8 @@ class Run:
             start_time=self._edge.accepted_unix_nano,
         )
         self._task = asyncio.create_task(self._execute(), name=f"run {self.identity.run_id}")
+        # Not at the end of the task itself: one that is cut at once never gets there.
+        self._task.add_done_callback(lambda _: self._queue.put_nowait(None))
 
     @property
     def text(self) -> str:
@@ -117,6 +120,8 @@ class Run:
         outcome = self.outcome or Outcome("interrupt", self._cut_reason)
         if outcome.kind == "interrupt":
             yield Event("interrupted", {"reason": outcome.reason})
+        # In process, yielding it is handing it over; over HTTP it must have been sent as well.
+        self._delivered = not self._served
         # Messages of errors are for the operators; the client gets the run's id to ask about.
         yield Event("run.end", {"run_id": self.identity.run_id,
                                 "outcome": outcome.kind,
@@ -179,12 +184,8 @@ class Run:
         try:
             with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
                 self.outcome = await self._walk()
-        except asyncio.CancelledError:
-            self.outcome = Outcome("interrupt", self._cut_reason)
-        except Exception as error:  # noqa: BLE001 - the run ends with it, the process goes on
-            self.outcome = Outcome("error", _reason(error), error)
-        finally:
-            self._queue.put_nowait(None)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it ends the run only
+            self.outcome = self._outcome_of(error)
 
     async def _walk(self) -> Outcome:
         name = self._graph.entry
@@ -208,11 +209,8 @@ class Run:
             try:
                 update, following = await node(self.state, self.context)
                 self.state = self.state.updated(update)
-            except asyncio.CancelledError:
-                outcome = Outcome("interrupt", self._cut_reason)
-                raise
-            except Exception as error:
-                outcome = Outcome("error", _reason(error), error)
+            except (Exception, asyncio.CancelledError) as error:
+                outcome = self._outcome_of(error)
                 raise
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
@@ -222,14 +220,20 @@ class Run:
         self.context.emit(Event("node.end", {"node": name, "step": step}))
         return following
 
+    def _outcome_of(self, error: BaseException) -> Outcome:
+        """A node may also await something that was cancelled, though nobody cut the run."""
+        if isinstance(error, asyncio.CancelledError) and self._cut_reason is not None:
+            return Outcome("interrupt", self._cut_reason)
+        return Outcome("error", _reason(error), error)
+
     def _line(self, event: str, of: Span, outcome: Outcome, **fields: object) -> None:
-        bad = outcome.kind == "error"
-        (LOG.error if bad else LOG.info)(
-            event, **trace_fields(of), **self.identity.fields(), **outcome.fields(), **fields
-        )
+        write = LOG.error if outcome.kind == "error" else LOG.info
+        # A full disk or a closed pipe behind stdout must not end a run, let alone the drain.
+        with suppress(Exception):
+            write(event, **trace_fields(of), **self.identity.fields(), **outcome.fields(), **fields)
 
 
-def _reason(error: Exception) -> Reason | None:
+def _reason(error: BaseException) -> Reason | None:
     match error:
         case RecursionLimitReached():
             return "recursion_limit"

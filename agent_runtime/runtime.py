@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -115,8 +115,8 @@ class Runtime:
         tenant_id: str,
         user_id: str,
         history: Sequence[Message] = (),
-    ) -> AsyncIterator[Event]:
-        """The run's events as they come. Close the iterator to stop the run.
+    ) -> AsyncGenerator[Event, None]:
+        """The run's events as they come. Close it (`contextlib.aclosing`) to stop the run.
 
         :raises Draining: when the runtime shuts down.
         """

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from agent_runtime.runtime import Runtime
 
@@ -25,25 +24,27 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         yield
         return
     loop = asyncio.get_running_loop()
-    servers: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    of_server = {number: signal.getsignal(number) for number in SIGNALS}
     draining: list[asyncio.Task[None]] = []
 
-    def to_server(number: int) -> None:
-        handler = servers[number]
-        if callable(handler):
-            handler(number, None)
+    def give_back() -> None:
+        for number, handler in of_server.items():
+            signal.signal(number, handler)
 
     async def drain(number: int) -> None:
         await asyncio.gather(asyncio.sleep(delay_s), *(each.drain() for each in runtimes))
-        to_server(number)
+        give_back()
+        signal.raise_signal(number)
 
     def on_loop(number: int) -> None:
         if not draining:
             draining.append(loop.create_task(drain(number)))
             return
+        draining[0].cancel()
         for runtime in runtimes:
             runtime.cut()
-        to_server(number)
+        give_back()
+        signal.raise_signal(number)
 
     def on_signal(number: int, _: FrameType | None) -> None:
         loop.call_soon_threadsafe(on_loop, number)
@@ -53,5 +54,4 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
     try:
         yield
     finally:
-        for restored, handler in servers.items():
-            signal.signal(restored, handler)
+        give_back()

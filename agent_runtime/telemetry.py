@@ -1,6 +1,7 @@
 """Spans over OTLP and JSON lines on stdout: the application's side, and the names used by ours."""
 
 import asyncio
+import json
 import os
 import traceback
 from collections.abc import Iterator, Mapping
@@ -74,8 +75,12 @@ def span(
     ) as current:
         try:
             yield current
-        except asyncio.CancelledError:
-            current.set_attribute("agent.outcome", "interrupt")
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                current.set_attribute("agent.outcome", "interrupt")
+            else:  # something it waited for was cancelled, not the work itself
+                record_error(current, error)
             raise
         except Exception as error:
             record_error(current, error)
@@ -107,4 +112,7 @@ def trace_fields(current: Span) -> dict[str, str]:
 
 
 def _json(line: Any, **_: Any) -> str:
-    return orjson.dumps(line, default=repr).decode()
+    try:
+        return orjson.dumps(line, default=repr).decode()
+    except TypeError:  # numbers beyond 64 bits, text that is not Unicode: rare, but not to be lost
+        return json.dumps(line, default=repr)

@@ -29,6 +29,8 @@ class Tool:
     description: str
     arguments: type[pydantic.BaseModel]
     """What the model must send; built from the function's type hints."""
+    parameters: Mapping[str, Any]
+    """JSON schema of the arguments."""
     function: ToolFunction
     wants_context: bool
     timeout_s: float
@@ -38,7 +40,7 @@ class Tool:
         return {
             "name": self.name,
             "description": self.description,
-            "parameters": self.arguments.model_json_schema(),
+            "parameters": self.parameters,
         }
 
 
@@ -52,11 +54,12 @@ def tool(
     """Make a function a tool; also usable as ``@tool(name=..., timeout_s=...)``.
 
     Its docstring tells the model what it is for. A parameter named ``ctx`` gets the run's context
-    and is not shown to the model. Functions that are not async run in a thread.
+    and is not shown to the model. Functions that are not async run in a thread, which goes
+    on in vain when ``timeout_s`` seconds are over.
 
     An exception does not end the run: the model gets an error result and may go on.
 
-    :raises TypeError: when a parameter has no type hint.
+    :raises TypeError: when a parameter has no type hint, or stands for any number of them.
     """
     if function is None:
         return lambda decorated: _tool(decorated, name, timeout_s)
@@ -71,6 +74,10 @@ def _tool(function: ToolFunction, name: str | None, timeout_s: float) -> Tool:
     for parameter in parameters.values():
         if parameter.name == "ctx":
             continue
+        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            raise TypeError(
+                f"tool {name}: {parameter} cannot be described to a model; name each parameter"
+            )
         if parameter.name not in hints:
             raise TypeError(
                 f"tool {name}: parameter {parameter.name!r} has no type hint; models need one"
@@ -78,10 +85,16 @@ def _tool(function: ToolFunction, name: str | None, timeout_s: float) -> Tool:
         given = parameter.default is not inspect.Parameter.empty
         fields[parameter.name] = (hints[parameter.name], parameter.default if given else ...)
     arguments = pydantic.create_model(
-        name, __config__=pydantic.ConfigDict(extra="forbid"), **fields
+        name, __config__=pydantic.ConfigDict(extra="forbid", protected_namespaces=()), **fields
     )
     return Tool(
-        name, inspect.getdoc(function) or "", arguments, function, "ctx" in parameters, timeout_s
+        name=name,
+        description=inspect.getdoc(function) or "",
+        arguments=arguments,
+        parameters=arguments.model_json_schema(),
+        function=function,
+        wants_context="ctx" in parameters,
+        timeout_s=timeout_s,
     )
 
 

@@ -1,0 +1,148 @@
+"""Answers of providers that are broken, or that differ from OpenAI's in ways that do not matter."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import Response, StreamingResponse
+
+from agent_runtime import Model, RunResult, Runtime
+
+from .agents import chatting
+from .conftest import Telemetry, listening
+
+
+@contextmanager
+def answering(*answers: bytes | Response) -> Iterator[tuple[str, list[int]]]:
+    """A provider that gives these answers in turn; its URL and the numbers of its answers."""
+    app, given = FastAPI(telemetry={"tracing": False}), []
+
+    async def pieces(wire: bytes) -> AsyncIterator[bytes]:
+        for at in range(0, len(wire), 7):
+            yield wire[at : at + 7]
+
+    @app.post("/chat/completions")
+    async def answer() -> Response:
+        number = len(given)
+        given.append(number)
+        chosen = answers[min(number, len(answers) - 1)]
+        if isinstance(chosen, Response):
+            return chosen
+        return StreamingResponse(pieces(chosen), media_type="text/event-stream")
+
+    with listening(app) as url:
+        yield url, given
+
+
+def run(url: str, **options: Any) -> RunResult:
+    async def once() -> RunResult:
+        model = Model("openai:m", base_url=url, api_key="k", **options)
+        async with Runtime(chatting(model), agent_name="support") as runtime:
+            return await runtime.run("hello", thread_id="t1", tenant_id="acme", user_id="ada")
+
+    return asyncio.run(once())
+
+
+def stream(*chunks: dict[str, Any], done: bool = True) -> bytes:
+    wire = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
+    return wire + (b"data: [DONE]\n\n" if done else b"")
+
+
+def text(content: str, finish: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]}
+
+
+GOOD = stream(text("fine", "stop"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"data: {not json\n\n",
+        b"data: [1]\n\n",
+        stream({"error": {"message": "overloaded", "type": "server_error"}}),
+        stream({"choices": [{"index": 0, "delta": {"role": "assistant"}}]}),
+        stream(),
+        b"",
+    ],
+)
+def test_a_broken_stream_is_not_an_answer(telemetry: Telemetry, broken: bytes) -> None:
+    """What is not JSON, reports an error or lacks a finish reason fails, and is tried again."""
+    with answering(broken, GOOD) as (url, given):
+        assert run(url).text == "fine"
+    assert len(given) == 2
+    failed, _ = telemetry.spans("chat ")
+    assert (failed.attributes or {})["error.type"] == "agent_runtime.errors.StreamBroken"
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        stream(text("fine", "stop"), done=False),
+        b": OPENROUTER PROCESSING\n\n" + GOOD,
+        GOOD.replace(b"\n", b"\r\n"),
+        stream({"choices": []}, text("fi"), text("ne"), text("", "stop"), {"choices": None}),
+        stream(text("fine", "length")),
+    ],
+)
+def test_dialects_are_understood(telemetry: Telemetry, whole: bytes) -> None:
+    """No [DONE], comments, CR LF, chunks without choices: an answer with a finish reason is one."""
+    with answering(whole) as (url, given):
+        assert run(url).text == "fine"
+    assert len(given) == 1
+
+
+def test_an_empty_purse_is_not_a_rate_limit(telemetry: Telemetry) -> None:
+    """429 with insufficient_quota is not tried again."""
+    error = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    with answering(Response(json.dumps(error), 429)) as (url, given):
+        assert run(url).outcome.kind == "error"
+    assert len(given) == 1
+    assert telemetry.summary()["error_message"].endswith("429: You exceeded your quota")
+
+
+@pytest.mark.parametrize("body", ["<html>Bad gateway</html>", '["odd"]', '{"detail": "x"}', ""])
+def test_any_error_body_is_quoted(telemetry: Telemetry, body: str) -> None:
+    """Proxies answer in their own words; status and words are in the message."""
+    with answering(Response(body, 502)) as (url, _):
+        run(url, max_attempts=1)
+    assert "answered 502" in telemetry.summary()["error_message"]
+
+
+def test_tool_calls_come_in_pieces(telemetry: Telemetry) -> None:
+    """Name and arguments of calls, several at a time, are put together by their index."""
+
+    def piece(index: int, **call: Any) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": index, **call}]}}]}
+
+    asked = stream(
+        piece(0, id="a", function={"name": "get_weather", "arguments": ""}),
+        piece(1, id="b", function={"name": "divide", "arguments": '{"by"'}),
+        piece(0, function={"arguments": '{"city": '}),
+        piece(0, function={"arguments": '"Oslo"}'}),
+        piece(1, function={"arguments": ": 4}"}),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    )
+    with answering(asked, GOOD) as (url, _):
+        result = run(url)
+    tools = [message for message in result.messages if message.role == "tool"]
+    assert [(tool.tool_call_id, tool.content) for tool in tools] == [
+        ("a", "sunny in Oslo"), ("b", '{"quotient":0.25}'),
+    ]  # fmt: skip
+
+
+def test_a_stall_behind_the_answer_does_not_spoil_it(telemetry: Telemetry) -> None:
+    """With the finish reason the answer is whole; a server that then hangs costs only its usage."""
+
+    async def hang() -> AsyncIterator[bytes]:
+        yield stream(text("fine", "stop"), done=False)
+        await asyncio.sleep(1)
+
+    answer = StreamingResponse(hang(), media_type="text/event-stream")
+    with answering(answer) as (url, _):
+        assert run(url, idle_timeout_s=0.2).text == "fine"
+    assert telemetry.summary()["usage_source"] == "missing"
