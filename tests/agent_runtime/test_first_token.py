@@ -6,8 +6,9 @@ from demo.model_server import ModelServer, Rule, ToolCall
 from .agents import support
 from .conftest import Answer, Telemetry, ask, listening
 
-SLACK_MS = 5.0
-"""The client's clock starts before it sends and stops after it has parsed."""
+SLACK_MS = 50.0
+"""The server reads its clock after sending: another thread may hold the interpreter in between,
+and the client may have read the token by then."""
 
 
 def first_token_ms(answer: Answer) -> float:
