@@ -25,6 +25,8 @@ pytestmark = pytest.mark.timeout(300)
 
 CLOCK_ERROR_MS = 100.0
 """What a user measures more than the server: connecting, two loopback hops, and a busy machine."""
+STAMP_ERROR_MS = 50.0
+"""The server stamps after the write returned; a busy machine may let the user read first."""
 COST_ERROR_USD = 1e-9
 UNPRICED = "reviewer-7b"
 PROVIDERS = {"gpt-4o-mini": "openai", "gpt-4.1-mini": "openai", "claude-sonnet-4-5": "anthropic"}
@@ -241,7 +243,7 @@ def test_ttfb(played: Played) -> None:
     }
     for run, ms in measured.items():
         if ms is not None:
-            assert told[run] <= ms + 1, "the server cannot be later than what it sent"
+            assert told[run] <= ms + STAMP_ERROR_MS, "the server cannot be later than what it sent"
 
     user_p95 = np.percentile([ms for ms in measured.values() if ms is not None], 95)
     objective = objectives(played)["ttfb"]
