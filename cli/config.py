@@ -182,7 +182,7 @@ class Config(BaseSettings):
     dashboard: Listen = Address("127.0.0.1", 8321)
     """Where the dashboard is served. It has no login: mind who can reach it."""
     retention_days: Annotated[int, Field(ge=1)] = 30
-    """Days of telemetry to keep, today included."""
+    """Days of telemetry to keep besides today (UTC)."""
     journal_budget: Annotated[ByteSize, Field(gt=0)] = ByteSize(4 * 1024**3)
     """Disk that may wait for the writer before senders are asked to come back, e.g. "4GiB"."""
     slo: Path | None = None

@@ -20,6 +20,8 @@ from demo.processes import DemoFailed, Process, running
 from demo.traffic import Traffic, flowing
 from demo.webhook import Pages, ReceivedAlert, alert_receiver
 
+BUSY, CALM = 8.0, 2.0
+"""Requests per second while the story is told, and after it."""
 HEALTHY_SECONDS = 10.0
 FIRES_WITHIN_SECONDS = 30.0
 RESOLVES_WITHIN_SECONDS = 40.0
@@ -86,21 +88,19 @@ def _play(narrator: Narrator, home: Path, *, once: bool) -> None:
     with ExitStack() as parts:
         with narrator.working("starting the sidecar, a model vendor and an agent"):
             stage = _start(narrator, home, parts)
-        stop_traffic = parts.enter_context(flowing(stage.agent_url, traffic))
-        _watch_an_alert(narrator, stage, traffic)
-        if once:
-            stop_traffic.set()
+        with flowing(stage.agent_url, traffic, BUSY):
+            _watch_an_alert(narrator, stage, traffic)
         with narrator.working("waiting until every answered request is in the lake"):
-            asked = len(traffic.answers)
             _wait(
-                lambda: count_runs(stage.config) >= asked,
+                lambda: count_runs(stage.config) >= len(traffic.answers),
                 WRITTEN_WITHIN_SECONDS, stage, narrator, traffic,
-                failure=f"{asked} requests were answered, but the lake has fewer runs",
+                failure="the lake has fewer runs than were answered",
             )  # fmt: skip
         print_answers(stage.config)
         typer.echo(f"\nThe dashboard: {stage.dashboard_url}\n")
         if not once:
-            _keep_going(narrator, stage, traffic, home)
+            with flowing(stage.agent_url, traffic, CALM):
+                _keep_going(narrator, stage, traffic, home)
         narrator.say("draining: what was received is written before the sidecar ends")
     narrator.say("done")
 

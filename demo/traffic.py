@@ -10,14 +10,14 @@ import random
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import quantiles
 
 import httpx
 
-REQUESTS_PER_SECOND = 8.0
 TIMEOUT = httpx.Timeout(30.0)
+UNLIMITED = httpx.Limits(max_connections=None)
 RECENT = 100
 
 TENANTS = {"acme": 4, "globex": 3, "initech": 2, "umbrella": 1}
@@ -64,42 +64,46 @@ class Traffic:
 
 
 @contextmanager
-def flowing(base_url: str, traffic: Traffic) -> Iterator[threading.Event]:
-    """Traffic in a thread while in the context. Set the event it gives to end it sooner."""
+def flowing(base_url: str, traffic: Traffic, per_second: float) -> Iterator[None]:
+    """Traffic in a thread while in the context; every request is answered when it is left."""
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_until(stop)), daemon=True)
 
-    async def _until(stop: threading.Event) -> None:
+    async def flow() -> None:
         over = asyncio.Event()
-        asking = asyncio.create_task(ask_for_help(base_url, traffic, over))
+        asking = asyncio.create_task(ask_for_help(base_url, traffic, per_second, over))
         await asyncio.to_thread(stop.wait)
         over.set()
         await asking
 
+    thread = threading.Thread(target=lambda: asyncio.run(flow()), daemon=True)
     thread.start()
     try:
-        yield stop
+        yield
     finally:
         stop.set()
         thread.join()
 
 
-async def ask_for_help(base_url: str, traffic: Traffic, stop: asyncio.Event, seed: int = 7) -> None:
-    """Send requests to the agent at ``base_url`` until ``stop`` is set, then wait for answers."""
+async def ask_for_help(
+    base_url: str, traffic: Traffic, per_second: float, stop: asyncio.Event, seed: int = 7
+) -> None:
+    """Send requests to the agents at ``base_url`` until ``stop`` is set; wait for the answers.
+
+    They come at random times, ``per_second`` on average, as many users who know nothing of each
+    other would send them.
+    """
     dice = random.Random(seed)  # noqa: S311 - the same demo each time
     async with (
-        httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT) as client,
+        httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=UNLIMITED) as client,
         asyncio.TaskGroup() as asking,
     ):
         due = time.monotonic()
         while not stop.is_set():
             asking.create_task(_ask(client, traffic, dice))
             traffic.asked += 1
-            due += dice.expovariate(REQUESTS_PER_SECOND)
-            try:
+            due += dice.expovariate(per_second)
+            with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
-            except TimeoutError:
-                continue
 
 
 async def _ask(client: httpx.AsyncClient, traffic: Traffic, dice: random.Random) -> None:

@@ -29,7 +29,7 @@ USUAL: tuple[Rule, ...] = (
     {"probability": 0.05, "first_token_ms": 600},
     {"probability": 0.02, "status": 429, "retry_after": 0.2},
     {"probability": 0.01, "status": 503},
-    {"probability": 0.003, "cut_after_tokens": 6},
+    {"probability": 0.001, "cut_after_tokens": 6},
 )
 """Later rules come before earlier ones; shares are per call."""
 
