@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Decoded, Index, to_numpy
 from ingest.vectors import matches, where
-from lake.schema import ATTRIBUTES, Column
+from lake.column import ATTRIBUTES, Column
 
 _METADATA = "metadata"
 _TRUE = pa.array(["true", "1"])

@@ -28,15 +28,9 @@ from ingest.vectors import (
     time_of,
     where,
 )
-from lake.schema import (
-    AGENT_COLUMNS,
-    FIRST_TOKEN_EVENTS,
-    LOGS,
-    SPAN_CLASSES,
-    SPANS,
-    Column,
-    Source,
-)
+from lake.agent_columns import AGENT_COLUMNS, FIRST_TOKEN_EVENTS, SPAN_CLASSES
+from lake.column import Column, Source
+from lake.schema import LOGS, SPANS
 
 MAX_ERROR_MESSAGE = 500
 """Characters; longer messages are cut."""

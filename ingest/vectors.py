@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, to_numpy
-from lake.schema import ATTRIBUTES, TIME
+from lake.column import ATTRIBUTES, TIME
 
 _LAST_NS = 2**63 - 1  # in the year 2262; a timestamp cannot be later
 

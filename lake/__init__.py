@@ -7,7 +7,8 @@ Never: knows what an agent, an SLO or a price is beyond the column contract of `
 One process at a time may write a table (append, compact, expire, sweep); any number may read.
 """
 
-from lake.schema import TABLES, Column, Source, TableSchema
+from lake.column import Column, Source, TableSchema
+from lake.schema import TABLES
 from lake.snapshot import Snapshot
 from lake.table import CompactReport, Lake, LakeError
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from lake.schema import ATTRIBUTES, TABLES, Column, Source, TableSchema
+from lake.column import ATTRIBUTES, Column, Source, TableSchema
+from lake.schema import TABLES
 
 
 def reference() -> str:

@@ -7,7 +7,8 @@ from datetime import datetime
 import duckdb
 from duckdb import ColumnExpression, ConstantExpression
 
-from lake.schema import TABLES, TableSchema
+from lake.column import TableSchema
+from lake.schema import TABLES
 
 
 @dataclass(frozen=True)

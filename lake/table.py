@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
-from lake.schema import TABLES, TableSchema
+from lake.column import TableSchema
+from lake.schema import TABLES
 from lake.snapshot import Snapshot
 
 # The Delta transaction application whose version is the journal position.

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ingest.decode import decode
 from ingest.rows import MAX_ERROR_MESSAGE, log_rows, span_rows
-from lake.schema import FIRST_TOKEN_EVENTS
+from lake.agent_columns import FIRST_TOKEN_EVENTS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
 MANIFEST = {

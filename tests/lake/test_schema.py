@@ -2,8 +2,10 @@
 
 import pytest
 
+from lake.agent_columns import AGENT_COLUMNS, SPAN_CLASSES
+from lake.column import TableSchema
 from lake.docs import reference
-from lake.schema import AGENT_COLUMNS, SPAN_CLASSES, TABLES, TableSchema
+from lake.schema import TABLES
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
