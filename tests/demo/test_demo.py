@@ -68,7 +68,7 @@ def test_progress(shown: subprocess.CompletedProcess[str]) -> None:
 
 def test_data_is_kept(shown: subprocess.CompletedProcess[str], home: Path) -> None:
     """The data can be asked afterwards, also about what was not shown."""
-    assert shown.returncode == 0
+    assert shown.returncode == 0, shown.stderr
     query = "SELECT count(DISTINCT agent_name) AS agents, bool_or(ttfb_ms > 1500) AS slow FROM runs"
     done = quietpager("sql", "--data", str(home / "data"), "--format", "csv", query)
 
@@ -99,8 +99,9 @@ def test_stopped_early(number: int, tmp_path: Path) -> None:
     time.sleep(1)
     demo.send_signal(number)
 
-    assert demo.wait(60) == 0
-    assert "stopped" in demo.stderr.read()
+    told = demo.stderr.read()
+    assert demo.wait(60) == 0, told
+    assert "stopped" in told
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             assert str(tmp_path) not in line.read_text()

@@ -7,6 +7,7 @@ sidecar, the real runtime and the vendor run as processes of their own.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -101,25 +102,28 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     with (
         alert_receiver(pages) as webhook,
         process(home / "models.log", "demo.model_server") as model_url,
+        ExitStack() as ending,
     ):
         (home / "quietpager.toml").write_text(CONFIGURATION.format(webhook=webhook))
         sidecar = start_sidecar(home / "data", "--config", str(home / "quietpager.toml"))
+        played = Played(sidecar, [], [], alerts)
+        # A test may put another in its place.
+        ending.callback(lambda: played.sidecar.end())
         with process(
             home / "agent.log", "demo.agent", "--model-url", model_url,
             "--otlp", sidecar.endpoints["OTLP/HTTP"], "--seed", "3",
         ) as agent_url:  # fmt: skip
             follow(model_url, *RULES, *FAULTS)
-            seen = ask_all(agent_url, requests(4), at_once=4)
+            played.seen += ask_all(agent_url, requests(4), at_once=4)
             follow(model_url, *RULES, SLOW)
-            seen += ask_all(agent_url, requests(5), at_once=9)
+            played.seen += ask_all(agent_url, requests(5), at_once=9)
             until(lambda: pages.has_fired(SLOW_TENANT), f"no alert fired: {sidecar.log}")
             follow(model_url, *RULES)
-            seen += ask_all(agent_url, requests(2), at_once=4)
+            played.seen += ask_all(agent_url, requests(2), at_once=4)
             until(pages.all_resolved, "an alert that fired did not resolve")
-        until(lambda: runs_in(sidecar) >= len(seen), "not every run is in the lake")
-        yield Played(sidecar, seen, ledger(model_url), alerts)
-        if sidecar.process.poll() is None:
-            sidecar.end()
+        until(lambda: runs_in(sidecar) >= len(played.seen), "not every run is in the lake")
+        played.calls += ledger(model_url)
+        yield played
 
 
 def runs_in(sidecar: Sidecar) -> int:
