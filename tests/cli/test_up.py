@@ -5,12 +5,29 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.cli.running import Sidecar, quietpager, run, start_sidecar
+
+Start = Callable[..., Sidecar]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts sidecars on one data directory, and ends those that a test leaves running."""
+    with ExitStack() as ending:
+
+        def start(*options: str) -> Sidecar:
+            sidecar = start_sidecar(tmp_path / "data", *options)
+            ending.callback(sidecar.end)
+            return sidecar
+
+        yield start
 
 
 def send(sidecar: Sidecar, number: int = 10) -> None:
@@ -59,11 +76,11 @@ def test_endpoints(sidecar: Sidecar) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_drains(number: int, tmp_path: Path) -> None:
+def test_drains(number: int, start: Start, tmp_path: Path) -> None:
     """SIGTERM and Ctrl-C write everything that was acknowledged, and exit 0."""
     config = tmp_path / "quietpager.toml"
     config.write_text('[[alerts]]\nname = "ttfb"\n[[webhooks]]\nurl = "http://127.0.0.1:9/"')
-    sidecar = start_sidecar(tmp_path / "data", "--config", str(config))
+    sidecar = start("--config", str(config))
     send(sidecar)
 
     assert sidecar.end(number) == 0
@@ -72,10 +89,10 @@ def test_drains(number: int, tmp_path: Path) -> None:
     assert drained == [(role, "exit code 0") for role in ("receiver", "writer", "reader")]
 
 
-def test_continues(tmp_path: Path) -> None:
+def test_continues(start: Start, tmp_path: Path) -> None:
     """A restart goes on where the last one ended."""
     for number in (10, 20):
-        sidecar = start_sidecar(tmp_path / "data")
+        sidecar = start()
         send(sidecar, number)
         assert sidecar.end() == 0
 
@@ -122,9 +139,9 @@ def test_bad_objectives(tmp_path: Path) -> None:
     assert "slo.yaml:1: " in done.stderr.splitlines()[-1]
 
 
-def test_a_child_dies(tmp_path: Path) -> None:
+def test_a_child_dies(start: Start) -> None:
     """A process that dies is started again on the same port; the sidecar goes on."""
-    sidecar = start_sidecar(tmp_path / "data")
+    sidecar = start()
     victim = children(sidecar)["receiver"]
     os.kill(victim, signal.SIGKILL)
     deadline = time.monotonic() + 20
@@ -137,13 +154,13 @@ def test_a_child_dies(tmp_path: Path) -> None:
     assert count_spans(sidecar.data) == 3
 
 
-def test_the_supervisor_dies(tmp_path: Path) -> None:
+def test_the_supervisor_dies(start: Start, tmp_path: Path) -> None:
     """When the supervisor is killed its processes drain and end; a new sidecar takes over."""
-    sidecar = start_sidecar(tmp_path / "data")
+    sidecar = start()
     send(sidecar)
     orphans = children(sidecar).values()
     assert sidecar.end(signal.SIGKILL) == -signal.SIGKILL
-    successor = start_sidecar(tmp_path / "data")
+    successor = start()
     for pid in orphans:
         until_gone(pid)
     send(successor, 20)
