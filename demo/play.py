@@ -90,11 +90,11 @@ def _play(narrator: Narrator, home: Path, *, once: bool) -> None:
             stage = _start(narrator, home, parts)
         with flowing(stage.agent_url, traffic, BUSY):
             _watch_an_alert(narrator, stage, traffic)
-        with narrator.working("waiting until every answered request is in the lake"):
+        with narrator.working("waiting until every run is in the lake"):
             _wait(
-                lambda: count_runs(stage.config) >= len(traffic.answers),
+                lambda: count_runs(stage.config) >= traffic.runs,
                 WRITTEN_WITHIN_SECONDS, stage, narrator, traffic,
-                failure="the lake has fewer runs than were answered",
+                failure="the lake has fewer runs than the agents took on",
             )  # fmt: skip
         print_answers(stage.config)
         typer.echo(f"\nThe dashboard: {stage.dashboard_url}\n")

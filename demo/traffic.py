@@ -53,6 +53,11 @@ class Traffic:
     asked: int = 0
     answers: list[Answer] = field(default_factory=list)
 
+    @property
+    def runs(self) -> int:
+        """How many requests an agent took on: one that was refused is no run."""
+        return sum(answer.run_id is not None for answer in self.answers)
+
     def summary(self) -> str:
         recent = [a.first_token_ms for a in self.answers[-RECENT:] if a.first_token_ms is not None]
         first = f"{quantiles(recent, n=20)[-1]:.0f} ms" if len(recent) > 1 else "–"
