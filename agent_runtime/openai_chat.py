@@ -90,7 +90,7 @@ class ChatStream:
                         if data == DONE:
                             break
                         self.begun = True
-                        if not self._feed(data, on_text):
+                        if not self._read(data, on_text):
                             continue
                         if self.first_chunk_s is None:
                             self.first_chunk_s = time.perf_counter() - began
@@ -105,15 +105,23 @@ class ChatStream:
                 raise IdleTimeout(
                     f"{model.name} sent no further token for {model.idle_timeout_s:g} s"
                 ) from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             if self.finish_reason is None:
                 kind = StreamBroken if self.begun else ProviderUnreachable
                 raise kind(f"{model.name}: {type(error).__name__}: {error}") from error
         return self._completion(model)
 
-    def _feed(self, data: str, on_text: Callable[[str], None]) -> bool:
-        """Take in one chunk. :returns: whether it brought a token."""
+    def _read(self, data: str, on_text: Callable[[str], None]) -> bool:
+        """Take in the data of one event. :returns: whether it brought a token."""
         chunk = _parse(data)
+        try:
+            return self._feed(chunk, on_text)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StreamBroken(
+                f"a chunk of the stream has another shape: {error}: {data[:80]!r}"
+            ) from error
+
+    def _feed(self, chunk: Mapping[str, Any], on_text: Callable[[str], None]) -> bool:
         if error := chunk.get("error"):
             raise StreamBroken(f"error in the stream: {_error_text(error)}")
         self.response_id = self.response_id or chunk.get("id")

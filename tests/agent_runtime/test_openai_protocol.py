@@ -64,6 +64,10 @@ GOOD = stream(text("fine", "stop"))
     [
         b"data: {not json\n\n",
         b"data: [1]\n\n",
+        stream({"choices": [1]}),
+        stream({"choices": 1}),
+        stream({"choices": [{"delta": {"tool_calls": ["x"]}}]}),
+        stream({"usage": "n/a"}, text("fine", "stop")),
         stream({"error": {"message": "overloaded", "type": "server_error"}}),
         stream({"choices": [{"index": 0, "delta": {"role": "assistant"}}]}),
         stream(),
@@ -94,6 +98,14 @@ def test_dialects_are_understood(telemetry: Telemetry, whole: bytes) -> None:
     with answering(whole) as (url, given):
         assert run(url).text == "fine"
     assert len(given) == 1
+
+
+def test_a_body_that_cannot_be_decoded_is_tried_again(telemetry: Telemetry) -> None:
+    """A provider that says gzip and sends something else is as good as unreachable."""
+    liar = Response(GOOD, media_type="text/event-stream", headers={"content-encoding": "gzip"})
+    with answering(liar, GOOD) as (url, given):
+        assert run(url).text == "fine"
+    assert len(given) == 2
 
 
 def test_an_empty_purse_is_not_a_rate_limit(telemetry: Telemetry) -> None:
