@@ -1,6 +1,7 @@
 """The front door: questions asked of a lake, answered as Arrow tables."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
@@ -35,6 +36,7 @@ class Analytics:
         threads: int = 2,
     ) -> None:
         self._lake = lake
+        self._versions: Mapping[str, int] | None = None
         self._engine = Engine(
             lake.root, PriceBook(prices), memory_limit=memory_limit, threads=threads
         )
@@ -73,6 +75,16 @@ class Analytics:
         """
         given = {"since": since or BEGINNING, "until": until or END, **(params or {})}
         return self._run("query", sql, given, frozenset(params or ()), since, until)
+
+    def pinned(self) -> "Analytics":
+        """The same analytics, answering from the lake as it is now, whatever arrives later.
+
+        For answers that stand side by side and must agree. Use it for a request, not for long:
+        the files of a past version are deleted after an hour. It shares this one's engine.
+        """
+        twin = copy(self)
+        twin._versions = self._lake.versions()  # noqa: SLF001 - of its own class
+        return twin
 
     def close(self) -> None:
         """Give back memory and spill files."""
@@ -115,4 +127,5 @@ class Analytics:
         return self._lake.snapshot(
             since=since and since - PADDING,
             until=until and until + PADDING,
+            versions=self._versions,
         )

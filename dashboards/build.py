@@ -45,8 +45,9 @@ def build_overview(
     An alert store that cannot be read costs the alerts, not the numbers.
     :raises LakeUnreadableError: when a question cannot be answered.
     """
-    asking = _Asking(analytics, RANGES[selection.range], selection.tenant, now)
     try:
+        # All numbers of a page from one moment, or they would not add up while data comes in.
+        asking = _Asking(analytics.pinned(), RANGES[selection.range], selection.tenant, now)
         totals = asking.one("dashboard/totals")
         newest_run_at = totals.pop("newest_run_at") or asking.newest_run_at()
         return Overview(

@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -80,22 +81,37 @@ class Lake:
         delta = self._open(table)
         return 0 if delta is None else _position(delta)
 
-    def snapshot(self, since: datetime | None = None, until: datetime | None = None) -> Snapshot:
+    def versions(self) -> Mapping[str, int]:
+        """The present version of every table that exists."""
+        opened = ((name, self._open(name)) for name in TABLES)
+        return {name: delta.version() for name, delta in opened if delta is not None}
+
+    def snapshot(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        versions: Mapping[str, int] | None = None,
+    ) -> Snapshot:
         """The present version of every table, cut to rows with `since <= time < until`.
 
         Files outside the range are left out by their day and their time statistics. `since` and
-        `until` must carry a time zone.
+        `until` must carry a time zone. With `versions`, as `versions()` gave them a moment ago, it
+        is the lake of that moment.
         """
         for bound in (since, until):
             if bound is not None and bound.tzinfo is None:
                 raise LakeError(f"time {bound} has no time zone; add one, such as {bound}+00:00")
-        versions: dict[str, int] = {}
+        read: dict[str, int] = {}
         files: dict[str, tuple[str, ...]] = {}
         for schema in TABLES.values():
-            if (delta := self._open(schema.name)) is not None:
-                versions[schema.name] = delta.version()
+            if versions is not None and schema.name not in versions:
+                continue
+            delta = self._open(schema.name, versions[schema.name] if versions else None)
+            if delta is not None:
+                read[schema.name] = delta.version()
                 files[schema.name] = tuple(_files(delta, schema, since, until))
-        return Snapshot(versions, files, since, until)
+        return Snapshot(read, files, since, until)
 
     def compact(self, table: str) -> CompactReport:
         """Merge the small files of every day that has at least `MERGE_FROM_FILES` of them."""
@@ -143,11 +159,11 @@ class Lake:
     def _path(self, table: str) -> Path:
         return self.root / _schema_of(table).name
 
-    def _open(self, table: str) -> DeltaTable | None:
+    def _open(self, table: str, version: int | None = None) -> DeltaTable | None:
         path = self._path(table)
         if not DeltaTable.is_deltatable(str(path)):
             return None
-        delta = DeltaTable(path)
+        delta = DeltaTable(path, version=version)
         if "deletionVectors" in (delta.protocol().reader_features or ()):
             raise LakeError(
                 f"{path} has deletion vectors, which Quietpager does not read; "

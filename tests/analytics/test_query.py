@@ -164,6 +164,23 @@ def test_new_data_is_seen_at_once(telemetry: Telemetry, tmp_path: Path) -> None:
                 assert answer.to_pylist() == [{"n": expected}]
 
 
+def test_pinned_answers_agree(telemetry: Telemetry, tmp_path: Path) -> None:
+    """Pinned to a moment, questions of any range are answered from it; others go on."""
+    lake = Lake(tmp_path / "lake")
+    count = "SELECT COUNT(*) AS n FROM runs"
+    with Analytics(lake, threads=1) as analytics:
+        nothing = analytics.pinned()
+        telemetry.agent()
+        telemetry.into(lake, position=1)
+        one = analytics.pinned()
+        telemetry.spans.clear()
+        telemetry.agent()
+        telemetry.into(lake, position=2)
+        for since in (None, NOON - timedelta(hours=1)):
+            for asked, expected in ((nothing, 0), (one, 1), (analytics, 2), (one, 1)):
+                assert asked.query(count, since=since)["n"].to_pylist() == [expected]
+
+
 def test_many_threads_ask_at_once(telemetry: Telemetry, tmp_path: Path) -> None:
     """Questions from several threads, over several snapshots and a growing lake, all come right."""
     lake = telemetry.lake(tmp_path / "lake")

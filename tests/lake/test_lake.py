@@ -81,6 +81,18 @@ def test_a_snapshot_does_not_move(lake: Lake) -> None:
     assert "later" in names(lake.snapshot())
 
 
+def test_a_moment_can_be_kept(lake: Lake) -> None:
+    """Snapshots of several ranges at the same versions are of the same lake."""
+    lake.append("spans", rows(NOON, name="a"), position=1)
+    versions = lake.versions()
+    lake.append("spans", rows(NOON, name="b"), position=2)
+    lake.append("logs", rows(NOON, table="logs"), position=1)
+    kept = lake.snapshot(since=NOON, versions=versions)
+    assert (names(kept), dict(kept.versions)) == (["a"], dict(versions))
+    assert names(lake.snapshot()) == ["a", "b"]
+    assert names(Lake(lake.root / "empty").snapshot(versions={})) == []
+
+
 def test_compaction_keeps_every_row_once(lake: Lake) -> None:
     """Small files of a day become one; a day with few files is left alone."""
     for position in range(1, MERGE_FROM_FILES + 1):
