@@ -1,6 +1,7 @@
 """The views `llm_calls`, `usage`, `tool_calls` and `nodes`: each call once, each token once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -57,6 +58,25 @@ def test_reused_response_ids_are_different_calls(telemetry: Telemetry, rows: Ask
     telemetry.llm(response_id="chatcmpl-123", output_tokens=5)
     telemetry.llm(response_id="chatcmpl-123", output_tokens=6)
     assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 2}]
+
+
+def test_a_response_id_seen_again_later_is_another_call(telemetry: Telemetry, rows: Ask) -> None:
+    """A small pool gives the same id again, with as many tokens, to somebody else."""
+    for minutes in (0, 2, 4):
+        at = NOON + timedelta(minutes=minutes)
+        telemetry.llm(response_id="chatcmpl-123", at=at, tenant_id=f"t{minutes}")
+    found = rows("SELECT tenant_id FROM llm_calls ORDER BY started_at")
+    assert [row["tenant_id"] for row in found] == ["t0", "t2", "t4"]
+
+
+def test_span_ids_are_unique_within_their_trace_only(telemetry: Telemetry, rows: Ask) -> None:
+    """Two traces that number their spans alike keep their calls, tokens and costs apart."""
+    for trace in ("1" * 32, "2" * 32):
+        agent = telemetry.agent(trace=trace, span_id="a" * 16)
+        telemetry.llm(under=agent, span_id="b" * 16)
+    found = rows("SELECT llm_calls, input_tokens, cost_usd FROM runs")
+    assert [(row["llm_calls"], row["input_tokens"]) for row in found] == [(1, 1000), (1, 1000)]
+    assert all(row["cost_usd"] for row in found)
 
 
 def test_failed_tries_without_usage_are_calls_each(telemetry: Telemetry, rows: Ask) -> None:

@@ -2,8 +2,12 @@
 --
 -- One call can leave several spans: a span sent twice; the SDK's and the gateway's, which share the
 -- response_id; a wrapper around a model span that reports the usage again. The earliest of the same
--- response stands (Ollama repeats response ids, hence output_tokens in the key); a wrapper yields to
--- the call inside it, whether directly below or through spans that are no agent work.
+-- response stands; a wrapper yields to the call inside it, whether directly below or through spans
+-- that are no agent work.
+--
+-- Servers like Ollama repeat response ids, so the same response is one with as many output tokens
+-- that began within a minute of the one before. A span without a response_id is itself alone: span
+-- ids are unique only within their trace.
 CREATE OR REPLACE TEMP VIEW llm_spans AS
 WITH RECURSIVE
 -- Calls whose parent is a model call or a span that may lead to one.
@@ -36,7 +40,7 @@ calls AS NOT MATERIALIZED (
         spans.response_model, spans.response_id, spans.finish_reason, spans.input_tokens,
         spans.output_tokens, spans.cache_read_tokens, spans.cache_write_tokens,
         spans.reasoning_tokens, spans.outcome, spans.status, spans.error_class, spans.attempt,
-        COALESCE(spans.response_id, spans.span_id) AS call_key
+        COALESCE(spans.response_id, spans.trace_id || '/' || spans.span_id) AS call_key
     FROM lake_spans AS spans
     ANTI JOIN above ON above.trace_id = spans.trace_id AND above.ancestor_id = spans.span_id
     WHERE spans.span_class = 'llm'
@@ -52,10 +56,13 @@ UNION ALL
 SELECT calls.*
 FROM calls
 SEMI JOIN repeated ON repeated.call_key = calls.call_key
-QUALIFY row_number() OVER (
-    PARTITION BY
-        calls.call_key,
-        calls.output_tokens,
-        CASE WHEN calls.output_tokens IS NULL THEN calls.trace_id || '/' || calls.span_id END
-    ORDER BY calls.start_time, calls.trace_id, calls.span_id
-) = 1
+QUALIFY COALESCE(
+    calls.start_time - lag(calls.start_time) OVER (
+        PARTITION BY
+            calls.call_key,
+            calls.output_tokens,
+            CASE WHEN calls.output_tokens IS NULL THEN calls.trace_id || '/' || calls.span_id END
+        ORDER BY calls.start_time, calls.trace_id, calls.span_id
+    ) > INTERVAL '1' MINUTE,
+    TRUE
+)
