@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from demo.processes import DemoFailed
+from demo.processes import DemoFailed, own_environment
 
 COMMAND = (sys.executable, "-m", "cli")
 
@@ -40,8 +40,9 @@ def print_answers(config: Path) -> None:
         command = f"quietpager {' '.join(question.arguments)}"
         typer.echo(f"\n{question.title}\n$ {command}\n")
         done = subprocess.run(  # noqa: S603 - our own program
-            (*COMMAND, *question.arguments, "--config", str(config)), check=False
-        )
+            (*COMMAND, *question.arguments, "--config", str(config)),
+            check=False, env=own_environment(),
+        )  # fmt: skip
         if done.returncode:
             raise DemoFailed(f"{command} failed with exit code {done.returncode}")
 
@@ -51,7 +52,7 @@ def count_runs(config: Path) -> int:
     query = "SELECT count(*) AS runs FROM runs"
     done = subprocess.run(  # noqa: S603 - our own program
         (*COMMAND, "sql", "--config", str(config), "--format", "csv", query),
-        check=False, capture_output=True, text=True,
+        check=False, capture_output=True, text=True, env=own_environment(),
     )  # fmt: skip
     if done.returncode:
         raise DemoFailed(f"quietpager sql failed: {done.stderr.strip()}")

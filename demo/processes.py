@@ -1,5 +1,6 @@
 """Starts the demo's processes, waits until they are ready, and ends them."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -18,6 +19,13 @@ class DemoFailed(Exception):  # noqa: N818 - a verdict for the user, not a bug
     """The demo cannot go on; the message says why and what to look at."""
 
 
+def own_environment() -> dict[str, str]:
+    """This environment without the user's Quietpager settings, which would come before the demo's:
+    its runs would go to their lake, and its alert to their pager."""
+    return {name: value for name, value in os.environ.items()
+            if not name.upper().startswith("QUIETPAGER_")}  # fmt: skip
+
+
 class Process:
     """A process that prints on stdout when it is ready and logs to a file."""
 
@@ -31,6 +39,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
+                env=own_environment(),
                 # Ctrl-C is for the demo, which then ends its processes in order.
                 start_new_session=True,
             )

@@ -21,10 +21,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shown(home: Path) -> subprocess.CompletedProcess[str]:
-    """The demo, once."""
+    """The demo, once, for a user whose environment names a lake of their own."""
+    theirs = {"QUIETPAGER_DATA": str(home.parent / "theirs"), "QUIETPAGER_RETENTION_DAYS": "0"}
     return subprocess.run(
         (*COMMAND, "demo", "--once", "--data", str(home)),
-        capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=240,
+        capture_output=True, text=True, check=False, env=ENVIRONMENT | theirs,
+        timeout=240,
     )  # fmt: skip
 
 
@@ -37,6 +39,14 @@ def test_ends_well(shown: subprocess.CompletedProcess[str], home: Path) -> None:
         if line["event"] == "process.stopped"
     ]
     assert [line["ending"] for line in stopped] == ["exit code 0"] * 3
+
+
+def test_the_users_own_lake_is_left_alone(
+    shown: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    """Settings in the environment are the user's, not the demo's."""
+    assert shown.returncode == 0, shown.stderr
+    assert not (home.parent / "theirs").exists()
 
 
 def test_alert(shown: subprocess.CompletedProcess[str]) -> None:
