@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from tests.collector.pipeline import Pipeline
@@ -169,6 +170,41 @@ def test_secrets_in_error_messages_are_masked(pipeline: Pipeline) -> None:
         "SELECT error_message, input_tokens FROM logs WHERE tenant_id = 'test-secrets'"
     )
     assert row == {"error_message": "**** used **** on ****", "input_tokens": 1234567890123}
+
+
+def test_content_is_dropped_wherever_it_is_sent(pipeline: Pipeline) -> None:
+    """Under every known name, on span and resource; a status message keeps its words, masked."""
+    said = "the hidden plan"
+    names = ("gen_ai.prompt.0.content", "langfuse.observation.input", "langsmith.trace.inputs",
+             "llm.request.messages", "tool.output", "prompt", "messages")  # fmt: skip
+    provider = TracerProvider(
+        resource=Resource({"service.name": "test-content", "gen_ai.prompt": said})
+    )
+    exporter = HttpExporter(endpoint=f"{pipeline.otlp_http}/v1/traces")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    attributes = dict.fromkeys(names, said)
+    tracer = provider.get_tracer("test")
+    with tracer.start_as_current_span("invoke_agent helper", attributes=attributes) as span:
+        span.set_status(
+            StatusCode.ERROR, "boom for bob@example.com, key sk-abcdefghijklmnopqrstuvwx"
+        )
+    provider.shutdown()
+    pipeline.wait_for(1, COUNT_SPANS, service="test-content")
+    (row,) = pipeline.ask("SELECT * FROM spans WHERE service_name = 'test-content'")
+    assert said not in str(row)
+    assert row["status_message"] == "boom for ****, key ****"
+
+
+def test_content_in_log_lines_is_dropped(pipeline: Pipeline) -> None:
+    """A JSON line with a prompt under a known name arrives without it."""
+    line = {"event": "llm.asked", "timestamp": datetime.now(UTC).isoformat(),
+            "tenant_id": "test-log-content", "gen_ai.prompt.0.content": "the hidden plan",
+            "input.value": "the hidden plan"}  # fmt: skip
+    with pipeline.log_file.open("a") as log:
+        log.write(json.dumps(line) + "\n")
+    pipeline.wait_for(1, "SELECT count(*) AS n FROM logs WHERE tenant_id = 'test-log-content'")
+    (row,) = pipeline.ask("SELECT * FROM logs WHERE tenant_id = 'test-log-content'")
+    assert "the hidden plan" not in str(row)
 
 
 def test_lines_that_are_no_json_arrive_as_they_are(pipeline: Pipeline) -> None:
