@@ -22,7 +22,6 @@ KEPT_SNAPSHOTS = 4
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 REFUSED = "only SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these can be run"
 EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
-COMMENT = re.compile(r"--.*")
 WORD = re.compile(r"\w+")
 LAKE_TABLES = frozenset(f"lake_{table}" for table in TABLES)
 
@@ -136,8 +135,11 @@ def read_only(sql: str) -> duckdb.Statement:
         raise QueryError(f"{statement.type.name} is refused: the lake is read-only; {REFUSED}")
     if statement.type == duckdb.StatementType.EXPLAIN:
         # EXPLAIN ANALYZE runs what it explains.
+        explained, found = EXPLAIN.subn("", statement.query, count=1)
+        if not found:
+            raise QueryError("cannot explain this: write EXPLAIN first, followed by a space")
         try:
-            read_only(EXPLAIN.sub("", statement.query, count=1))
+            read_only(explained)
         except QueryError as error:
             raise QueryError(f"cannot explain this: {error}") from error
     return statement
@@ -159,6 +161,6 @@ def _names_in(statement: duckdb.Statement) -> frozenset[str]:
     Where there is none it asks for the catalogue (SHOW TABLES), or misspelt a name and shall be
     answered with what is there.
     """
-    words = frozenset(WORD.findall(COMMENT.sub("", statement.query).lower()))
+    words = frozenset(WORD.findall(statement.query.lower()))
     known = words & (LAKE_TABLES | frozenset(ORDER))
     return known or frozenset(VIEWS)

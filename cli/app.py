@@ -10,7 +10,7 @@ from cli.commands import alerts, cost, demo, slo, sql, thread, tools, up
 from cli.failure import Failure
 
 INTERRUPTED = 130
-BROKEN_PIPE = 1
+BROKEN_PIPE = 141  # as the shell reports SIGPIPE; 1 would be a verdict of `slo check`
 
 app = typer.Typer(
     name="quietpager",

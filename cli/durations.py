@@ -11,6 +11,7 @@ UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+LONGEST = timedelta(days=9999)
 PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 WHOLE = re.compile(rf"(?:{PART.pattern})+")
 
@@ -24,9 +25,12 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"{text!r} is not a duration; write e.g. 90s, 5m, 24h or 7d")
     try:
         parts = (float(amount) * UNITS[unit] for amount, unit in PART.findall(text))
-        return sum(parts, timedelta())
+        length = sum(parts, timedelta())
     except OverflowError:
-        raise ValueError(f"{text!r} is too long; write at most 9999d") from None
+        length = timedelta.max
+    if length > LONGEST:
+        raise ValueError(f"{text!r} is too long; write at most {LONGEST.days}d")
+    return length
 
 
 def parse_since(text: str, now: datetime) -> datetime:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from cli.failure import Failure
@@ -54,6 +55,7 @@ def write(
     ``shown`` is what people see of it in the table format; every column as it is when left out.
     ``empty`` is said on stderr when there is no row and a person is meant to read it.
     """
+    answer = answer.rename_columns(_told_apart(answer.column_names))
     match form:
         case Format.table:
             sys.stdout.write(render_table(columns_of(answer) if shown is None else shown))
@@ -70,6 +72,15 @@ def write(
         case Format.parquet:
             _write_parquet(answer)
     sys.stdout.flush()
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, with a number where one is taken: JSON would keep only the last of two `id`s."""
+    told: list[str] = []
+    for name in names:
+        free = (f"{name}_{number}" if number else name for number in count())
+        told.append(next(candidate for candidate in free if candidate not in told))
+    return told
 
 
 def say(message: str) -> None:
@@ -96,7 +107,7 @@ def columns_of(answer: "pa.Table", titles: Mapping[str, str] | None = None) -> l
 
 
 def render_table(columns: Sequence[Column]) -> str:
-    """A table for people; as wide as it needs to be unless a terminal bounds it."""
+    """A table for people, as wide as it needs to be: a terminal breaks lines, but loses nothing."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -118,7 +129,7 @@ def rendered(renderable: Any) -> str:
     """What rich makes of it for this stdout: colours on a terminal only, and NO_COLOR obeyed."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else UNBOUNDED_WIDTH)
+    console = Console(width=UNBOUNDED_WIDTH)
     with console.capture() as captured:
         console.print(renderable)
     lines = (line.rstrip() for line in captured.get().splitlines())

@@ -67,9 +67,13 @@ def check(
 
     0: all are met. 1: at least one is breached. 2: none is breached, but not all can be evaluated.
     """
+    from cli.failure import Failure
     from cli.output import say
 
-    reports = _report(window, tenant, data, config, form)
+    try:
+        reports = _report(window, tenant, data, config, form)
+    except Failure as failure:
+        raise Failure(str(failure), CANNOT_BE_EVALUATED) from None
     breached = [r.slo.title for r in reports if r.state == "breached"]
     unsure = [r.slo.title for r in reports if r.state not in ("met", "breached")]
     if breached:

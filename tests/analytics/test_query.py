@@ -51,6 +51,12 @@ def test_reading_is_allowed(opened: Opener, sql: str) -> None:
     opened().query(sql)
 
 
+def test_dashes_in_a_text_are_no_comment(opened: Opener) -> None:
+    """A view named behind `--` within quotes is found all the same."""
+    sql = "SELECT COUNT(*) AS n FROM spans WHERE name <> '--' AND trace_id IN (SELECT 'x' FROM runs)"
+    assert opened().query(sql)["n"].to_pylist() == [0]
+
+
 def test_show_tables_lists_every_view(opened: Opener) -> None:
     """A user who looks around finds all there is to ask."""
     assert set(VIEWS) <= set(opened().query("SHOW TABLES")["name"].to_pylist())
@@ -66,6 +72,8 @@ def test_show_tables_lists_every_view(opened: Opener) -> None:
         ("COPY runs TO 'x.csv'", "COPY is refused"),
         ("EXPLAIN ANALYZE COPY runs TO 'x.csv'", "cannot explain this: COPY is refused"),
         ("EXPLAIN /* */ ANALYZE DELETE FROM runs", "cannot explain this: "),
+        ("EXPLAIN/**/SELECT 1", "cannot explain this: write EXPLAIN first, followed by a space"),
+        ("EXPLAIN/**/ANALYZE COPY runs TO 'x.csv'", "cannot explain this: "),
         ("ATTACH 'x.db'", "ATTACH is refused"),
         ("SET threads = 8", "SET is refused"),
         ("PRAGMA threads = 8", "SET is refused"),

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import shutil
 import subprocess
+import termios
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -168,6 +171,40 @@ def test_slo_check(sidecar: Sidecar, tmp_path: Path) -> None:
     met = quietpager("slo", "check", "--data", str(sidecar.data), "--config", config)
     assert met.returncode == 0, met.stderr
     assert met.stderr == ""
+
+
+def test_slo_check_of_a_lake_that_cannot_be_read(sidecar: Sidecar, tmp_path: Path) -> None:
+    """A damaged lake or an impossible window is no breach: 2, with the reason in one line."""
+    shutil.copytree(sidecar.data / "lake", tmp_path / "lake")
+    for file in (tmp_path / "lake" / "spans").rglob("*.parquet"):
+        file.unlink()
+    for arguments in (["--window", "7d"], ["--window", "999999999d"]):
+        refused = quietpager("slo", "check", "--data", str(tmp_path), *arguments)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("quietpager: ")
+        assert len(refused.stderr.splitlines()) == 1
+
+
+def test_columns_of_the_same_name_are_told_apart(sidecar: Sidecar) -> None:
+    """No format drops one of two columns with the same name."""
+    query = "SELECT 1 AS a, 'x' AS a, 2 AS a"
+    assert json.loads(asked(sidecar, "sql", query, "--format", "jsonl")) == {
+        "a": 1, "a_1": "x", "a_2": 2,
+    }  # fmt: skip
+    assert table(asked(sidecar, "sql", query))[0] == ["a", "a_1", "a_2"]
+
+
+def test_a_narrow_terminal_loses_no_column(sidecar: Sidecar) -> None:
+    """On 80 columns a table is as wide as it must be, tenant and model included."""
+    screen, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    command = (*COMMAND, "cost", "--data", str(sidecar.data))
+    subprocess.run(command, stdout=terminal, check=True, env=ENVIRONMENT)
+    os.close(terminal)
+    shown = os.read(screen, 100_000).decode()
+    os.close(screen)
+    assert "acme" in shown
+    assert "tenant" in shown
 
 
 def test_thread(sidecar: Sidecar) -> None:
