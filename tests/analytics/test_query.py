@@ -53,7 +53,7 @@ def test_reading_is_allowed(opened: Opener, sql: str) -> None:
 
 def test_dashes_in_a_text_are_no_comment(opened: Opener) -> None:
     """A view named behind `--` within quotes is found all the same."""
-    sql = "SELECT COUNT(*) AS n FROM spans WHERE name <> '--' AND trace_id IN (SELECT 'x' FROM runs)"
+    sql = "SELECT COUNT(*) AS n FROM spans WHERE name <> '--' AND '' IN (SELECT run_id FROM runs)"
     assert opened().query(sql)["n"].to_pylist() == [0]
 
 
