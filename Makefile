@@ -60,7 +60,7 @@ requirements: ## Pin the dependencies of pyproject.toml again (needs uv; UPGRADE
 	@uv pip compile $(COMPILE) --group build -o requirements.txt
 	@uv pip compile $(COMPILE) --group build --group test -c requirements.txt -o requirements-test.txt
 
-COMPILE = pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE = pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	--custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade)
 
 .PHONY: clean
