@@ -2,12 +2,13 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 
 import duckdb
 import pyarrow as pa
@@ -72,11 +73,17 @@ class Engine:
         try:
             session = self._session(snapshot)
             with session.busy:
-                self._build(session, _names_in(statement))
-                answer = session.connection.sql(statement, params=dict(params))
-                return answer.to_arrow_table()
+                return _interruptibly(
+                    session.connection, lambda: self._answer(session, statement, params)
+                )
         except duckdb.Error as error:
             raise QueryError(one_line(error)) from error
+
+    def _answer(
+        self, session: Session, statement: duckdb.Statement, params: Mapping[str, object]
+    ) -> pa.Table:
+        self._build(session, _names_in(statement))
+        return session.connection.sql(statement, params=dict(params)).to_arrow_table()
 
     def close(self) -> None:
         with self._opening:
@@ -153,6 +160,25 @@ def one_line(error: duckdb.Error) -> str:
     text = " ".join(message.split())
     line = position.partition(":")[0]
     return f"{text} (line {line} of the query)" if line else text
+
+
+def _interruptibly(
+    connection: duckdb.DuckDBPyConnection, answer: Callable[[], pa.Table]
+) -> pa.Table:
+    """``answer()``, ended by Ctrl-C.
+
+    DuckDB does not return to Python before it has the answer, and Python takes signals in the main
+    thread only, so that one has to wait elsewhere.
+    """
+    if current_thread() is not main_thread():
+        return answer()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="query") as pool:
+        asked = pool.submit(answer)
+        try:
+            return asked.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 def _names_in(statement: duckdb.Statement) -> frozenset[str]:

@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
 from cli.commands import alerts, cost, demo, slo, sql, thread, tools, up
-from cli.failure import Failure
+from cli.failure import Failure, ReaderGone
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as the shell reports SIGPIPE; 1 would be a verdict of `slo check`
@@ -40,6 +41,7 @@ def _options(
 
 def run() -> None:
     """Run the command line and exit."""
+    _open_standard_streams()
     sys.exit(answer(sys.argv[1:]))
 
 
@@ -54,13 +56,21 @@ def answer(arguments: Sequence[str]) -> int:
         return _refuse_usage(error, arguments)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has what it wanted. Without this Python would complain as it closes stdout.
+    except (ReaderGone, BrokenPipeError):
+        # Without this Python would complain as it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OSError as error:
         return _refuse(f"{error.filename or 'system'}: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
+
+
+def _open_standard_streams() -> None:
+    """Stand in for those that the caller closed (``>&-``): the next file opened would be them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r+"))  # noqa: SIM115 - for good
+            os.dup2(getattr(sys, name).fileno(), number)
 
 
 def _refuse(message: str, exit_code: int) -> int:

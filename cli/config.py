@@ -61,8 +61,6 @@ class Alert(BaseModel):
 
     name: str
     """Unique; an incident is known by it over restarts."""
-    question: str | None = None
-    """Shipped question that measures it."""
     threshold_ms: float | None = None
     """Breached when the p95 is this many milliseconds or more."""
     window: Duration | None = None

@@ -50,6 +50,7 @@ def load_config(file: Path | None = None, **options: Any) -> Config:
     ``file`` is read, or else the one QUIETPAGER_CONFIG names, or else ``./quietpager.toml`` if it
     is there. :raises Failure: with exit code 2 when something is wrong with any of it.
     """
+    _refuse_misspelt(os.environ)
     given = {name: value for name, value in options.items() if value is not None}
     source = _read(file)
 
@@ -74,6 +75,15 @@ def load_config(file: Path | None = None, **options: Any) -> Config:
     except SettingsError as error:
         reason = error.__cause__ or error
         raise Failure(f"environment: {error}: {reason}; write JSON", USAGE) from None
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """Only near misses: Kubernetes sets QUIETPAGER_PORT and more beside a service of that name."""
+    known = [f"{PREFIX}{name.upper()}" for name in Config.model_fields]
+    for variable in environment.keys() - {*known, FILE_VARIABLE}:
+        near = get_close_matches(variable, known, n=1, cutoff=0.9)
+        if near and variable.startswith(PREFIX):
+            raise Failure(f"{variable}: unknown setting; did you mean {near[0]}?", USAGE)
 
 
 def _read(file: Path | None) -> ConfigFile | None:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from cli.failure import Failure
+from cli.failure import Failure, ReaderGone
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,22 +56,26 @@ def write(
     ``empty`` is said on stderr when there is no row and a person is meant to read it.
     """
     answer = answer.rename_columns(_told_apart(answer.column_names))
-    match form:
-        case Format.table:
-            sys.stdout.write(render_table(columns_of(answer) if shown is None else shown))
-            if not answer.num_rows:
-                sys.stdout.flush()
-                say(empty)
-        case Format.csv:
-            _write_csv(answer)
-        case Format.json:
-            _write_json(answer)
-        case Format.jsonl:
-            for row in rows(answer):
-                sys.stdout.write(to_json(row) + "\n")
-        case Format.parquet:
-            _write_parquet(answer)
-    sys.stdout.flush()
+    if form is not Format.parquet:
+        answer = spelt_out(answer)
+    try:
+        match form:
+            case Format.table:
+                sys.stdout.write(render_table(columns_of(answer) if shown is None else shown))
+            case Format.csv:
+                _write_csv(answer)
+            case Format.json:
+                _write_json(answer)
+            case Format.jsonl:
+                for row in rows(answer):
+                    sys.stdout.write(to_json(row) + "\n")
+            case Format.parquet:
+                _write_parquet(answer)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+    if form is Format.table and not answer.num_rows:
+        say(empty)
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
@@ -81,6 +85,34 @@ def _told_apart(names: Sequence[str]) -> list[str]:
         free = (f"{name}_{number}" if number else name for number in count())
         told.append(next(candidate for candidate in free if candidate not in told))
     return told
+
+
+def spelt_out(answer: "pa.Table") -> "pa.Table":
+    """With as DuckDB writes it what Python has no value for: infinity, year 290000, INTERVAL."""
+    strange = [name for name in answer.column_names if not _fits_python(answer[name])]
+    if not strange:
+        return answer
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        quoted = ['"' + name.replace('"', '""') + '"' for name in strange]
+        casts = ", ".join(f"{name}::VARCHAR AS {name}" for name in quoted)
+        relation = connection.from_arrow(answer)
+        return relation.project(f"* REPLACE ({casts})").to_arrow_table()
+
+
+def _fits_python(column: "pa.ChunkedArray") -> bool:
+    kind = str(column.type)
+    if "interval" in kind:
+        return False
+    if not any(word in kind for word in ("date", "time")):
+        return True
+    try:
+        column.to_pylist(maps_as_pydicts="lossy")
+    except (OverflowError, ValueError):
+        return False
+    return True
 
 
 def say(message: str) -> None:

@@ -18,6 +18,8 @@ def open_analytics(config: Config) -> "Analytics":
     from analytics import Analytics
     from lake import Lake
 
+    if config.data.exists() and not config.data.is_dir():
+        raise Failure(f"{config.data}: not a directory; name the data directory with --data", 2)
     if not config.data.exists():
         say(f"{config.data}: no data yet; run quietpager up, or name the directory with --data")
     return Analytics(Lake(config.data / "lake"), prices=config.price_overrides())

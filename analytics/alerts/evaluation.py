@@ -16,6 +16,8 @@ from analytics.alerts.units import duration
 
 log = structlog.get_logger(__name__)
 
+QUESTION = "alerts/ttfb_p95"
+
 Observations = dict[str | None, Observation]
 """By tenant; None is overall, and always present."""
 
@@ -48,7 +50,7 @@ def evaluate(
         try:
             observations = observe(analytics, rule, now)
         except Exception as failure:
-            log.exception("alert_evaluation_failed", rule=rule.name, question=rule.question)
+            log.exception("alert_evaluation_failed", rule=rule.name, question=QUESTION)
             error = f"{type(failure).__name__}: {failure}"
         evaluation = _judge(rule, states, observations, error, now, dashboard_url)
         store.record(evaluation, channels)
@@ -59,7 +61,7 @@ def evaluate(
 
 def observe(analytics: Asks, rule: AlertRule, now: datetime) -> Observations:
     """Measure the window that ends at ``now``: overall, and each tenant that has runs in it."""
-    table = analytics.ask(rule.question, since=now - rule.window, until=now, tenant=None)
+    table = analytics.ask(QUESTION, since=now - rule.window, until=now, tenant=None)
     observations = Observations()
     for row in table.to_pylist():
         if row["scope"] == "overall":
@@ -67,7 +69,7 @@ def observe(analytics: Asks, rule: AlertRule, now: datetime) -> Observations:
         elif rule.per_tenant:
             observations[row["tenant_id"]] = _observation(row, rule)
     if None not in observations:
-        raise ValueError(f"{rule.question} must return a row whose scope is 'overall'")
+        raise ValueError(f"{QUESTION} must return a row whose scope is 'overall'")
     return observations
 
 

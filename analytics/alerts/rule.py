@@ -28,8 +28,6 @@ class AlertRule:
     """
 
     name: str = "ttfb-p95"
-    question: str = "alerts/ttfb_p95"
-    """Shipped question that measures it; columns as in ``sql/alerts/ttfb_p95.sql``."""
     threshold_ms: float = 1500.0
     """Breached when the p95 is this many milliseconds or more: the SLO says "under"."""
     window: timedelta = timedelta(minutes=5)

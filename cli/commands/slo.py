@@ -103,6 +103,8 @@ def _report(
         length = parse_duration(window)
     except ValueError as error:
         raise Failure(f"--window {error}", 2) from None
+    if not length:
+        raise Failure(f"--window {window!r} is no time at all; write e.g. 24h", 2)
     now = datetime.now(UTC)
     with one_line_errors():
         objectives = load_objectives(settings)

@@ -77,14 +77,19 @@ def _with_ports(settings: "Config") -> "Config":
 
     reserved = {}
     for name in TITLES:
+        option = name.replace("_", "-")
         try:
             reserved[name] = reserve(wanted := getattr(settings, name))
         except Unavailable as error:
-            option = name.replace("_", "-")
             raise Failure(
                 f"{TITLES[name]} cannot listen on {wanted}: {error}; choose another with "
                 f"--{option} HOST:PORT"
             ) from None
+        taken = [other for other in TITLES if reserved.get(other) == reserved[name]]
+        if taken != [name]:
+            raise Failure(
+                f"--{option} {wanted}: {TITLES[taken[0]]} listens there; choose another port", 2
+            )
     return settings.model_copy(update=reserved)
 
 

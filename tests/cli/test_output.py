@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -114,6 +115,19 @@ def test_no_rows_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """No rows are an empty list, and nothing as lines."""
     assert json.loads(written(capsys, ANSWER.slice(0, 0), Format.json)) == []
     assert written(capsys, ANSWER.slice(0, 0), Format.jsonl) == ""
+
+
+STRANGE = """SELECT DATE '290000-01-01' AS far, 'infinity'::TIMESTAMP AS never, 'é"x' AS "it ""s",
+  INTERVAL '1 year 2 days 03:04:05' AS every, ['-infinity'::TIMESTAMPTZ] AS several"""
+
+
+@pytest.mark.parametrize("form", [Format.table, Format.csv, Format.json])
+def test_values_that_python_lacks(form: Format, capsys: pytest.CaptureFixture[str]) -> None:
+    """Years beyond 9999, infinity and INTERVAL are written as DuckDB writes them."""
+    text = written(capsys, duckdb.sql(STRANGE).to_arrow_table(), form)
+
+    for value in ("290000-01-01", "infinity", "1 year 2 days 03:04:05", "[-infinity]", "é"):
+        assert value in text
 
 
 def test_parquet(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

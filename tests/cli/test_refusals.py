@@ -1,7 +1,9 @@
 """What users are told when they get something wrong: one line, a reason, an exit code."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("sql --config wrong.toml 1", 2, "wrong.toml:1: retention_dyas: unknown key; did you mean"),
         ("sql --config gone.toml 1", 2, "gone.toml: No such file or directory"),
         ("slo --window 5", 2, "--window '5' is not a duration; write e.g. 90s, 5m, 24h or 7d"),
+        ("slo --window 0h", 2, "--window '0h' is no time at all; write e.g. 24h"),
+        ("slo --data wrong.sql", 2, "wrong.sql: not a directory; name the data directory"),
         ("slo --config slo.toml", 2, "slo.yaml:"),
         ("slo check --config slo.toml", 2, "slo.yaml:"),
         ("cost --by tenent", 2, "--by 'tenent': unknown dimension 'tenent'; did you mean tenant?"),
@@ -48,6 +52,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("up --otlp-http 4318", 2, "--otlp-http: '4318' is not HOST:PORT"),
         ("up --data wrong.sql", 2, "wrong.sql: Not a directory; choose a directory"),
         ("up --otlp-http nowhere.invalid:0", 1, "'nowhere.invalid' is not an address of this"),
+        ("up --otlp-http 127.0.0.1:4999 --otlp-grpc 127.0.0.1:4999", 2, "OTLP/HTTP listens there"),
         ("up --dashboard 192.0.2.1:0", 1, "Dashboard cannot listen on 192.0.2.1:0: cannot assign"),
     ],
 )
@@ -88,7 +93,49 @@ def test_reader_goes_away() -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(30) == 1
+        assert process.wait(30) == 141, "not 1: that is a verdict of slo check"
+
+
+def test_closed_streams() -> None:
+    """A caller that closes stdout, as `>&-` does, wants the exit code only."""
+    command = f"exec {' '.join(COMMAND)} sql 'SELECT 1' >&- <&-"
+    done = subprocess.run(
+        ("sh", "-c", command), capture_output=True, text=True, check=False, env=ENVIRONMENT
+    )
+
+    assert (done.returncode, done.stdout, done.stderr.count("Traceback")) == (0, "", 0)
+
+
+def test_ctrl_c_ends_a_query(tmp_path: Path) -> None:
+    """Ctrl-C ends a long query at once, with the exit code that shells give an interrupt."""
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    query = "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range"
+    with subprocess.Popen(
+        (*COMMAND, "sql", query), stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT | {"TMPDIR": str(spill)},
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        deadline = time.monotonic() + 30
+        while not any(spill.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert "Traceback" not in process.stderr.read()
+    assert not any(spill.iterdir()), "what it spilt is left behind"
+
+
+def test_misspelt_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A near miss of a setting is refused; what Kubernetes sets beside a service is not ours."""
+    monkeypatch.setenv("QUIETPAGER_SERVICE_PORT_OTLP_HTTP", "4318")
+    assert answer(["sql", "SELECT 1"]) == 0
+
+    monkeypatch.setenv("QUIETPAGER_RETENTION_DYAS", "3")
+    assert answer(["sql", "SELECT 1"]) == 2
+    assert "did you mean QUIETPAGER_RETENTION_DAYS?" in capsys.readouterr().err
 
 
 def test_every_command_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -214,21 +215,21 @@ def test_evaluation_that_takes_longer_than_its_interval_is_followed_by_one_not_m
 
 def test_rule_that_fails_does_not_stop_another(store: AlertStore) -> None:
     """Each rule is evaluated on its own, at its own interval."""
-    broken = replace(RULE, name="broken", question="alerts/none")
+    broken = replace(RULE, name="broken", window=timedelta(minutes=7))
     memory = Memory()
 
     class OneBroken(Script):
-        def ask(self, question: str, **when: object) -> pa.Table:
-            if question == "alerts/none":
-                raise LookupError(question)
-            return super().ask(question, **when)  # type: ignore[arg-type]
+        def ask(self, question: str, **when: Any) -> pa.Table:
+            if when["until"] - when["since"] == broken.window:
+                raise LookupError("no answer")
+            return super().ask(question, **when)
 
     script = OneBroken(slow_between(0, 99))
     clock = FakeClock(START + timedelta(minutes=3), lambda: not store.undelivered())
     run_pager(script, [broken, RULE], [memory], store, threading.Event(), clock=clock)
     assert memory.told == [(2, "acme", "firing")]
     failing, fine = AlertHistory(store.path).evaluations()
-    assert (failing.error, fine.error) == ("LookupError: alerts/none", None)
+    assert (failing.error, fine.error) == ("LookupError: no answer", None)
 
 
 def test_store_that_fails_once_loses_no_page(store: AlertStore) -> None:
