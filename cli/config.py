@@ -5,6 +5,7 @@ is named with its line, its value and the remedy.
 """
 
 import os
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -181,6 +182,8 @@ class Config(BaseSettings):
     """Where the dashboard is served. It has no login: mind who can reach it."""
     retention_days: Annotated[int, Field(ge=1)] = 30
     """Days of telemetry to keep besides today (UTC)."""
+    tenant_retention_days: Mapping[str, Annotated[int, Field(ge=0)]] = {}
+    """Days of telemetry of single tenants, where it is fewer, e.g. { acme = 7 }."""
     journal_budget: Annotated[ByteSize, Field(gt=0)] = ByteSize(4 * 1024**3)
     """Disk that may wait for the writer before senders are asked to come back, e.g. "4GiB"."""
     slo: Path | None = None

@@ -42,10 +42,15 @@ Since = Annotated[
 
 def read_since(text: str, now: datetime) -> datetime:
     """The point of time that ``--since`` means. :raises Failure: when it means none."""
+    return read_when("--since", text, now)
+
+
+def read_when(option: str, text: str, now: datetime) -> datetime:
+    """The point of time that an option means. :raises Failure: when it means none."""
     try:
         return parse_since(text, now)
     except ValueError as error:
-        raise Failure(f"--since {error}", 2) from None
+        raise Failure(f"{option} {error}", 2) from None
 
 
 def read_by(text: str, dimensions: Mapping[str, str]) -> list[str]:

@@ -18,8 +18,8 @@ import structlog
 from cli.config import Config
 from cli.failure import Failure
 from cli.lock import sole
-from cli.logs import log_json
 from cli.supervise import SETTINGS_VARIABLE
+from ingest import log_json
 
 LOCK_PATIENCE_SECONDS = 30.0
 """A predecessor whose supervisor died may still be draining."""
@@ -88,7 +88,12 @@ def write(config: Config, say_ready: Say, stop: threading.Event) -> None:
 
     with sole(config.data, "writer", LOCK_PATIENCE_SECONDS):
         say_ready({})
-        run_writer(WriterSettings(data=config.data, retention_days=config.retention_days), stop)
+        settings = WriterSettings(
+            data=config.data,
+            retention_days=config.retention_days,
+            tenant_retention_days=config.tenant_retention_days,
+        )
+        run_writer(settings, stop)
 
 
 def read(config: Config, say_ready: Say, stop: threading.Event) -> None:

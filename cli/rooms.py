@@ -11,18 +11,25 @@ from cli.output import say
 
 if TYPE_CHECKING:
     from analytics import Analytics, Slo
+    from lake import Lake
 
 
-def open_analytics(config: Config) -> "Analytics":
-    """Answers over the lake of ``config``. A lake that does not exist yet reads as empty."""
-    from analytics import Analytics
+def open_lake(config: Config) -> "Lake":
+    """The lake of ``config``. One that does not exist yet reads as empty."""
     from lake import Lake
 
     if config.data.exists() and not config.data.is_dir():
         raise Failure(f"{config.data}: not a directory; name the data directory with --data", 2)
     if not config.data.exists():
         say(f"{config.data}: no data yet; run quietpager up, or name the directory with --data")
-    return Analytics(Lake(config.data / "lake"), prices=config.price_overrides())
+    return Lake(config.data / "lake")
+
+
+def open_analytics(config: Config) -> "Analytics":
+    """Answers over the lake of ``config``."""
+    from analytics import Analytics
+
+    return Analytics(open_lake(config), prices=config.price_overrides())
 
 
 def load_objectives(config: Config) -> "Sequence[Slo]":

@@ -13,7 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ingest.accounts import HourAccount, verify
+    from ingest.erasure import Erasure, StillInJournal, erase, sweep
     from ingest.lock import DirectoryInUse, sole
+    from ingest.logs import log_json, log_warnings
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
     from ingest.write import WriterSettings, run_writer
@@ -21,21 +24,37 @@ if TYPE_CHECKING:
 __all__ = [
     "DirectoryInUse",
     "Endpoints",
+    "Erasure",
+    "HourAccount",
     "ReceiverSettings",
+    "StillInJournal",
     "WriterSettings",
+    "erase",
+    "log_json",
+    "log_warnings",
     "run_writer",
     "serve_receiver",
     "sole",
+    "sweep",
+    "verify",
 ]
 
 _HOME = {
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
+    "Erasure": "ingest.erasure",
+    "HourAccount": "ingest.accounts",
     "ReceiverSettings": "ingest.receive.settings",
+    "StillInJournal": "ingest.erasure",
     "WriterSettings": "ingest.write",
+    "erase": "ingest.erasure",
+    "log_json": "ingest.logs",
+    "log_warnings": "ingest.logs",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",
     "sole": "ingest.lock",
+    "sweep": "ingest.erasure",
+    "verify": "ingest.accounts",
 }
 
 

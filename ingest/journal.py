@@ -14,9 +14,10 @@ Two invariants carry the promise that nothing acknowledged is lost or counted tw
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import TypeVar
 
 import structlog
 
+from ingest.ledger import NoteSegment, hour_of
 from ingest.segments import (
     CorruptRecord,
     JournalError,
@@ -75,6 +77,8 @@ class JournalClosed(Exception):  # noqa: N818 - a state, met on every shutdown
 class _Batch:
     record: bytes
     digest: bytes
+    hour: int
+    records: int
     durable: asyncio.Future[None]
 
 
@@ -84,6 +88,7 @@ class _OpenSegment:
     fd: int
     created_at: float
     durable_bytes: int = 0
+    accepted: Counter[int] = field(default_factory=Counter)  # records by unix hour
     torn: bool = False  # a write failed: the file may hold more than `durable_bytes`
 
 
@@ -91,12 +96,14 @@ class Journal:
     """The receiver's side of one signal's directory; belongs to one event loop.
 
     Opening it recovers: segments left open by a crash are closed, their torn tail cut (`damage`
-    says what was found). Concurrent appends share one write and one fdatasync.
+    says what was found). Concurrent appends share one write and one fdatasync. `note` learns what
+    a segment holds before the writer can see it.
     """
 
     def __init__(
         self,
         directory: Path,
+        note: NoteSegment,
         *,
         max_age_seconds: float = 1.0,
         max_bytes: int = 12 * 1024 * 1024,
@@ -104,7 +111,8 @@ class Journal:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.damage = recover(directory)
+        self.damage = recover(directory, note)
+        self._note = note
         self._max_age = max_age_seconds
         self._max_bytes = max_bytes
         self._now = now
@@ -113,6 +121,7 @@ class Journal:
         self._pruned_at = float("-inf")
         self._segment: _OpenSegment | None = None
         self._waiting: list[_Batch] = []
+        self._retried: Counter[int] = Counter()
         self._in_flight: dict[bytes, asyncio.Future[None]] = {}
         self._committer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -120,29 +129,37 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"journal-{directory.name}")
 
     async def append(
-        self, request: bytes, received_unix_nano: int, digest: bytes | None = None
+        self,
+        request: bytes,
+        received_unix_nano: int,
+        records: int,
+        digest: bytes | None = None,
     ) -> bool:
         """Return once `request` is durable: True if it is new, False if it is a retry.
 
         A retry has the digest of a batch accepted within the last two hours, over restarts too,
-        or of one still on its way to disk. `digest` defaults to that of `request`; give it when
-        the client sent other bytes (JSON, or spans that were refused). Raises OSError when the
+        or of one still on its way to disk. `records` is how many spans, log records or data points
+        `request` holds, for the ledger. `digest` defaults to that of `request`; give it when the
+        client sent other bytes (JSON, or spans that were refused). Raises OSError when the
         disk refuses (the batch is then not in the journal), JournalClosed after `close`.
         """
         if self._closed:
             raise JournalClosed(f"{self.directory}: the journal is closed")
         digest = digest or digest_of(request)
+        hour = hour_of(received_unix_nano)
         accepted_at = self._accepted.get(digest, float("-inf"))
         if accepted_at > self._now() - DUPLICATE_WINDOW_SECONDS:
+            self._retried[hour] += records
             return False
         if (earlier := self._in_flight.get(digest)) is not None:
             await asyncio.shield(earlier)
+            self._retried[hour] += records
             return False
         durable = asyncio.get_running_loop().create_future()
         durable.add_done_callback(_note_failure)
         self._in_flight[digest] = durable
-        record = encode_record(request, received_unix_nano, digest)
-        self._waiting.append(_Batch(record, digest, durable))
+        record = encode_record(request, received_unix_nano, records, digest)
+        self._waiting.append(_Batch(record, digest, hour, records, durable))
         self._wake()
         await asyncio.shield(durable)
         return True
@@ -225,6 +242,8 @@ class Journal:
                 segment.torn = True
                 _write_all(segment.fd, b"".join(batch.record for batch in group[durable:taken]))
                 os.fdatasync(segment.fd)
+                for batch in group[durable:taken]:
+                    segment.accepted[batch.hour] += batch.records
                 segment.torn, segment.durable_bytes, durable = False, size, taken
         except (OSError, MemoryError) as failure:
             return durable, failure
@@ -275,6 +294,9 @@ class Journal:
         if segment.durable_bytes == 0:
             segment.path.unlink(missing_ok=True)
         elif segment.path.exists():
+            retried = dict(+self._retried)
+            self._note(int(segment.path.stem), segment.accepted, retried)
+            self._retried.subtract(retried)
             segment.path.rename(segment.path.with_suffix(".journal"))
         sync_directory(self.directory)
         os.close(segment.fd)

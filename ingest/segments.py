@@ -1,11 +1,12 @@
 """Journal segments on disk: how a record is written, read, recovered, retired and set aside.
 
 A segment is a plain stream of varint-length-delimited OTLP export requests. Each message ends
-with one extra protobuf field (number 1000, 28 bytes) that OTLP readers skip as unknown:
+with one extra protobuf field (number 1000, 32 bytes) that OTLP readers skip as unknown:
 
     received_unix_nano  8 bytes  little-endian
+    records             4 bytes  little-endian: spans, log records or data points in the request
     digest             16 bytes  of the request as the client sent it, before any refusal
-    crc32c              4 bytes  little-endian, over request + received_unix_nano + digest
+    crc32c              4 bytes  little-endian, over the request and what stands before
 
 so any protobuf reader can read the file, and every record is checksummed nevertheless.
 
@@ -17,6 +18,7 @@ A signal's directory holds `{sequence:020d}.open` (being written), `{sequence:02
 import hashlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,10 +27,12 @@ from pathlib import Path
 
 from crc32c import crc32c
 
-DIGEST_BYTES = 16
-TRAILER_BYTES = 31
+from ingest.ledger import NoteSegment, hour_of
 
-_TRAILER_TAG = b"\xc2\x3e\x1c"  # field 1000, length-delimited, 28 bytes
+DIGEST_BYTES = 16
+TRAILER_BYTES = 35
+
+_TRAILER_TAG = b"\xc2\x3e\x20"  # field 1000, length-delimited, 32 bytes
 _MAX_LENGTH_BYTES = 5
 
 
@@ -59,10 +63,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Record:
-    """One accepted export request, when it was received (UTC, unix ns) and its digest."""
+    """One accepted export request: when (UTC, unix ns), how many records it has, its digest."""
 
     request: memoryview
     received_unix_nano: int
+    records: int
     digest: bytes
 
 
@@ -71,9 +76,9 @@ def digest_of(request: bytes) -> bytes:
     return hashlib.blake2b(request, digest_size=DIGEST_BYTES).digest()
 
 
-def encode_record(request: bytes, received_unix_nano: int, digest: bytes) -> bytes:
+def encode_record(request: bytes, received_unix_nano: int, records: int, digest: bytes) -> bytes:
     """A record as it stands in a segment."""
-    tail = received_unix_nano.to_bytes(8, "little") + digest
+    tail = received_unix_nano.to_bytes(8, "little") + records.to_bytes(4, "little") + digest
     checksum = crc32c(tail, crc32c(request)).to_bytes(4, "little")
     length = _varint(len(request) + TRAILER_BYTES)
     return b"".join((length, request, _TRAILER_TAG, tail, checksum))
@@ -90,12 +95,16 @@ def read_records(path: Path) -> Iterator[Record]:
     while offset < len(data):
         start, end = _record_bounds(path, data, offset)
         request, trailer = data[start : end - TRAILER_BYTES], data[end - TRAILER_BYTES : end]
-        tag, tail, checksum = trailer[:3], trailer[3:27], trailer[27:]
+        tag, tail, checksum = trailer[:3], trailer[3:31], trailer[31:]
         if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(
             checksum, "little"
         ):
             raise CorruptRecord(path, offset, "the record fails its checksum")
-        yield Record(request, int.from_bytes(tail[:8], "little"), bytes(tail[8:]))
+        received, records = (
+            int.from_bytes(tail[:8], "little"),
+            int.from_bytes(tail[8:12], "little"),
+        )
+        yield Record(request, received, records, bytes(tail[12:]))
         offset = end
 
 
@@ -127,19 +136,21 @@ def quarantine(segment: Segment, reason: str) -> Path:
     return target
 
 
-def recover(directory: Path) -> list[JournalError]:
+def recover(directory: Path, note: NoteSegment) -> list[JournalError]:
     """Close the `.open` segments that a crash left, cut where the first record is not whole.
 
     Nothing acknowledged is cut: a record is acknowledged after it and all before it are on disk,
     so only the tail of a write that never finished can be torn. Where something else damaged the
-    file, a copy of it goes to quarantine first. Returns what was found, for the log.
+    file, a copy of it goes to quarantine first. `note` learns what each holds before it is closed.
+    Returns what was found, for the log.
     """
     found: list[JournalError] = []
     for path in sorted(directory.glob("*.open")):
         size = path.stat().st_size
+        accepted: Counter[int] = Counter()
         try:
-            for _ in read_records(path):
-                pass
+            for record in read_records(path):
+                accepted[hour_of(record.received_unix_nano)] += record.records
         except JournalError as damage:
             found.append(damage)
             size = damage.offset
@@ -151,6 +162,7 @@ def recover(directory: Path) -> list[JournalError]:
             path.unlink()
             continue
         sync_file(path)
+        note(int(path.stem), accepted, {})
         path.rename(path.with_suffix(".journal"))
     sync_directory(directory)
     return found
@@ -225,7 +237,7 @@ def _digests_in(path: Path) -> Iterator[tuple[bytes, float]]:
         end = 0
         while end < len(data):
             _, end = _record_bounds(path, data, end)
-            received = int.from_bytes(data[end - 28 : end - 20], "little")
+            received = int.from_bytes(data[end - 32 : end - 24], "little")
             yield data[end - 20 : end - 4], received / 1e9
 
 

@@ -9,12 +9,13 @@ one path.
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from ingest.decode import Signal, decode
@@ -27,14 +28,17 @@ from ingest.journal import (
     read_records,
     retire,
 )
+from ingest.keeper import Keeper, KeeperSettings
+from ingest.ledger import HOUR_SECONDS, Ledger, Settlement
+from ingest.lock import sole
+from ingest.remove import APPENDER, APPENDER_PATIENCE_SECONDS
 from ingest.rows import log_rows, span_rows
 from lake import Lake
 
-_TABLE_OF: dict[Signal, str] = {"traces": "spans", "logs": "logs"}
+TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs"}
 _ROWS_OF = {"traces": span_rows, "logs": log_rows}
 _MAX_COMMIT_BYTES = 24 * 1024 * 1024
 _RETRY_SECONDS = 1.0
-_SWEEP_EVERY = timedelta(hours=1)
 
 _log = structlog.get_logger()
 
@@ -44,11 +48,14 @@ class WriterSettings:
     """How the writer works on `data`, the sidecar's directory.
 
     A row is in the lake `commit_every_seconds` after its segment was closed, plus the commit.
-    Days older than `retention_days` (UTC, by the row's own time) are deleted; None keeps all.
+    The keeper, which it starts every `compact_every_commits` and every hour, deletes days older
+    than `retention_days` (UTC, by the row's own time), those of a tenant in
+    `tenant_retention_days` when they are older than that; None keeps all.
     """
 
     data: Path
     retention_days: int | None = None
+    tenant_retention_days: Mapping[str, int] = field(default_factory=dict)
     commit_every_seconds: float = 1.0
     compact_every_commits: int = 60
     poll_seconds: float = 0.1
@@ -65,7 +72,7 @@ class _Signal:
     table: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.table = _TABLE_OF[self.name]
+        self.table = TABLE_OF[self.name]
 
 
 def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
@@ -75,16 +82,35 @@ def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
     After `stop` one failure is enough: the segments stay for the next start.
     """
     lake = Lake(settings.data / "lake")
-    signals = [_Signal(name, settings.data / "journal" / name) for name in _TABLE_OF]
-    swept_on: datetime | None = None
+    signals = [_Signal(name, settings.data / "journal" / name) for name in TABLE_OF]
+    kept = KeeperSettings(
+        data=settings.data,
+        retention_days=settings.retention_days,
+        tenant_retention_days=settings.tenant_retention_days,
+    )
+    with (
+        closing(Ledger(settings.data)) as ledger,
+        closing(Keeper(kept, settings.compact_every_commits)) as keeper,
+    ):
+        _write_until(stop, lake, ledger, keeper, signals, settings)
+
+
+def _write_until(
+    stop: threading.Event,
+    lake: Lake,
+    ledger: Ledger,
+    keeper: Keeper,
+    signals: Sequence[_Signal],
+    settings: WriterSettings,
+) -> None:
     while True:
         stopping = stop.is_set()
         try:
-            behind = [_write_due(lake, signal, settings, at_once=stopping) for signal in signals]
-            now = datetime.now(UTC)
-            if not stopping and (swept_on is None or now - swept_on >= _SWEEP_EVERY):
-                swept_on = now
-                _keep_house(lake, settings, now.date())
+            behind = [
+                _write_due(lake, ledger, signal, settings, at_once=stopping) for signal in signals
+            ]
+            if not stopping:
+                keeper.look_after(sum(signal.commits for signal in signals))
         except Exception:  # noqa: BLE001 - whatever it is, the journal still has the rows
             _log.exception("writer.failed", retry_seconds=_RETRY_SECONDS)
             if stopping:
@@ -98,7 +124,9 @@ def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
         stop.wait(settings.poll_seconds)
 
 
-def _write_due(lake: Lake, signal: _Signal, settings: WriterSettings, *, at_once: bool) -> bool:
+def _write_due(
+    lake: Lake, ledger: Ledger, signal: _Signal, settings: WriterSettings, *, at_once: bool
+) -> bool:
     """Make the commit of a signal that is due, if one is; True if more is waiting behind it.
 
     One commit per call, so that a backlog of one signal does not hold up the other.
@@ -109,11 +137,10 @@ def _write_due(lake: Lake, signal: _Signal, settings: WriterSettings, *, at_once
     age = time.monotonic() - signal.committed_at
     if not group or not (at_once or behind or age >= settings.commit_every_seconds):
         return False
-    _write(lake, signal, group)
+    with sole(settings.data, APPENDER, APPENDER_PATIENCE_SECONDS):
+        _write(lake, ledger, signal, group)
     signal.committed_at = time.monotonic()
     signal.commits += 1
-    if signal.commits % settings.compact_every_commits == 0:
-        _compact(lake, signal)
     return behind
 
 
@@ -136,11 +163,19 @@ class _Loaded:
     digests: list[bytes]
     damage: str | None
 
+    def settlement(self) -> Settlement:
+        """For the ledger: how many rows are in the lake, by the hour of their reception."""
+        seconds = pc.cast(pc.floor_temporal(self.rows["received_at"], unit="hour"), pa.int64())
+        hours = pc.divide(seconds, HOUR_SECONDS * 1_000_000)
+        counted = {each["values"]: each["counts"] for each in pc.value_counts(hours).to_pylist()}
+        return Settlement(self.segment.sequence, counted, damaged=self.damage is not None)
 
-def _write(lake: Lake, signal: _Signal, segments: Sequence[Segment]) -> None:
+
+def _write(lake: Lake, ledger: Ledger, signal: _Signal, segments: Sequence[Segment]) -> None:
     """One commit for those segments that are not in the lake yet, then the clean-up of all.
 
-    A crash between the two leaves segments at or before the committed position behind.
+    A crash in between leaves segments at or before the committed position behind, and perhaps the
+    ledger without them: both are put right when they are met again.
     """
     started = time.monotonic()
     position = lake.position(signal.table)
@@ -151,6 +186,7 @@ def _write(lake: Lake, signal: _Signal, segments: Sequence[Segment]) -> None:
         os.sync()  # the crash may have come before the commit was on disk, not only in its cache
     if rows.num_rows:
         lake.append(signal.table, rows, position=segments[-1].sequence)
+    ledger.settle(signal.name, [part.settlement() for part in loaded])
     for part in loaded:
         _clean_up(part)
     _log.info(
@@ -209,26 +245,3 @@ def _clean_up(part: _Loaded) -> None:
         kept = quarantine(part.segment, part.damage)
         _log.error("writer.quarantined", segment=str(kept), reason=part.damage)
     retire(part.segment, part.digests)
-
-
-def _compact(lake: Lake, signal: _Signal) -> None:
-    started = time.monotonic()
-    report = lake.compact(signal.table)
-    if report.files_removed:
-        _log.info(
-            "writer.compacted",
-            table=signal.table,
-            files_removed=report.files_removed,
-            files_added=report.files_added,
-            seconds=round(time.monotonic() - started, 3),
-        )
-
-
-def _keep_house(lake: Lake, settings: WriterSettings, today: date) -> None:
-    """Expire days out of retention and delete files that no reader can still be using."""
-    for table in _TABLE_OF.values():
-        if settings.retention_days is not None:
-            before = today - timedelta(days=settings.retention_days)
-            if expired := lake.expire(table, before):
-                _log.info("writer.expired", table=table, before=str(before), rows=expired)
-        lake.sweep(table)

@@ -35,12 +35,22 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """A lake table: ``time`` is the column by which rows are placed in a day and pruned."""
+    """A lake table.
+
+    ``time`` is the column by which rows are placed in a day and pruned; rows that agree in all of
+    ``key`` are the same row, delivered more than once.
+    """
 
     name: str
     meaning: str
     time: str
+    key: tuple[str, ...]
     columns: tuple[Column, ...]
+
+    @property
+    def has_traces(self) -> bool:
+        """Whether its rows belong to traces."""
+        return any(column.name == "trace_id" for column in self.columns)
 
     @property
     def arrow(self) -> pa.Schema:

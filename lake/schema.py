@@ -18,6 +18,7 @@ SPANS = TableSchema(
     "spans",
     "One row per OpenTelemetry span",
     "start_time",
+    ("trace_id", "span_id"),
     (
         DAY,
         Column("trace_id", TEXT, "Trace, 32 lower-case hex digits"),
@@ -54,6 +55,7 @@ LOGS = TableSchema(
     "logs",
     "One row per OpenTelemetry log record",
     "time",
+    ("log_id",),
     (
         DAY,
         Column("log_id", TEXT, "Digest of the record and its origin; the same record twice is one"),

@@ -33,14 +33,15 @@ class Snapshot:
         so concurrent questions do not see each other's snapshot.
         """
         for table in TABLES.values():
-            rows = self._rows(connection, table)
+            rows = self.rows(connection, table)
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW lake_{table.name} AS {rows.sql_query()}"
             )
 
-    def _rows(
+    def rows(
         self, connection: duckdb.DuckDBPyConnection, table: TableSchema
     ) -> duckdb.DuckDBPyRelation:
+        """The rows of one table, with every column of the contract."""
         files = list(self.files.get(table.name, ()))
         stored = (
             connection.read_parquet(files, union_by_name=True, hive_partitioning=True)

@@ -1,12 +1,12 @@
-"""Delta tables as the lake uses them: append exactly once, compact, expire, snapshot."""
+"""Delta tables as the lake uses them: append exactly once, compact, sweep, snapshot."""
 
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -28,7 +28,7 @@ SWEEP_GRACE_HOURS = 1
 # Delta keeps time statistics in milliseconds, cut off: a row may be this much later than `max`.
 _STATISTICS_RESOLUTION = timedelta(milliseconds=1)
 
-_FILE_FORMAT = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=122_880)
+FILE_FORMAT = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=122_880)
 
 
 class LakeError(Exception):
@@ -41,6 +41,15 @@ class CompactReport:
 
     files_removed: int
     files_added: int
+
+
+@dataclass(frozen=True)
+class DayFile:
+    """A live file of a day: its path below the table, its size, when it was committed (UTC)."""
+
+    path: str
+    size_bytes: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,8 @@ class Lake:
         schema = _schema_of(table)
         if not rows.schema.equals(schema.arrow):
             raise LakeError(f"rows for lake table {table!r} do not have its columns: {rows.schema}")
-        delta = self._open(table) or self._create(schema)
-        if position <= _position(delta):
+        delta = self.open(table) or self._create(schema)
+        if position <= committed_position(delta):
             return False
         grown = len(delta.schema().fields) < len(schema.columns)
         write_deltalake(
@@ -68,22 +77,22 @@ class Lake:
             rows,
             mode="append",
             schema_mode="merge" if grown else None,
-            writer_properties=_FILE_FORMAT,
+            writer_properties=FILE_FORMAT,
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(APPLICATION, position)]
             ),
         )
-        self._make_durable(table, delta.version())
+        make_durable(delta)
         return True
 
     def position(self, table: str) -> int:
         """The journal position of the last commit; 0 when nothing was committed."""
-        delta = self._open(table)
-        return 0 if delta is None else _position(delta)
+        delta = self.open(table)
+        return 0 if delta is None else committed_position(delta)
 
     def versions(self) -> Mapping[str, int]:
         """The present version of every table that exists."""
-        opened = ((name, self._open(name)) for name in TABLES)
+        opened = ((name, self.open(name)) for name in TABLES)
         return {name: delta.version() for name, delta in opened if delta is not None}
 
     def snapshot(
@@ -107,7 +116,7 @@ class Lake:
         for schema in TABLES.values():
             if versions is not None and schema.name not in versions:
                 continue
-            delta = self._open(schema.name, versions[schema.name] if versions else None)
+            delta = self.open(schema.name, versions[schema.name] if versions else None)
             if delta is not None:
                 read[schema.name] = delta.version()
                 files[schema.name] = tuple(_files(delta, schema, since, until))
@@ -115,39 +124,39 @@ class Lake:
 
     def compact(self, table: str) -> CompactReport:
         """Merge the small files of every day that has at least `MERGE_FROM_FILES` of them."""
-        delta = self._open(table)
+        delta = self.open(table)
         if delta is None:
             return CompactReport(0, 0)
         removed = added = 0
-        for day in _days_of_small_files(delta):
+        for day, files in self.days(table).items():
+            if sum(file.size_bytes < TARGET_FILE_BYTES for file in files) < MERGE_FROM_FILES:
+                continue
             metrics = delta.optimize.compact(
-                partition_filters=[("day", "=", day)],
+                partition_filters=[("day", "=", day.isoformat())],
                 target_size=TARGET_FILE_BYTES,
                 max_concurrent_tasks=1,
-                writer_properties=_FILE_FORMAT,
+                writer_properties=FILE_FORMAT,
             )
             removed += metrics["numFilesRemoved"]
             added += metrics["numFilesAdded"]
         return CompactReport(removed, added)
 
-    def expire(self, table: str, before: date) -> int:
-        """Take every day earlier than `before` out of the table; returns how many rows it had."""
-        delta = self._open(table)
-        if delta is None:
-            return 0
-        return int(delta.delete(f"day < '{before.isoformat()}'")["num_deleted_rows"])
+    def days(self, table: str) -> Mapping[date, tuple[DayFile, ...]]:
+        """The files of every day that has rows, earliest day first."""
+        delta = self.open(table)
+        return {} if delta is None else days_of(delta)
 
-    def sweep(self, table: str) -> int:
-        """Delete files that no version has referred to for `SWEEP_GRACE_HOURS`; returns how many.
+    def sweep(self, table: str, grace_hours: int = SWEEP_GRACE_HOURS) -> int:
+        """Delete files that no version has referred to for `grace_hours`; returns how many.
 
         They are left by compaction, expiry and writes that failed half-way. Old log entries go
         with them.
         """
-        delta = self._open(table)
+        delta = self.open(table)
         if delta is None:
             return 0
         swept = delta.vacuum(
-            retention_hours=SWEEP_GRACE_HOURS,
+            retention_hours=grace_hours,
             dry_run=False,
             enforce_retention_duration=False,
             full=True,
@@ -159,7 +168,8 @@ class Lake:
     def _path(self, table: str) -> Path:
         return self.root / _schema_of(table).name
 
-    def _open(self, table: str, version: int | None = None) -> DeltaTable | None:
+    def open(self, table: str, version: int | None = None) -> DeltaTable | None:
+        """The Delta table itself, for the modules of this room; None before its first row."""
         path = self._path(table)
         if not DeltaTable.is_deltatable(str(path)):
             return None
@@ -185,15 +195,28 @@ class Lake:
             },
         )
 
-    def _make_durable(self, table: str, version: int) -> None:
-        """Sync the commit and its files: the journal is deleted on the strength of them."""
-        path = self._path(table)
-        commit = path / "_delta_log" / f"{version:020d}.json"
-        actions = [json.loads(line) for line in commit.read_text().splitlines()]
-        added = [path / action["add"]["path"] for action in actions if "add" in action]
-        folders = {file.parent for file in (*added, commit)} | {path, self.root}
-        for durable in (*added, *folders, commit):
-            _sync(durable)
+
+def days_of(delta: DeltaTable) -> Mapping[date, tuple[DayFile, ...]]:
+    """The files of every day in this version of a table, earliest day first."""
+    actions = pa.table(delta.get_add_actions(flatten=True)).select(
+        ["partition.day", "path", "size_bytes", "modification_time"]
+    )
+    days: dict[date, list[DayFile]] = {}
+    for day, path, size, modified in zip(*actions.to_pydict().values(), strict=True):
+        file = DayFile(path, size, datetime.fromtimestamp(modified / 1000, UTC))
+        days.setdefault(date.fromisoformat(str(day)), []).append(file)
+    return {day: tuple(days[day]) for day in sorted(days)}
+
+
+def make_durable(delta: DeltaTable) -> None:
+    """Sync the commit that `delta` has just made, and its files: others are deleted for them."""
+    path = Path(urlsplit(delta.table_uri).path)
+    commit = path / "_delta_log" / f"{delta.version():020d}.json"
+    actions = [json.loads(line) for line in commit.read_text().splitlines()]
+    added = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
+    folders = {file.parent for file in (*added, commit)} | {path, path.parent}
+    for durable in (*added, *folders, commit):
+        _sync(durable)
 
 
 def _schema_of(table: str) -> TableSchema:
@@ -203,7 +226,8 @@ def _schema_of(table: str) -> TableSchema:
         raise LakeError(f"no lake table {table!r}; there are {', '.join(TABLES)}") from None
 
 
-def _position(delta: DeltaTable) -> int:
+def committed_position(delta: DeltaTable) -> int:
+    """The journal position that this version of the table ends at; 0 before the first."""
     return delta.transaction_version(APPLICATION) or 0
 
 
@@ -219,18 +243,6 @@ def _files(
     if until is not None:
         predicates += [("day", "<=", until.astimezone(UTC).date()), (schema.time, "<", until)]
     return delta.file_uris(file_pruning_predicate=predicates or None)
-
-
-def _days_of_small_files(delta: DeltaTable) -> list[str]:
-    actions = pa.table(delta.get_add_actions(flatten=True))
-    days = Counter(
-        str(day)
-        for day, size in zip(
-            actions["partition.day"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True
-        )
-        if size < TARGET_FILE_BYTES
-    )
-    return sorted(day for day, count in days.items() if count >= MERGE_FROM_FILES)
 
 
 def _sync(path: Path) -> None:

@@ -58,7 +58,7 @@ def up(
     """
     from cli.load import load_config
     from cli.lock import sole
-    from cli.logs import log_json
+    from ingest import log_json
 
     settings = load_config(
         config, data=data, otlp_http=otlp_http, otlp_grpc=otlp_grpc, dashboard=dashboard

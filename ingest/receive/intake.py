@@ -103,7 +103,9 @@ class Intake:
         return self._answer(batch, signal)
 
     async def _store(self, batch: Batch, signal: Signal, received: int) -> None:
-        is_new = await self.journals[signal.name].append(batch.request, received, batch.digest)
+        is_new = await self.journals[signal.name].append(
+            batch.request, received, batch.verdict.kept, batch.digest
+        )
         if is_new:
             self.counts.accepted[signal.name] += batch.verdict.kept
         else:

@@ -3,13 +3,15 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import uvicorn
 
 from ingest.journal import Journal
+from ingest.ledger import Ledger
 from ingest.lock import sole
 from ingest.receive.grpc import create_server
 from ingest.receive.http import create_app
@@ -42,8 +44,9 @@ async def serve_receiver(
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(sole(settings.data, "receiver", _LOCK_PATIENCE_SECONDS))
+        ledger = stack.enter_context(closing(Ledger(settings.data)))
         journals = {
-            signal.name: await stack.enter_async_context(_journal(settings, signal.name))
+            signal.name: await stack.enter_async_context(_journal(settings, ledger, signal.name))
             for signal in SIGNALS
         }
         intake = Intake(settings, journals)
@@ -59,9 +62,10 @@ async def serve_receiver(
 
 
 @asynccontextmanager
-async def _journal(settings: ReceiverSettings, name: str) -> AsyncIterator[Journal]:
+async def _journal(settings: ReceiverSettings, ledger: Ledger, name: str) -> AsyncIterator[Journal]:
     journal = Journal(
         settings.data / "journal" / name,
+        partial(ledger.close_segment, name),
         max_age_seconds=settings.segment_seconds,
         max_bytes=settings.segment_bytes,
     )

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from ingest import WriterSettings, run_writer
 from ingest.journal import Journal
+from ingest.ledger import Ledger
 from lake import Lake
 from tests.faults.batches import rows_per_value, span_batch
 
@@ -24,9 +26,11 @@ def fill_journal(data: Path) -> tuple[list[str], list[bytes]]:
 
     async def append() -> None:
         for first in range(0, len(batches), BATCHES):
-            journal = Journal(data / "journal" / "traces")
+            journal = Journal(
+                data / "journal" / "traces", partial(Ledger(data).close_segment, "traces")
+            )
             for _, body in batches[first : first + BATCHES]:
-                assert await journal.append(body, time.time_ns())
+                assert await journal.append(body, time.time_ns(), 1)
             await journal.close()
 
     asyncio.run(append())
@@ -74,7 +78,7 @@ def test_a_writer_killed_before_any_change_loses_and_doubles_nothing(tmp_path: P
 
 async def append_again(directory: Path, bodies: list[bytes]) -> list[bool]:
     """Which of the batches the receiver takes for new."""
-    journal = Journal(directory)
-    accepted = [await journal.append(body, 1) for body in bodies]
+    journal = Journal(directory, lambda *_: None)
+    accepted = [await journal.append(body, 1, 1) for body in bodies]
     await journal.close()
     return accepted

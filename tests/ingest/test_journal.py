@@ -19,6 +19,7 @@ from ingest.journal import (
     read_records,
     retire,
 )
+from tests.ingest.batches import unnoted
 
 pytestmark = pytest.mark.anyio
 
@@ -63,9 +64,9 @@ async def test_concurrent_batches_share_a_sync(
     syncs: list[int] = []
     fdatasync = os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda fd: (syncs.append(fd), fdatasync(fd)))
-    journal = Journal(tmp_path)
+    journal = Journal(tmp_path, unnoted)
     bodies = [f"batch {n}".encode() for n in range(100)]
-    assert all(await asyncio.gather(*(journal.append(body, 1) for body in bodies)))
+    assert all(await asyncio.gather(*(journal.append(body, 1, 1) for body in bodies)))
     await journal.close()
     assert 1 <= len(syncs) <= 3
     assert stored(tmp_path) == bodies
@@ -73,8 +74,8 @@ async def test_concurrent_batches_share_a_sync(
 
 async def test_a_batch_is_on_disk_when_append_returns(tmp_path: Path) -> None:
     """What `append` returned for is in the segment, whole, though the segment is still open."""
-    journal = Journal(tmp_path)
-    await journal.append(b"batch", 42)
+    journal = Journal(tmp_path, unnoted)
+    await journal.append(b"batch", 42, 1)
     (path,) = opened(tmp_path)
     (record,) = read_records(path)
     assert (bytes(record.request), record.received_unix_nano) == (b"batch", 42)
@@ -83,8 +84,8 @@ async def test_a_batch_is_on_disk_when_append_returns(tmp_path: Path) -> None:
 
 async def test_a_segment_closes_by_age_without_further_traffic(tmp_path: Path) -> None:
     """The writer gets a lone batch after the maximum age."""
-    journal = Journal(tmp_path, max_age_seconds=0.05)
-    await journal.append(b"batch", 1)
+    journal = Journal(tmp_path, unnoted, max_age_seconds=0.05)
+    await journal.append(b"batch", 1, 1)
     assert not closed_segments(tmp_path)
     for _ in range(500):
         if closed_segments(tmp_path):
@@ -96,9 +97,9 @@ async def test_a_segment_closes_by_age_without_further_traffic(tmp_path: Path) -
 
 async def test_a_segment_closes_by_size(tmp_path: Path) -> None:
     """One burst becomes several segments within the limit; only a lone batch may exceed it."""
-    journal = Journal(tmp_path, max_bytes=1000)
+    journal = Journal(tmp_path, unnoted, max_bytes=1000)
     bodies = [bytes([n]) * (2000 if n == 7 else 300) for n in range(20)]
-    await asyncio.gather(*(journal.append(body, 1) for body in bodies))
+    await asyncio.gather(*(journal.append(body, 1, 1) for body in bodies))
     await journal.close()
     assert stored(tmp_path) == bodies
     sizes = [segment.path.stat().st_size for segment in closed_segments(tmp_path)]
@@ -108,13 +109,13 @@ async def test_a_segment_closes_by_size(tmp_path: Path) -> None:
 
 async def test_a_retried_batch_is_dropped(tmp_path: Path) -> None:
     """The same bytes again, later or at the same moment, are acknowledged and not stored."""
-    journal = Journal(tmp_path)
-    assert sorted(await asyncio.gather(*(journal.append(b"same", 1) for _ in range(3)))) == [
+    journal = Journal(tmp_path, unnoted)
+    assert sorted(await asyncio.gather(*(journal.append(b"same", 1, 1) for _ in range(3)))) == [
         False,
         False,
         True,
     ]
-    assert not await journal.append(b"same", 2)
+    assert not await journal.append(b"same", 2, 1)
     await journal.close()
     assert stored(tmp_path) == [b"same"]
 
@@ -122,36 +123,36 @@ async def test_a_retried_batch_is_dropped(tmp_path: Path) -> None:
 async def test_a_retried_batch_is_known_after_a_restart(tmp_path: Path) -> None:
     """Whether its segment is still there or was retired by the writer."""
     for retired in (False, True):
-        journal = Journal(tmp_path)
+        journal = Journal(tmp_path, unnoted)
         body = b"retired" if retired else b"waiting"
-        assert await journal.append(body, int(1e18 * 4))
+        assert await journal.append(body, int(1e18 * 4), 1)
         await journal.close()
         if retired:
             for segment in closed_segments(tmp_path):
                 retire(segment, [record.digest for record in read_records(segment.path)])
-        again = Journal(tmp_path)
-        assert not await again.append(body, 2)
+        again = Journal(tmp_path, unnoted)
+        assert not await again.append(body, 2, 1)
         await again.close()
 
 
 async def test_a_batch_is_new_again_after_two_hours(tmp_path: Path) -> None:
     """Digests are not remembered for ever."""
     clock = Clock()
-    journal = Journal(tmp_path, now=clock)
-    assert await journal.append(b"same", 1)
+    journal = Journal(tmp_path, unnoted, now=clock)
+    assert await journal.append(b"same", 1, 1)
     clock.now += DUPLICATE_WINDOW_SECONDS - 1
-    assert not await journal.append(b"same", 1)
+    assert not await journal.append(b"same", 1, 1)
     clock.now += 2
-    assert await journal.append(b"same", 1)
-    assert not await journal.append(b"same", 1)
+    assert await journal.append(b"same", 1, 1)
+    assert not await journal.append(b"same", 1, 1)
     await journal.close()
 
 
 async def test_the_digest_can_be_that_of_other_bytes(tmp_path: Path) -> None:
     """A retry is recognised by what the client sent, not by what was stored of it."""
-    journal = Journal(tmp_path)
-    assert await journal.append(b"what was kept", 1, digest_of(b'{"json": 1}'))
-    assert not await journal.append(b"what was kept", 1, digest_of(b'{"json": 1}'))
+    journal = Journal(tmp_path, unnoted)
+    assert await journal.append(b"what was kept", 1, 1, digest_of(b'{"json": 1}'))
+    assert not await journal.append(b"what was kept", 1, 1, digest_of(b'{"json": 1}'))
     await journal.close()
 
 
@@ -159,8 +160,8 @@ async def test_sequences_go_on_after_a_restart(tmp_path: Path) -> None:
     """Also when every segment has been retired."""
     sequences = []
     for n in range(4):
-        journal = Journal(tmp_path)
-        await journal.append(b"batch %d" % n, 1)
+        journal = Journal(tmp_path, unnoted)
+        await journal.append(b"batch %d" % n, 1, 1)
         await journal.close()
         (segment,) = closed_segments(tmp_path)
         sequences.append(segment.sequence)
@@ -170,11 +171,11 @@ async def test_sequences_go_on_after_a_restart(tmp_path: Path) -> None:
 
 async def test_a_refused_write_refuses_its_batch_only(tmp_path: Path) -> None:
     """When the disk takes half a batch: OSError, nothing of it is kept, others are unharmed."""
-    journal = Journal(tmp_path)
-    assert await journal.append(b"a" * 1000, 1)
+    journal = Journal(tmp_path, unnoted)
+    assert await journal.append(b"a" * 1000, 1, 1)
     with small_files(), pytest.raises(OSError, match="File too large"):
-        await journal.append(b"b" * 5000, 1)
-    assert await journal.append(b"c" * 1000, 1)
+        await journal.append(b"b" * 5000, 1, 1)
+    assert await journal.append(b"c" * 1000, 1, 1)
     await journal.close()
     assert stored(tmp_path) == [b"a" * 1000, b"c" * 1000]
 
@@ -188,12 +189,12 @@ async def test_a_refused_batch_can_be_sent_again(
     def fail(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
-    journal = Journal(tmp_path)
+    journal = Journal(tmp_path, unnoted)
     monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(OSError, match="Input/output"):
-        await journal.append(b"batch", 1)
+        await journal.append(b"batch", 1, 1)
     monkeypatch.setattr(os, "fdatasync", fdatasync)
-    assert await journal.append(b"batch", 1)
+    assert await journal.append(b"batch", 1, 1)
     await journal.close()
     assert stored(tmp_path) == [b"batch"]
 
@@ -207,49 +208,49 @@ async def test_no_new_segment_before_the_last_is_closed(
     def fail(self: Path, target: Path) -> Path:
         raise OSError(5, "Input/output error")
 
-    journal = Journal(tmp_path, max_age_seconds=0.02, max_bytes=100)
+    journal = Journal(tmp_path, unnoted, max_age_seconds=0.02, max_bytes=100)
     monkeypatch.setattr(Path, "rename", fail)
-    assert await journal.append(b"a" * 200, 1)
+    assert await journal.append(b"a" * 200, 1, 1)
     await asyncio.sleep(0.1)
     with pytest.raises(OSError, match="Input/output"):
-        await journal.append(b"b" * 200, 1)
+        await journal.append(b"b" * 200, 1, 1)
     assert len(opened(tmp_path)) == 1
     monkeypatch.setattr(Path, "rename", rename)
-    assert await journal.append(b"b" * 200, 1)
+    assert await journal.append(b"b" * 200, 1, 1)
     await journal.close()
     assert stored(tmp_path) == [b"a" * 200, b"b" * 200]
 
 
 async def test_closing_finishes_what_is_in_flight_and_takes_no_more(tmp_path: Path) -> None:
     """Batches handed over before `close` are durable; later ones are refused."""
-    journal = Journal(tmp_path)
-    in_flight = [asyncio.create_task(journal.append(b"batch %d" % n, 1)) for n in range(5)]
+    journal = Journal(tmp_path, unnoted)
+    in_flight = [asyncio.create_task(journal.append(b"batch %d" % n, 1, 1)) for n in range(5)]
     await asyncio.sleep(0)
     await journal.close()
     assert await asyncio.gather(*in_flight) == [True] * 5
     with pytest.raises(JournalClosed):
-        await journal.append(b"late", 1)
+        await journal.append(b"late", 1, 1)
     assert len(stored(tmp_path)) == 5
 
 
 async def test_a_client_that_gives_up_harms_nobody(tmp_path: Path) -> None:
     """Cancelling one append leaves the group and later batches alone."""
-    journal = Journal(tmp_path)
-    tasks = [asyncio.create_task(journal.append(b"batch %d" % n, 1)) for n in range(3)]
+    journal = Journal(tmp_path, unnoted)
+    tasks = [asyncio.create_task(journal.append(b"batch %d" % n, 1, 1)) for n in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert results[0] is True
     assert results[2] is True
-    assert await journal.append(b"later", 1)
+    assert await journal.append(b"later", 1, 1)
     await journal.close()
     assert len(stored(tmp_path)) == 4
 
 
 async def test_the_backlog_is_what_the_writer_has_not_taken(tmp_path: Path) -> None:
     """Open and closed segments count, retired ones do not."""
-    journal = Journal(tmp_path)
-    await journal.append(b"x" * 1000, 1)
+    journal = Journal(tmp_path, unnoted)
+    await journal.append(b"x" * 1000, 1, 1)
     assert 1000 < journal.backlog_bytes() < 1100
     await journal.close()
     assert 1000 < journal.backlog_bytes() < 1100

@@ -24,6 +24,7 @@ from ingest.segments import (
     recover,
     retire,
 )
+from tests.ingest.batches import unnoted
 
 requests = st.lists(st.binary(max_size=300), min_size=1, max_size=6)
 
@@ -34,7 +35,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def records_of(bodies: list[bytes]) -> list[bytes]:
-    return [encode_record(body, 1_000 + i, digest_of(body)) for i, body in enumerate(bodies)]
+    return [encode_record(body, 1_000 + i, 1, digest_of(body)) for i, body in enumerate(bodies)]
 
 
 def read_until_damage(path: Path) -> tuple[list[bytes], JournalError | None]:
@@ -103,7 +104,7 @@ def test_recovery_keeps_whole_records_whatever_follows(
     directory = tmp_path_factory.mktemp("crash")
     whole = b"".join(records_of(bodies))
     (directory / f"{7:020d}.open").write_bytes(whole + junk)
-    recover(directory)
+    recover(directory, unnoted)
     assert not list(directory.glob("*.open"))
     (segment,) = closed_segments(directory)
     assert segment.sequence == 7
@@ -113,7 +114,7 @@ def test_recovery_keeps_whole_records_whatever_follows(
 def test_recovery_removes_a_segment_without_a_whole_record(tmp_path: Path) -> None:
     """A crash before the first record leaves nothing for the writer."""
     (tmp_path / f"{1:020d}.open").write_bytes(records_of([b"abc"])[0][:10])
-    (found,) = recover(tmp_path)
+    (found,) = recover(tmp_path, unnoted)
     assert isinstance(found, TornTail)
     assert not closed_segments(tmp_path)
 
@@ -124,7 +125,7 @@ def test_recovery_keeps_a_copy_of_what_it_cannot_explain(tmp_path: Path) -> None
     damaged = bytearray(first + second)
     damaged[len(first) + 3] ^= 1
     (tmp_path / f"{3:020d}.open").write_bytes(damaged)
-    (found,) = recover(tmp_path)
+    (found,) = recover(tmp_path, unnoted)
     assert isinstance(found, CorruptRecord)
     assert (tmp_path / "quarantine" / f"{3:020d}.open").read_bytes() == bytes(damaged)
     assert closed_segments(tmp_path)[0].path.read_bytes() == first
@@ -134,7 +135,7 @@ def test_a_protobuf_reader_reads_a_segment(tmp_path: Path) -> None:
     """The trailer is an unknown field: the official classes parse the message and see the spans."""
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.add(name="chat")
-    record = encode_record(request.SerializeToString(), 5, bytes(16))
+    record = encode_record(request.SerializeToString(), 5, 1, bytes(16))
     parsed = ExportTraceServiceRequest.FromString(record[1:])
     assert parsed.resource_spans[0].scope_spans[0].spans[0].name == "chat"
 
@@ -182,8 +183,8 @@ def test_sequences_never_repeat(tmp_path: Path) -> None:
 def test_digests_are_remembered_from_segments_and_digest_files(tmp_path: Path) -> None:
     """Both count, older ones than asked for do not, and the oldest comes first."""
     (tmp_path / f"{2:020d}.journal").write_bytes(
-        encode_record(b"b", 200_000_000_000, digest_of(b"b"))
-        + encode_record(b"old", 5_000_000_000, digest_of(b"old"))
+        encode_record(b"b", 200_000_000_000, 1, digest_of(b"b"))
+        + encode_record(b"old", 5_000_000_000, 1, digest_of(b"old"))
     )
     retire(Segment(1, tmp_path / "1.journal"), [digest_of(b"a")])
     os.utime(tmp_path / "digests" / f"{1:020d}", (100, 100))
@@ -193,7 +194,9 @@ def test_digests_are_remembered_from_segments_and_digest_files(tmp_path: Path) -
 
 def test_damaged_segments_do_not_keep_the_receiver_from_starting(tmp_path: Path) -> None:
     """Digests are taken from what can be read of them; an empty or cut segment is no obstacle."""
-    first, second = (encode_record(body, 9_000_000_000, digest_of(body)) for body in (b"a", b"b"))
+    first, second = (
+        encode_record(body, 9_000_000_000, 1, digest_of(body)) for body in (b"a", b"b")
+    )
     (tmp_path / f"{1:020d}.journal").touch()
     (tmp_path / f"{2:020d}.journal").write_bytes(first + second[:-5])
     assert load_digests(tmp_path, since=0.0) == {digest_of(b"a"): 9.0}

@@ -1,6 +1,6 @@
-"""The lake: appended exactly once, read as consistent snapshots, compacted and expired."""
+"""The lake: appended exactly once, read as consistent snapshots, compacted."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from lake import TABLES, Lake, LakeError, Snapshot
+from lake import TABLES, Lake, LakeError, Snapshot, whole_day
 from lake.table import MERGE_FROM_FILES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_the_position_survives_compaction_expiry_and_sweeping(lake: Lake) -> Non
     for position in range(1, 2 * MERGE_FROM_FILES):
         lake.append("spans", rows(NOON), position=position)
     lake.compact("spans")
-    lake.expire("spans", date(2027, 1, 1))
+    whole_day(lake, "spans", NOON.date()).commit()
     lake.sweep("spans")
     assert lake.position("spans") == 2 * MERGE_FROM_FILES - 1
     assert names(lake.snapshot()) == []
@@ -131,14 +131,6 @@ def test_a_range_may_come_in_any_time_zone(lake: Lake) -> None:
     assert names(lake.snapshot(since=tokyo)) == ["chat"]
     with pytest.raises(LakeError, match="time zone"):
         lake.snapshot(since=datetime(2026, 11, 20))  # noqa: DTZ001 - what is refused
-
-
-def test_expiry_removes_whole_days_and_counts_them(lake: Lake) -> None:
-    """Days before the given one go, the day itself stays."""
-    for back in (2, 1, 0):
-        lake.append("spans", rows(NOON - timedelta(days=back)), position=3 - back)
-    assert lake.expire("spans", NOON.date()) == 2
-    assert names(lake.snapshot()) == ["chat"]
 
 
 def test_a_column_younger_than_the_data_is_null_there(lake: Lake, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """How the sidecar's processes log: one JSON object per line, on stderr."""
 
+import logging
 import sys
 
 import structlog
@@ -23,4 +24,12 @@ def log_json(process: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+    )
+
+
+def log_warnings() -> None:
+    """Log only what needs attention, to stderr: for commands, whose answer is on stdout."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

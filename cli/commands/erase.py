@@ -1,0 +1,80 @@
+"""`quietpager erase`: a tenant's data leaves."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.failure import Failure
+from cli.options import ConfigPath, Data
+
+NOT_GONE = 1
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: quietpager erase --tenant acme --yes")(erase)
+
+
+def erase(
+    tenant: Annotated[
+        str, typer.Option(help="Whose rows are taken out.", metavar="TENANT", show_default=False)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="Delete the old files at once; a question running meanwhile may fail."
+        ),
+    ] = False,
+    data: Data = None,
+    config: ConfigPath = None,
+) -> None:
+    """Take every row of a tenant out of the lake, and prove that none is left.
+
+    Rows that name no tenant go with their trace. Only files that hold such rows are rewritten; it
+    may run beside the sidecar, and readers see each day with the rows or without. The old files
+    are deleted an hour later, or at once with --now. Segments in quarantine are left to you.
+
+    Exit code 0: none is left. 1: some are, or it could not be done.
+    """
+    from cli.load import load_config
+    from cli.output import say
+    from cli.rooms import one_line_errors
+    from ingest import DirectoryInUse, StillInJournal, log_warnings, sweep
+    from ingest import erase as erase_tenant
+
+    settings = load_config(config, data=data)
+    if not settings.data.is_dir():
+        raise Failure(f"{settings.data}: no data there; name the directory with --data", 2)
+    if not tenant:
+        raise Failure("--tenant is empty; name the tenant", 2)
+    if not yes:
+        _ask(f"Take every row of tenant {tenant!r} out of {settings.data}?")
+    log_warnings()
+    try:
+        with one_line_errors():
+            erasure = erase_tenant(settings.data, tenant)
+            if now:
+                sweep(settings.data)
+    except (DirectoryInUse, StillInJournal) as error:
+        raise Failure(str(error)) from None
+    for table, rows in erasure.removed.items():
+        print(f"{table:8}{rows:>12,} rows removed, {erasure.left[table]:,} left")
+    quarantined = sorted((settings.data / "journal").glob("*/quarantine/*.journal"))
+    if quarantined:
+        say(
+            f"{len(quarantined)} segments in quarantine may hold rows of {tenant!r}, the first "
+            f"being {quarantined[0]}; delete them if you must"
+        )
+    if not now:
+        say(
+            "the files that held them are deleted when no reader can use them any more: in 1 to 2 h"
+        )
+    if any(erasure.left.values()):
+        raise typer.Exit(NOT_GONE)
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise Failure("nobody is there to confirm it; add --yes", 2)
+    typer.confirm(question, abort=True)

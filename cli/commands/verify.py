@@ -1,0 +1,117 @@
+"""`quietpager verify`: is everything that was accepted there?"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import ConfigPath, Data, Output, Since
+from cli.output import Format
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cli.output import Column
+    from ingest import HourAccount
+
+COUNTS = (
+    "accepted",
+    "retried",
+    "waiting",
+    "stored",
+    "quarantined",
+    "duplicates",
+    "expired",
+    "erased",
+    "missing",
+)
+UNBALANCED = 1
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: quietpager verify --since 24h || echo 'call somebody'")(verify)
+
+
+def verify(
+    since: Since = "7d",
+    every_hour: Annotated[bool, typer.Option("--hours", help="Show every hour, not days.")] = False,
+    data: Data = None,
+    config: ConfigPath = None,
+    form: Output = Format.table,
+) -> None:
+    """Prove that every record that was acknowledged is accounted for, per signal and hour (UTC).
+
+    accepted = waiting + stored + quarantined + duplicates + expired + erased + missing.
+    Waiting is in the journal still; retried was acknowledged again and dropped, and is counted
+    beside. It may run beside the sidecar.
+
+    Exit code 0: nothing is missing, nothing is there that was not accepted. 1: something is.
+    """
+    from cli.load import load_config
+    from cli.options import read_since
+    from cli.output import say, write
+    from cli.rooms import one_line_errors
+    from ingest import verify as accounts_of
+
+    begin = read_since(since, datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
+    settings = load_config(config, data=data)
+    with one_line_errors():
+        accounts = [each for each in accounts_of(settings.data) if each.hour >= begin]
+    write(_answer(accounts), form, shown=_shown(accounts, every_hour), empty="nothing was accepted")
+    wrong = [each for each in accounts if each.missing]
+    unknown = sum(each.missing is None for each in accounts)
+    if unknown:
+        say(f"{unknown} hours are from before the ledger: they prove nothing")
+    if wrong:
+        first = wrong[0]
+        say(
+            f"{len(wrong)} hours do not add up, the first being {first.hour:%Y-%m-%d %H}:00 UTC of "
+            f"{first.signal}: look for lost or added files in {settings.data}"
+        )
+        raise typer.Exit(UNBALANCED)
+
+
+def _answer(accounts: "Sequence[HourAccount]") -> "pa.Table":
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [("signal", pa.string()), ("hour", pa.timestamp("s", tz="UTC"))]
+        + [(name, pa.int64()) for name in COUNTS]
+    )
+    rows = [{name: getattr(each, name) for name in schema.names} for each in accounts]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _shown(accounts: "Sequence[HourAccount]", every_hour: bool) -> "list[Column]":
+    """Every hour, or days."""
+    from cli.figures import plain
+    from cli.output import Column
+
+    lines: list[tuple[str, str, dict[str, int | None]]] = []
+    for each in accounts:
+        counts = {name: getattr(each, name) for name in COUNTS}
+        if every_hour:
+            lines.append((each.signal, f"{each.hour:%Y-%m-%d %H}:00", counts))
+            continue
+        day = f"{each.hour:%Y-%m-%d}"
+        if lines and lines[-1][:2] == (each.signal, day):
+            lines[-1] = (each.signal, day, _sum(lines[-1][2], counts))
+        else:
+            lines.append((each.signal, day, counts))
+    return [
+        Column("signal", [signal for signal, _, _ in lines]),
+        Column("hour (UTC)" if every_hour else "day (UTC)", [when for _, when, _ in lines]),
+        *(
+            Column(name, [plain(counts[name]) for _, _, counts in lines], right=True)
+            for name in COUNTS
+        ),
+    ]
+
+
+def _sum(one: "dict[str, int | None]", other: "dict[str, int | None]") -> "dict[str, int | None]":
+    """Name by name; unknown where one is: what is missing must not cancel out unseen."""
+    return {
+        name: None if (a := one[name]) is None or (b := other[name]) is None else a + b
+        for name in COUNTS
+    }

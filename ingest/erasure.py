@@ -1,0 +1,100 @@
+"""Takes everything of a tenant out of a data directory, and shows that it is gone."""
+
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from ingest.ledger import Ledger
+from ingest.lock import DirectoryInUse, sole
+from ingest.remove import KEEPER, remove_tenant
+from ingest.segments import recover
+from ingest.write import TABLE_OF, WriterSettings, run_writer
+from lake import TABLES, Lake, rows_of_tenant, traces_of
+
+KEEPER_PATIENCE_SECONDS = 600.0
+_POLL_SECONDS = 0.1
+
+
+class StillInJournal(Exception):  # noqa: N818 - it names what is the case
+    """What was accepted before has not reached the lake in time; nothing was erased."""
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """How many rows of a tenant were taken out of each table, and how many are left (none)."""
+
+    removed: Mapping[str, int]
+    left: Mapping[str, int]
+
+
+def erase(data: Path, tenant: str, *, patience_seconds: float = 60.0) -> Erasure:
+    """Take out every row of `tenant` that was accepted before this was called.
+
+    Its rows are those that name it, and those that name nobody in a trace that names it. A reader
+    sees a day with them or without. It may run beside the sidecar; where none runs it first writes
+    what the journal holds. Raises StillInJournal when the writer does not come to it, and
+    DirectoryInUse when another process rewrites the lake for longer than ten minutes.
+    """
+    called_at = datetime.now(UTC)
+    _empty_journal(data, patience_seconds)
+    lake = Lake(data / "lake")
+    with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS), closing(Ledger(data)) as ledger:
+        traces = traces_of(lake, tenant)
+        removed = remove_tenant(data, lake, ledger, tenant, traces, "erased")
+        left = {table: rows_of_tenant(lake, table, tenant, traces, called_at) for table in TABLES}
+    return Erasure(removed, left)
+
+
+def sweep(data: Path) -> int:
+    """Delete the files that the present lake does not need, at once; returns how many.
+
+    A question that is being answered from them may fail. Raises DirectoryInUse as `erase` does.
+    """
+    lake = Lake(data / "lake")
+    with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS):
+        return sum(lake.sweep(table, grace_hours=0) for table in TABLES)
+
+
+def _empty_journal(data: Path, patience_seconds: float) -> None:
+    """Return when all that was accepted before is in the lake."""
+    waiting = _segments(data)
+    try:
+        with sole(data, "receiver"), sole(data, "writer"):
+            _write_journal(data)
+    except DirectoryInUse:
+        deadline = time.monotonic() + patience_seconds
+        while waiting & _segments(data):
+            if time.monotonic() > deadline:
+                raise StillInJournal(
+                    f"{data / 'journal'} still holds what was accepted {patience_seconds:g} s ago; "
+                    "see why the writer does not write it (its log lines), then erase again"
+                ) from None
+            time.sleep(_POLL_SECONDS)
+
+
+def _write_journal(data: Path) -> None:
+    with closing(Ledger(data)) as ledger:
+        for signal in TABLE_OF:
+            if (directory := data / "journal" / signal).is_dir():
+                recover(directory, partial(ledger.close_segment, signal))
+    stop = threading.Event()
+    stop.set()
+    run_writer(WriterSettings(data=data), stop)
+    if _segments(data):
+        raise StillInJournal(
+            f"{data / 'journal'} cannot be written to the lake; see the log lines above"
+        )
+
+
+def _segments(data: Path) -> set[tuple[str, str]]:
+    """Signal and sequence of every segment that is not in the lake."""
+    return {
+        (path.parent.name, path.stem)
+        for suffix in ("open", "journal")
+        for path in (data / "journal").glob(f"*/*.{suffix}")
+    }

@@ -1,0 +1,3 @@
+-- Deletes the segments that `fold_segments` has added to their hours.
+DELETE FROM segments
+WHERE settled_at < :before

@@ -1,0 +1,229 @@
+"""The ledger's SQLite file. Receiver, writer and keeper share it, one short transaction each."""
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+FILE = "ledger.sqlite"
+Reason = Literal["duplicate", "expired", "erased"]
+HOUR_SECONDS = 3600
+
+_BUSY_SECONDS = 15.0
+_FOLD_AFTER_SECONDS = 600.0
+"""Settled segments stay by themselves this long: longer than anybody takes to read the ledger and
+the lake one after the other, see `entries`."""
+
+_log = structlog.get_logger()
+
+
+class LedgerError(OSError):
+    """The ledger cannot be written now: a disk fault, to be tried again like any other."""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a segment: rows in the lake by hour; the rest is in quarantine if damaged."""
+
+    sequence: int
+    stored: Mapping[int, int]
+    damaged: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One hour (unix seconds / 3600, UTC) of a signal, in records.
+
+    `accepted` were journalled, `retried` acknowledged again and dropped, `waiting` are in the
+    journal still, `quarantined` could not be read.
+    """
+
+    hour: int
+    accepted: int
+    retried: int
+    waiting: int
+    quarantined: int
+
+
+class Ledger:
+    """The ledger of the data directory `data`. Safe for use from several threads and processes.
+
+    A file that is damaged is set aside and begun anew, with an error in the log: proof of what
+    went before is lost then, but no data.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / "state" / FILE
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
+
+    def close_segment(
+        self, signal: str, sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]
+    ) -> None:
+        """Note the records of a segment by hour. Doing it again changes nothing."""
+        with self._transaction() as connection:
+            for hour in accepted.keys() | retried.keys():
+                row = {
+                    "signal": signal,
+                    "sequence": sequence,
+                    "hour": hour,
+                    "accepted": accepted.get(hour, 0),
+                    "retried": retried.get(hour, 0),
+                }
+                connection.execute(_statement("close_segment"), row)
+
+    def settle(self, signal: str, settlements: Sequence[Settlement]) -> None:
+        """Note what became of segments that are in the lake. Doing it again changes nothing."""
+        at = time.time()
+        with self._transaction() as connection:
+            for each in settlements:
+                segment = {"signal": signal, "sequence": each.sequence, "at": at}
+                for hour, stored in each.stored.items():
+                    row = segment | {"hour": hour, "stored": stored}
+                    connection.execute(_statement("settle_hour"), row)
+                connection.execute(
+                    _statement("settle_segment"), segment | {"damaged": each.damaged}
+                )
+            before = {"before": at - _FOLD_AFTER_SECONDS}
+            connection.execute(_statement("fold_segments"), before)
+            connection.execute(_statement("forget_segments"), before)
+
+    def note_removal(
+        self, table: str, number: int, reason: Reason, removed: Mapping[int, int]
+    ) -> None:
+        """Note rows by hour that the commit with this removal number will take out of `table`.
+
+        Notes of higher numbers are of commits that never came, and are forgotten.
+        """
+        at = time.time()
+        with self._transaction() as connection:
+            void = {"table": table, "committed": number - 1}
+            connection.execute(_statement("void_removals"), void)
+            for hour, count in removed.items():
+                row = {
+                    "table": table, "number": number, "reason": reason,
+                    "hour": hour, "removed": count, "at": at,
+                }  # fmt: skip
+                connection.execute(_statement("note_removal"), row)
+
+    def entries(self, signal: str, position: int) -> list[Entry]:
+        """Every hour of a signal, for a lake that has committed all up to `position`.
+
+        Read the lake's position first: what the writer settles in between is told apart.
+        """
+        with self._transaction() as connection:
+            rows = connection.execute(
+                _statement("entries"), {"signal": signal, "position": position}
+            )
+            return [Entry(*row) for row in rows]
+
+    def removed(self, table: str, committed: int) -> dict[tuple[int, str], int]:
+        """Rows that left `table`, by hour and reason, up to the removal number it has committed."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                _statement("removed"), {"table": table, "committed": committed}
+            )
+            return {(hour, reason): count for hour, reason, count in rows}
+
+    def note_day(self, table: str, day: date, files: Iterable[str]) -> None:
+        """Note the files of a day that was put in order."""
+        with self._transaction() as connection:
+            row = {"table": table, "day": day.isoformat(), "files": _digest(files)}
+            connection.execute(_statement("note_day"), row)
+
+    def is_in_order(self, table: str, day: date, files: Iterable[str]) -> bool:
+        """Whether the day has the very files that it had when it was last put in order."""
+        with self._transaction() as connection:
+            asked = {"table": table, "day": day.isoformat()}
+            noted: tuple[str] | None = connection.execute(_statement("day_files"), asked).fetchone()
+        return noted is not None and noted[0] == _digest(files)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._disconnect()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                connection = self._connected()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            except sqlite3.Error as fault:
+                self._disconnect()
+                if not isinstance(fault, sqlite3.OperationalError):
+                    self._set_aside(fault)
+                raise LedgerError(f"ledger {self.path}: {fault}") from fault
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._opened != _identity(self.path):  # another process may have set it aside
+            self._disconnect()
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection = connection
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript(_statement("schema"))
+            self._opened = _identity(self.path)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _set_aside(self, fault: sqlite3.Error) -> None:
+        """Make room for a new file; the next use makes it."""
+        aside = self.path.with_name(f"{FILE}.damaged-{int(time.time())}")
+        _log.error("ledger.damaged", file=str(self.path), kept_as=str(aside), error=str(fault))
+        with suppress(FileNotFoundError):
+            self.path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(FILE + suffix).unlink(missing_ok=True)
+
+
+def _digest(files: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(sorted(files)).encode(), digest_size=16).hexdigest()
+
+
+def hour_of(unix_nano: int) -> int:
+    """The unix hour of a time in unix nanoseconds."""
+    return unix_nano // (HOUR_SECONDS * 1_000_000_000)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+NoteSegment = Callable[[int, Mapping[int, int], Mapping[int, int]], None]
+"""Takes the sequence of a segment, and its records accepted and retried by hour."""
+
+
+@cache
+def _statement(name: str) -> str:
+    return (resources.files("ingest.ledger") / "statements" / f"{name}.sql").read_text("utf-8")

@@ -1,0 +1,192 @@
+"""Rows that leave a table: counted first, then taken out in one commit that carries a number.
+
+Whoever keeps account can note rows and number in between: after a crash the table says which
+numbers it has committed. A removal is about one day: it rewrites no other day's files, and rows
+may be appended to other days meanwhile.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from lake.schema import TABLES
+from lake.scratch import scratch, statement
+from lake.select import by_hour, counted, create_day_rows, names, rows_at, unnamed
+from lake.table import (
+    FILE_FORMAT,
+    TARGET_FILE_BYTES,
+    Lake,
+    LakeError,
+    committed_position,
+    make_durable,
+)
+
+# The Delta transaction application whose version is the number of the last removal.
+APPLICATION = "quietpager-removals"
+
+_ROWS_AT_ONCE = 65_536
+
+
+class RemovalConflict(LakeError):  # noqa: N818 - nothing is wrong; it has to be tried again
+    """Rows were appended to the day meanwhile; nothing was removed. Try again."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Rows of one day that are about to leave `table`; nothing has happened yet.
+
+    `rows` counts them by the unix hour (UTC) in which they were received. `number` is one more
+    than that of the last removal that the table has committed.
+    """
+
+    table: str
+    day: date
+    number: int
+    rows: Mapping[int, int]
+    delta: DeltaTable
+    take_out: Callable[[CommitProperties], object]
+
+    @property
+    def total(self) -> int:
+        """How many rows leave."""
+        return sum(self.rows.values())
+
+    def commit(self) -> None:
+        """Take the rows out, all or none, and make it durable. Raises RemovalConflict."""
+        number = Transaction(APPLICATION, self.number)
+        try:
+            self.take_out(CommitProperties(app_transactions=[number]))
+        except CommitFailedError as conflict:
+            raise RemovalConflict(f"{self.table} of {self.day}: {conflict}") from conflict
+        make_durable(self.delta)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A table at one moment: the journal position and the removal number it has committed.
+
+    `rows` counts its rows by the unix hour (UTC) in which they were received.
+    """
+
+    position: int
+    removals: int
+    rows: Mapping[int, int]
+
+
+def moment_of(lake: Lake, table: str) -> Moment:
+    """The present moment of `table`."""
+    delta = lake.open(table)
+    if delta is None:
+        return Moment(0, 0, {})
+    return Moment(
+        committed_position(delta),
+        _committed(delta),
+        counted(delta, table, None, lambda rows, _: rows),
+    )
+
+
+def whole_day(lake: Lake, table: str, day: date) -> Removal:
+    """All rows of `day`."""
+    delta = _existing(lake, table)
+    return _removal(
+        delta,
+        table,
+        day,
+        counted(delta, table, day, lambda rows, _: rows),
+        lambda properties: delta.delete(_on(day), commit_properties=properties),
+    )
+
+
+def tenants_own(lake: Lake, table: str, day: date, tenant: str) -> Removal:
+    """The rows of `day` that name `tenant`."""
+    delta = _existing(lake, table)
+    quoted = tenant.replace("'", "''")
+    return _removal(
+        delta,
+        table,
+        day,
+        counted(delta, table, day, lambda rows, _: rows.filter(names(tenant))),
+        lambda properties: delta.delete(
+            f"{_on(day)} AND tenant_id = '{quoted}'",
+            writer_properties=FILE_FORMAT,
+            commit_properties=properties,
+        ),
+    )
+
+
+def tenants_unnamed(lake: Lake, table: str, day: date, traces: pa.Table) -> Removal:
+    """The rows of `day` that name no tenant and belong to `traces` (a column trace_id)."""
+    delta = _existing(lake, table)
+
+    def take_out(properties: CommitProperties) -> None:
+        delta.merge(
+            traces,
+            f"rows.{_on(day)} AND rows.trace_id = traces.trace_id AND rows.tenant_id IS NULL",
+            source_alias="traces",
+            target_alias="rows",
+            writer_properties=FILE_FORMAT,
+            commit_properties=properties,
+        ).when_matched_delete().execute()
+
+    return _removal(
+        delta, table, day, counted(delta, table, day, partial(unnamed, traces=traces)), take_out
+    )
+
+
+def surplus_copies(lake: Lake, table: str, day: date) -> Removal:
+    """The copies of rows that are stored more than once; its commit also puts the day in order.
+
+    Afterwards the rows of a tenant lie together, so that a question about one reads little.
+    """
+    delta = _existing(lake, table)
+    with scratch() as connection:
+        create_day_rows(rows_at(connection, delta, table, day), table)
+        rows = by_hour(connection, connection.sql(statement("surplus")))
+
+    def take_out(properties: CommitProperties) -> None:
+        with scratch() as connection:
+            create_day_rows(rows_at(connection, delta, table, day), table)
+            ordered = connection.sql(
+                statement("day_without_surplus" if rows else "day_in_order")
+            ).to_arrow_reader(_ROWS_AT_ONCE)
+            write_deltalake(
+                delta,
+                ordered.cast(TABLES[table].arrow),
+                mode="overwrite",
+                predicate=_on(day),
+                target_file_size=TARGET_FILE_BYTES,
+                writer_properties=FILE_FORMAT,
+                commit_properties=properties,
+            )
+
+    return _removal(delta, table, day, rows, take_out)
+
+
+def _removal(
+    delta: DeltaTable,
+    table: str,
+    day: date,
+    rows: Mapping[int, int],
+    take_out: Callable[[CommitProperties], object],
+) -> Removal:
+    return Removal(table, day, _committed(delta) + 1, rows, delta, take_out)
+
+
+def _existing(lake: Lake, table: str) -> DeltaTable:
+    delta = lake.open(table)
+    if delta is None:
+        raise LakeError(f"lake table {table!r} has no rows yet: there is nothing to remove")
+    return delta
+
+
+def _committed(delta: DeltaTable) -> int:
+    return delta.transaction_version(APPLICATION) or 0
+
+
+def _on(day: date) -> str:
+    return f"day = '{day.isoformat()}'"

@@ -1,0 +1,95 @@
+"""Rows of a table as it is at one version: of a day, of a tenant, counted by hour."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from duckdb import (
+    ColumnExpression,
+    ConstantExpression,
+    DuckDBPyConnection,
+    DuckDBPyRelation,
+    Expression,
+    FunctionExpression,
+)
+
+from lake.schema import TABLES
+from lake.scratch import scratch, statement
+from lake.snapshot import Snapshot
+from lake.table import Lake
+
+
+def traces_of(lake: Lake, tenant: str) -> pa.Table:
+    """The traces in which `tenant` is named, as a column trace_id."""
+    with scratch() as connection:
+        lake.snapshot().attach(connection)
+        return connection.sql(
+            statement("tenant_traces"), params={"tenant": tenant}
+        ).to_arrow_table()
+
+
+def rows_of_tenant(
+    lake: Lake, table: str, tenant: str, traces: pa.Table, received_before: datetime
+) -> int:
+    """How many rows of `tenant` there are: that name it, or nobody and belong to `traces`."""
+    delta = lake.open(table)
+    if delta is None:
+        return 0
+    with scratch() as connection:
+        rows = rows_at(connection, delta, table, None)
+        received = rows.filter(
+            ColumnExpression("received_at") < ConstantExpression(received_before)
+        )
+        found = len(received.filter(names(tenant)))
+        if TABLES[table].has_traces:
+            found += len(unnamed(received, connection, traces))
+    return found
+
+
+def counted(
+    delta: DeltaTable,
+    table: str,
+    day: date | None,
+    picked: Callable[[DuckDBPyRelation, DuckDBPyConnection], DuckDBPyRelation],
+) -> Mapping[int, int]:
+    """How many rows there are of those that `picked` picks, by the unix hour of reception."""
+    with scratch() as connection:
+        return by_hour(connection, picked(rows_at(connection, delta, table, day), connection))
+
+
+def by_hour(connection: DuckDBPyConnection, picked: DuckDBPyRelation) -> Mapping[int, int]:
+    """How many rows there are, by the unix hour (UTC) in which they were received."""
+    picked.create_view("counted")
+    return dict(connection.sql(statement("rows_by_hour")).fetchall())
+
+
+def rows_at(
+    connection: DuckDBPyConnection, delta: DeltaTable, table: str, day: date | None
+) -> DuckDBPyRelation:
+    """The rows of a day, or all, at the version that `delta` is."""
+    files = tuple(delta.file_uris(file_pruning_predicate=[("day", "=", day)] if day else None))
+    return Snapshot({table: delta.version()}, {table: files}).rows(connection, TABLES[table])
+
+
+def names(tenant: str) -> Expression:
+    """That a row names `tenant`."""
+    return ColumnExpression("tenant_id") == ConstantExpression(tenant)
+
+
+def unnamed(
+    rows: DuckDBPyRelation, connection: DuckDBPyConnection, traces: pa.Table
+) -> DuckDBPyRelation:
+    """The rows that name no tenant and belong to `traces` (a column trace_id)."""
+    nobodys = rows.filter(ColumnExpression("tenant_id").isnull())
+    return nobodys.join(connection.from_arrow(traces), "trace_id", how="semi")
+
+
+def create_day_rows(rows: DuckDBPyRelation, table: str) -> None:
+    """Create the view day_rows: `rows` with row_key (equal for copies) and row_time."""
+    schema = TABLES[table]
+    key = FunctionExpression("row", *(ColumnExpression(name) for name in schema.key))
+    columns = (ColumnExpression(column.name) for column in schema.columns)
+    rows.project(
+        *columns, key.alias("row_key"), ColumnExpression(schema.time).alias("row_time")
+    ).create_view("day_rows")

@@ -1,0 +1,257 @@
+"""What is kept, for how long, and that every record stays accounted for."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ingest import HourAccount, WriterSettings, erase, run_writer, sweep, verify
+from ingest.keep import keep
+from ingest.keeper import KeeperSettings
+from ingest.lock import DirectoryInUse, sole
+from lake import Lake
+from tests.ingest.batches import logs, spans
+from tests.ingest.running import RunningReceiver
+
+DAY = timedelta(days=1)
+NOW = datetime.now(UTC)
+PROTOBUF = {"content-type": "application/x-protobuf"}
+StartReceiver = Callable[..., RunningReceiver]
+
+
+def of_tenant(
+    tenant: str | None, *, count: int = 2, trace: bytes | None = None, at: datetime = NOW
+) -> ExportTraceServiceRequest:
+    """Spans of a tenant, or of nobody; all of one trace if it is given."""
+    request = spans(count, start=int(at.timestamp() * 1e9) - 2 * 10**9)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        if trace:
+            span.trace_id = trace
+        if tenant:
+            span.attributes.add(key="tenant.id").value.string_value = tenant
+    return request
+
+
+def accept(receiver: RunningReceiver, *requests: object) -> None:
+    for request in requests:
+        path = "traces" if isinstance(request, ExportTraceServiceRequest) else "logs"
+        body = request.SerializeToString()  # type: ignore[attr-defined]
+        answer = httpx.post(f"{receiver.http}/v1/{path}", content=body, headers=PROTOBUF)
+        assert answer.status_code == 200
+
+
+def write(data: Path) -> None:
+    """One pass of the writer."""
+    stop = threading.Event()
+    stop.set()
+    run_writer(WriterSettings(data=data), stop)
+
+
+def tenants(data: Path) -> Counter[str | None]:
+    with duckdb.connect() as connection:
+        Lake(data / "lake").snapshot().attach(connection)
+        found = connection.execute("SELECT tenant_id FROM lake_spans").fetchall()
+    return Counter(tenant for (tenant,) in found)
+
+
+def total(data: Path, signal: str = "traces") -> HourAccount:
+    """The accounts of all hours of a signal together; nothing may be missing in any."""
+    hours = [each for each in verify(data) if each.signal == signal]
+    assert hours
+    assert {each.missing for each in hours} == {0}, hours
+    counts = {
+        name: sum(getattr(each, name) for each in hours)
+        for name in HourAccount.__dataclass_fields__
+        if name not in {"signal", "hour"}
+    }
+    return HourAccount(signal=signal, hour=hours[0].hour, **counts)
+
+
+def test_what_is_accepted_waits_and_then_is_stored(start_receiver: StartReceiver) -> None:
+    """Before the writer came records wait, after it they are rows; retried ones count beside."""
+    receiver = start_receiver()
+    batch = spans(3)
+    accept(receiver, batch, spans(2), batch, logs(4))
+    receiver.stop()
+    account = total(receiver.data)
+    assert (account.accepted, account.waiting, account.stored, account.retried) == (5, 5, 0, 3)
+
+    write(receiver.data)
+
+    account = total(receiver.data)
+    assert (account.accepted, account.waiting, account.stored) == (5, 0, 5)
+    assert total(receiver.data, "logs").stored == 4
+
+
+def test_a_lost_segment_is_missing(start_receiver: StartReceiver) -> None:
+    """Whoever deletes a file of the journal is found out once later segments are stored."""
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    [lost] = (receiver.data / "journal" / "traces").glob("*.journal")
+    lost.unlink()
+    receiver = start_receiver(data=receiver.data)
+    accept(receiver, spans(2))
+    receiver.stop()
+
+    write(receiver.data)
+
+    assert sum(each.missing or 0 for each in verify(receiver.data)) == 3
+
+
+def test_a_lost_file_of_the_lake_is_missing(start_receiver: StartReceiver) -> None:
+    """Rows that were stored and are no longer there are missing, whoever took them."""
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    write(receiver.data)
+    lake = Lake(receiver.data / "lake")
+    delta = lake.open("spans")
+    assert delta is not None
+    delta.delete("status = 'unset'")
+
+    assert sum(each.missing or 0 for each in verify(receiver.data)) == 3
+
+
+def test_damaged_records_are_in_quarantine(start_receiver: StartReceiver) -> None:
+    """A flipped byte costs the records of its segment from there on, and they are accounted for."""
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    [segment] = (receiver.data / "journal" / "traces").glob("*.journal")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+
+    write(receiver.data)
+
+    account = total(receiver.data)
+    assert (account.accepted, account.quarantined, account.stored) == (3, 3, 0)
+
+
+def test_ended_days_are_put_in_order_once(start_receiver: StartReceiver) -> None:
+    """Spans delivered again in another batch collapse once their day has ended and is calm."""
+    receiver = start_receiver()
+    yesterday = spans(3, start=int((NOW - 2 * DAY).timestamp() * 1e9))
+    again = ExportTraceServiceRequest()
+    again.CopyFrom(yesterday)
+    again.resource_spans[0].resource.attributes.add(key="a").value.string_value = "b"
+    accept(receiver, yesterday, again, spans(1))
+    receiver.stop()
+    write(receiver.data)
+    settings = KeeperSettings(data=receiver.data)
+    assert keep(settings, NOW)
+    assert total(receiver.data).duplicates == 0, "it was written just now: more may come"
+
+    assert keep(settings, NOW + 2 * timedelta(hours=1))
+
+    account = total(receiver.data)
+    assert (account.accepted, account.stored, account.duplicates) == (7, 4, 3)
+    versions = Lake(receiver.data / "lake").versions()
+    assert keep(KeeperSettings(data=receiver.data), NOW + 3 * timedelta(hours=1))
+    assert Lake(receiver.data / "lake").versions() == versions, "nothing has changed since"
+
+
+def test_retention_for_all_and_for_single_tenants(start_receiver: StartReceiver) -> None:
+    """A tenant may have its rows kept for fewer days; expired rows are accounted for."""
+    receiver = start_receiver()
+    accept(
+        receiver,
+        of_tenant("acme", at=NOW - 20 * DAY),
+        of_tenant("acme", at=NOW - 5 * DAY),
+        of_tenant("globex", at=NOW - 5 * DAY),
+        of_tenant("globex"),
+    )
+    receiver.stop()
+    write(receiver.data)
+    settings = KeeperSettings(
+        data=receiver.data, retention_days=10, tenant_retention_days={"globex": 2}
+    )
+
+    assert keep(settings, NOW)
+
+    assert tenants(receiver.data) == {"acme": 2, "globex": 2}
+    assert total(receiver.data).expired == 4
+
+
+def test_erasure_takes_a_tenant_and_its_traces(start_receiver: StartReceiver) -> None:
+    """Rows that name nobody go with a trace that names the tenant; all others stay."""
+    receiver = start_receiver()
+    trace = bytes(range(16))
+    accept(
+        receiver,
+        of_tenant("acme", count=1, trace=trace),
+        of_tenant(None, count=3, trace=trace),
+        of_tenant("globex"),
+        of_tenant(None),
+    )
+    receiver.stop()
+
+    erasure = erase(receiver.data, "acme")
+
+    assert erasure.removed == {"spans": 4, "logs": 0} | dict.fromkeys(
+        erasure.removed.keys() - {"spans", "logs"}, 0
+    )
+    assert not any(erasure.left.values())
+    assert tenants(receiver.data) == {"globex": 2, None: 2}
+    assert total(receiver.data).erased == 4
+
+
+def test_erasure_beside_a_running_sidecar(start_receiver: StartReceiver) -> None:
+    """It waits for what was accepted before, and rows keep coming meanwhile."""
+    receiver = start_receiver()
+    stop = threading.Event()
+    writer = threading.Thread(
+        target=run_writer, args=(WriterSettings(data=receiver.data, compact_every_commits=1), stop)
+    )
+    with sole(receiver.data, "writer"):
+        writer.start()
+        try:
+            for _ in range(3):
+                accept(receiver, of_tenant("acme"), of_tenant("globex"))
+                time.sleep(0.3)
+            erasure = erase(receiver.data, "acme")
+            accept(receiver, of_tenant("globex"))
+        finally:
+            receiver.stop()
+            stop.set()
+            writer.join(60)
+
+    assert erasure.removed["spans"] == 6
+    assert tenants(receiver.data) == {"globex": 8}
+    assert total(receiver.data).erased == 6
+
+
+def test_swept_files_are_gone_at_once(start_receiver: StartReceiver) -> None:
+    """On demand the files that held erased rows are deleted without the usual grace."""
+    receiver = start_receiver()
+    accept(receiver, of_tenant("acme-secret"))
+    receiver.stop()
+    erase(receiver.data, "acme-secret")
+    files = list((receiver.data / "lake").rglob("*.parquet"))
+
+    assert sweep(receiver.data) == 1
+
+    assert [file for file in files if file.exists() and "_delta_log" not in str(file)] == []
+
+
+def test_one_keeper_at_a_time(tmp_path: Path) -> None:
+    """Two that rewrite the same files would disturb each other."""
+    with sole(tmp_path, "keeper"), pytest.raises(DirectoryInUse, match="keeper"):
+        keep(KeeperSettings(data=tmp_path), NOW)
+
+
+def test_settings_pass_to_the_process() -> None:
+    """The keeper is told what the writer was told."""
+    settings = KeeperSettings(
+        data=Path("/data"), retention_days=3, tenant_retention_days={"a": 1}, thorough=False
+    )
+
+    assert KeeperSettings.from_json(settings.to_json()) == settings
