@@ -27,11 +27,12 @@ from ingest.journal import (
     read_records,
     retire,
 )
+from ingest.metric_rows import metric_rows
 from ingest.rows import log_rows, span_rows
 from lake import Lake
 
-_TABLE_OF: dict[Signal, str] = {"traces": "spans", "logs": "logs"}
-_ROWS_OF = {"traces": span_rows, "logs": log_rows}
+_TABLE_OF: dict[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
+_ROWS_OF = {"traces": span_rows, "logs": log_rows, "metrics": metric_rows}
 _MAX_COMMIT_BYTES = 24 * 1024 * 1024
 _RETRY_SECONDS = 1.0
 _SWEEP_EVERY = timedelta(hours=1)
