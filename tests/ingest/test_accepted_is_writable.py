@@ -35,6 +35,8 @@ def damaged(body: bytes, rng: random.Random) -> bytes:
     """The request with a few bytes changed, removed or put in."""
     changed = bytearray(body)
     for _ in range(rng.randint(1, 5)):
+        if not changed:
+            break
         at = rng.randrange(len(changed))
         match rng.randrange(4):
             case 0:
@@ -183,7 +185,7 @@ requests = st.lists(
 @given(body=requests, seed=st.integers(0, 2**32) | st.none())
 def test_damaged_metrics_are_refused_or_decodable(body: bytes, seed: int | None) -> None:
     """Points of every kind with any value, some bytes changed: as many rows as were accepted."""
-    if seed is not None and body:
+    if seed is not None:
         body = damaged(body, random.Random(seed))
     batch = accepted(body, METRICS)
     if batch is not None:
