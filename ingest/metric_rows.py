@@ -196,14 +196,17 @@ def _metric_ids(decoded: Decoded, of_metric: Columns, measured: Columns) -> pa.A
     Times and whole numbers are exact here. Two values of one series at one time are two points.
     """
     field = fields_of(decoded.rows)
-    scopes = decoded.scopes.take(pa.array(decoded.scope))
-    resources = digests_of(joined(decoded.resource_attributes)).take(pa.array(decoded.resource))
+    scopes = digests_of(
+        *(pc.struct_field(decoded.scopes, name) for name in ("name", "version")),
+        joined(attributes_of(pc.struct_field(decoded.scopes, "attributes"))),
+    )
+    resources = digests_of(joined(decoded.resource_attributes))
     exact = ("time_unix_nano", "start_time_unix_nano", "flags", "as_int")
     return digests_of(
         *(_text(field(name)) for name in exact if name in decoded.rows.type.names),
         *(of_metric[name].cast(pa.string()) for name in sorted(of_metric.keys() - {"description"})),
-        *(pc.struct_field(scopes, name) for name in ("name", "version")),
-        resources,
+        scopes.take(pa.array(decoded.scope)),
+        resources.take(pa.array(decoded.resource)),
         joined(decoded.attributes),
         *(_text(values) for values in measured.values()),
     )

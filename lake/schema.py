@@ -215,7 +215,8 @@ METRICS = TableSchema(
         Column(
             "no_recorded_value",
             FLAG,
-            "The series says that it has no value at this time; all its numbers are NULL",
+            "The series says that it has no value at this time: value, count, sum, min, max and "
+            "zero_count are NULL",
         ),
         Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
         Column("scope_name", TEXT, "Instrumentation scope"),

@@ -259,6 +259,18 @@ def test_another_point_has_another_id(change: dict[str, Any]) -> None:
     assert id_of(**change) != id_of()
 
 
+@pytest.mark.parametrize(
+    "scope", [{"name": "n"}, {"version": "1"}, {"attributes": list(pairs({"a": "1"}))}], ids=str
+)
+def test_another_scope_is_another_series(scope: dict[str, Any]) -> None:
+    """By name, by version, or by an attribute of the scope."""
+    request = ExportMetricsServiceRequest()
+    for given in ({}, scope):
+        metrics = request.resource_metrics.add().scope_metrics.add(scope=given).metrics
+        metrics.add(name="m").gauge.data_points.add(time_unix_nano=NOW, as_int=1)
+    assert len({row["metric_id"] for row in rows_of(request)}) == 2
+
+
 def test_large_integers_keep_their_ids_apart() -> None:
     """Two counts that are the same as doubles are two points."""
     assert id_of("sum", as_int=2**53) != id_of("sum", as_int=2**53 + 1)
