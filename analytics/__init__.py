@@ -9,8 +9,8 @@ Never: writes telemetry, holds SQL in Python, counts an unknown as zero.
     analytics.query("SELECT agent_name, COUNT(*) AS runs FROM runs GROUP BY agent_name")
 
 The SQL lives in `sql/`: `views/` builds what users query (`runs`, `llm_calls`, `tool_calls`,
-`nodes`, `usage`, `spans`, `logs`, `prices`) in steps on top of the lake's tables; every other
-folder holds questions, one file each, which run in any DuckDB shell that has the views.
+`nodes`, `usage`, `spans`, `logs`, `metrics`, `prices`) in steps on top of the lake's tables; every
+other folder holds questions, one file each, which run in any DuckDB shell that has the views.
 """
 
 from analytics.engine import QueryError

@@ -7,7 +7,17 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-VIEWS = ("runs", "llm_calls", "tool_calls", "nodes", "usage", "spans", "logs", "prices")
+VIEWS = (
+    "runs",
+    "llm_calls",
+    "tool_calls",
+    "nodes",
+    "usage",
+    "spans",
+    "logs",
+    "metrics",
+    "prices",
+)
 """The views that are an interface: names and columns may be added, never renamed."""
 
 # Every file of sql/views/, each after those it rests on.
@@ -17,6 +27,7 @@ ORDER = (
     "call_prices",
     "spans",
     "logs",
+    "metrics",
     "trace_identity",
     "outermost_agents",
     "agentless_roots",

@@ -1,6 +1,6 @@
 """Telemetry comes in over OTLP, rows of the lake go out.
 
-Comes in: OTLP export requests for traces and logs, over HTTP (protobuf or JSON) and gRPC.
+Comes in: OTLP export requests for traces, logs and metrics, over HTTP (protobuf, JSON) and gRPC.
 Goes out: rows in the lake, each acknowledged batch exactly once.
 Never: acknowledge what is not on disk; compute a price or an SLO.
 

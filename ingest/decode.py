@@ -1,4 +1,4 @@
-"""Journal records into flat Arrow rows, one per span or log record.
+"""Journal records into flat Arrow rows, one per span, log record or metric.
 
 `ptars` decodes protobuf into nested Arrow in Rust. It cannot express `AnyValue`, which contains
 itself, so the descriptors it is given declare the two recursive fields as `bytes` (the same on
@@ -23,13 +23,15 @@ import pyarrow.compute as pc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.logs.v1 import logs_pb2
+from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-Signal = Literal["traces", "logs"]
+Signal = Literal["traces", "logs", "metrics"]
 Index = npt.NDArray[np.int64]
 
 _FILES: tuple[Any, ...] = (
@@ -37,17 +39,21 @@ _FILES: tuple[Any, ...] = (
     resource_pb2,
     trace_pb2,
     logs_pb2,
+    metrics_pb2,
     trace_service_pb2,
     logs_service_pb2,
+    metrics_service_pb2,
 )
 _RECURSIVE = {"array_value", "kvlist_value"}
 _REQUEST = {
     "traces": "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest",
     "logs": "opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest",
+    "metrics": "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest",
 }
 _LEVELS = {
-    "traces": ("resource_spans", "scope_spans", "spans"),
-    "logs": ("resource_logs", "scope_logs", "log_records"),
+    "traces": ("resource_spans", "scope_spans", "spans", "attributes"),
+    "logs": ("resource_logs", "scope_logs", "log_records", "attributes"),
+    "metrics": ("resource_metrics", "scope_metrics", "metrics", "metadata"),
 }
 
 
@@ -69,10 +75,11 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The rows of some journal records: `rows` is the struct array of spans or log records.
+    """The rows of some journal records: the struct array of spans, log records or metrics.
 
-    `scope` and `resource` give each row's index into `scopes` and the resources; `received` is
-    when its request was journalled (unix ns).
+    A metric's attributes are its metadata; its points have their own. `scope` and `resource` give
+    each row's index into `scopes` and the resources; `received` is when its request was journalled
+    (unix ns).
     """
 
     rows: pa.StructArray
@@ -86,7 +93,7 @@ class Decoded:
 
 def decode(signal: Signal, requests: Sequence[bytes], received_unix_nano: Sequence[int]) -> Decoded:
     """Decode OTLP export requests; raises ValueError when one is not what it was validated as."""
-    resources_name, scopes_name, rows_name = _LEVELS[signal]
+    resources_name, scopes_name, rows_name, attributes_name = _LEVELS[signal]
     batch = _handler(signal).list_to_record_batch(list(requests))
     resources, request_of_resource = _flatten(batch.column(resources_name))
     scopes, resource_of_scope = _flatten(pc.struct_field(resources, scopes_name))
@@ -95,7 +102,7 @@ def decode(signal: Signal, requests: Sequence[bytes], received_unix_nano: Sequen
     received = np.asarray(received_unix_nano, dtype=np.int64)
     return Decoded(
         rows=rows,
-        attributes=attributes_of(pc.struct_field(rows, "attributes")),
+        attributes=attributes_of(pc.struct_field(rows, attributes_name)),
         scope=scope_of_row,
         scopes=pc.struct_field(scopes, "scope"),
         resource=resource_of_row,

@@ -4,16 +4,15 @@ Derived here: what kind of work a span is (`span_class`), how it ended (`outcome
 its exception event), when it happened, and the identity of a log record (`log_id`).
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode import Attributes, Decoded, Index, attributes_of, text_of, to_numpy
+from ingest.decode import Decoded, Index, attributes_of, text_of, to_numpy
+from ingest.origin import digests_of, joined, placed_in_time, table_of
 from ingest.promote import promote, promoted
 from ingest.vectors import (
     fields_of,
@@ -48,7 +47,6 @@ _LOG_NUMBERS = tuple(
     for column in LOGS.columns
     if column.name in {"duration_ms", "llm_calls", "tool_calls", "tool_errors"}
 )
-_SERVICE_NAME = next(column for column in SPANS.columns if column.name == "service_name")
 _EXCEPTION = (
     Column("type", pa.string(), "", sources=(Source("exception.type"),)),
     Column("message", pa.string(), "", sources=(Source("exception.message"),)),
@@ -68,7 +66,7 @@ def span_rows(decoded: Decoded) -> pa.Table:
     columns["ttfb_ms"] = pc.coalesce(columns["ttfb_ms"], _duration_ms(start, events.first_token))
     columns["input_tokens"] = _with_cached(columns)
     columns |= {
-        **_placed_in_time(time_of(start), time_of(end), decoded),
+        **placed_in_time(time_of(start), time_of(end), decoded),
         "trace_id": hex_of(field("trace_id"), 16),
         "span_id": hex_of(field("span_id"), 8),
         "parent_span_id": hex_of(field("parent_span_id"), 8),
@@ -82,7 +80,7 @@ def span_rows(decoded: Decoded) -> pa.Table:
         "links": _links(field("links")),
     }
     columns["start_time"] = columns.pop("time")
-    return _table(SPANS.arrow, decoded, columns)
+    return table_of(SPANS.arrow, decoded, columns)
 
 
 def log_rows(decoded: Decoded) -> pa.Table:
@@ -98,7 +96,7 @@ def log_rows(decoded: Decoded) -> pa.Table:
     )
     columns |= _span_class(columns, event)
     columns |= {
-        **_placed_in_time(time_of(field("time_unix_nano")), observed, decoded),
+        **placed_in_time(time_of(field("time_unix_nano")), observed, decoded),
         "observed_time": observed,
         "severity": pc.utf8_lower(or_null(field("severity_text"))),
         "severity_number": where(pc.greater(field("severity_number"), 0), field("severity_number")),
@@ -110,24 +108,8 @@ def log_rows(decoded: Decoded) -> pa.Table:
         "error_message": _presentable(columns["error_message"]),
     }
     columns["input_tokens"] = _with_cached(columns)
-    columns["log_id"] = _digests(decoded, columns)
-    return _table(LOGS.arrow, decoded, columns)
-
-
-def _table(schema: pa.Schema, decoded: Decoded, columns: dict[str, Any]) -> pa.Table:
-    resources = pa.array(decoded.resource)
-    scopes = decoded.scopes.take(pa.array(decoded.scope))
-    columns |= {
-        "scope_name": or_null(pc.struct_field(scopes, "name")),
-        "scope_version": or_null(pc.struct_field(scopes, "version")),
-        "service_name": promote(decoded.resource_attributes, (_SERVICE_NAME,))["service_name"].take(
-            resources
-        ),
-        "attributes": map_of(decoded.attributes),
-        "resource_attributes": map_of(decoded.resource_attributes).take(resources),
-        "received_at": _received(decoded),
-    }
-    return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
+    columns["log_id"] = _log_ids(decoded, columns)
+    return table_of(LOGS.arrow, decoded, columns)
 
 
 def _span_class(columns: Mapping[str, pa.Array], event: pa.Array) -> dict[str, pa.Array]:
@@ -230,46 +212,21 @@ def _links(lists: pa.ListArray) -> pa.Array:
     return list_of(offsets_of(lists), structs)
 
 
-def _placed_in_time(time: pa.Array, otherwise: pa.Array, decoded: Decoded) -> dict[str, pa.Array]:
-    """A row's time and its day; a record without a time of its own happened when it was seen."""
-    time = pc.coalesce(time, otherwise, _received(decoded))
-    return {"time": time, "day": time.cast(pa.date32())}
-
-
-def _received(decoded: Decoded) -> pa.Array:
-    return time_of(pa.array(decoded.received.astype(np.uint64)))
-
-
 def _duration_ms(start: pa.Array, end: pa.Array) -> pa.Array:
     began, ended = (part.cast(pa.int64(), safe=False) for part in (start, end))
     nanoseconds = where(pc.greater_equal(ended, began), pc.subtract(ended, began))
     return pc.divide(nanoseconds.cast(pa.float64()), 1e6)
 
 
-def _digests(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:
+def _log_ids(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:
     """The identity of each log record: its content and origin, not when it was observed.
 
     A collector that reads a file again after a crash observes the same line at another time.
     """
-    own = columns["time"].cast(pa.int64()).cast(pa.string())
-    resources = _joined(decoded.resource_attributes).take(pa.array(decoded.resource))
+    time = columns["time"].cast(pa.int64()).cast(pa.string())
     told = [columns[c] for c in ("trace_id", "span_id", "severity", "event_name", "body")]
-    parts = [own, *told, _joined(decoded.attributes), resources]
-    identity = pc.binary_join_element_wise(
-        *parts, "\x1e", null_handling="replace", null_replacement="\x1d"
-    )
-    return pa.array(
-        [hashlib.blake2b(text, digest_size=16).hexdigest()
-         for text in identity.cast(pa.binary()).to_pylist()],
-        pa.string(),
-    )  # fmt: skip
-
-
-def _joined(attributes: Attributes) -> pa.Array:
-    pairs = pc.binary_join_element_wise(
-        attributes.keys, attributes.values, "\x1f", null_handling="replace", null_replacement="\x1d"
-    )
-    return pc.binary_join(list_of(pa.array(attributes.offsets, pa.int32()), pairs), "\x1c")
+    resources = joined(decoded.resource_attributes).take(pa.array(decoded.resource))
+    return digests_of(time, *told, joined(decoded.attributes), resources)
 
 
 def _presentable(message: pa.Array) -> pa.Array:

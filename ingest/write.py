@@ -31,12 +31,13 @@ from ingest.journal import (
 from ingest.keeper import Keeper, KeeperSettings
 from ingest.ledger import HOUR_SECONDS, Ledger, Settlement
 from ingest.lock import sole
+from ingest.metric_rows import metric_rows
 from ingest.remove import APPENDER, APPENDER_PATIENCE_SECONDS
 from ingest.rows import log_rows, span_rows
 from lake import Lake
 
-TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs"}
-_ROWS_OF = {"traces": span_rows, "logs": log_rows}
+TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
+_ROWS_OF = {"traces": span_rows, "logs": log_rows, "metrics": metric_rows}
 _MAX_COMMIT_BYTES = 24 * 1024 * 1024
 _RETRY_SECONDS = 1.0
 

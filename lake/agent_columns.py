@@ -1,13 +1,13 @@
-"""The columns that spans and logs share: who asked, which model and tool, tokens, how it ended.
+"""The columns that spans and logs share, and data points in part.
+
+Who asked, which model and tool, tokens, how it ended.
 
 Sources, in the order in which they are tried: OpenTelemetry GenAI semantic conventions (new and
 former names), OpenInference, OpenLLMetry, pydantic-ai, Vercel AI SDK, LiteLLM, LangSmith, Langfuse,
 10xgraph, Claude Code.
 """
 
-import pyarrow as pa
-
-from lake.column import COUNT, REAL, TEXT, Column, record, resource
+from lake.column import COUNT, FLAG, REAL, TEXT, Column, record, resource
 
 AGENT_COLUMNS: tuple[Column, ...] = (
     Column(
@@ -292,7 +292,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "streaming",
-        pa.bool_(),
+        FLAG,
         "Whether the response was streamed",
         sources=record("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming"),
     ),

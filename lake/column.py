@@ -68,5 +68,6 @@ def resource(*attributes: str) -> tuple[Source, ...]:
 TEXT = pa.string()
 COUNT = pa.int64()
 REAL = pa.float64()
+FLAG = pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
 ATTRIBUTES = pa.map_(pa.string(), pa.string())

@@ -14,10 +14,10 @@ def reference() -> str:
     parts = [
         "# Columns of the lake\n",
         (
-            "The tables behind the views `spans` and `logs`. Where several sources are given, the "
-            "first that is present wins; `resource:` is a resource attribute, every other an "
-            "attribute of the span or log record. A value that does not fit the type is NULL; the "
-            "attribute itself stays in `attributes`.\n"
+            "The tables behind the views `spans`, `logs` and `metrics`. Where several sources are "
+            "given, the first that is present wins; `resource:` is a resource attribute, every "
+            "other an attribute of the span, log record or data point. A value that does not fit "
+            "the type is NULL; the attribute itself stays in `attributes`.\n"
         ),
         *(_table(table) for table in TABLES.values()),
     ]
@@ -55,7 +55,9 @@ def _type(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return "TIMESTAMPTZ"
     if pa.types.is_list(kind):
-        return f"STRUCT({', '.join(_fields(kind.value_type))})[]"
+        return f"{_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return f"STRUCT({', '.join(_fields(kind))})"
     return names[kind]
 
 

@@ -4,13 +4,24 @@ A column says what it means, in which unit, and from which attributes it is take
 wins. The writer extracts by these tables, the documentation is generated from them, and the SQL
 views rest on them. Adding a column is compatible; renaming or retyping one is not.
 
-The columns that both tables share are in `lake.agent_columns`.
+The columns that spans and logs share, and data points in part, are in `lake.agent_columns`.
 """
 
 import pyarrow as pa
 
 from lake.agent_columns import AGENT_COLUMNS
-from lake.column import ATTRIBUTES, COUNT, REAL, TEXT, TIME, Column, TableSchema, record, resource
+from lake.column import (
+    ATTRIBUTES,
+    COUNT,
+    FLAG,
+    REAL,
+    TEXT,
+    TIME,
+    Column,
+    TableSchema,
+    record,
+    resource,
+)
 
 DAY = Column("day", pa.date32(), "UTC day of the row's time; the partition", "day")
 
@@ -107,4 +118,127 @@ LOGS = TableSchema(
     ),
 )
 
-TABLES: dict[str, TableSchema] = {table.name: table for table in (SPANS, LOGS)}
+# What of a request a data point can be about: it sums up many.
+_OF_A_POINT = {
+    "tenant_id",
+    "user_id",
+    "thread_id",
+    "agent_name",
+    "feature",
+    "node",
+    "operation",
+    "provider",
+    "request_model",
+    "response_model",
+    "tool_name",
+    "streaming",
+    "error_class",
+}
+
+METRICS = TableSchema(
+    "metrics",
+    "One row per data point of an OpenTelemetry metric. What a metric counts is counted from spans "
+    "too, so the two are never added together",
+    "time",
+    ("metric_id",),
+    (
+        DAY,
+        Column(
+            "metric_id", TEXT, "Digest of the point and its origin; the same point twice is one"
+        ),
+        Column("time", TIME, "When it was measured; the end of the interval it covers", "UTC"),
+        Column("start_time", TIME, "Begin of the interval it covers; NULL if not known", "UTC"),
+        Column("name", TEXT, "Metric name"),
+        Column("description", TEXT, "What the sender says the metric is"),
+        Column("unit", TEXT, "Unit of the values as sent, in UCUM: s, By, {token}"),
+        Column("kind", TEXT, "gauge, sum, histogram, exponential_histogram or summary"),
+        Column(
+            "temporality",
+            TEXT,
+            "delta: since the point before; cumulative: since start_time; NULL for a gauge or "
+            "summary, or if not stated",
+        ),
+        Column("monotonic", FLAG, "Whether a sum only grows; NULL for other kinds"),
+        Column(
+            "value",
+            REAL,
+            "Value of a gauge or sum; integers beyond 2^53 are rounded to the next double",
+            "the metric's",
+        ),
+        Column("count", COUNT, "How many values a histogram or summary is made of", "values"),
+        Column("sum", REAL, "Sum of these values; NULL if not sent", "the metric's"),
+        Column("min", REAL, "Smallest of these values; NULL if not sent", "the metric's"),
+        Column("max", REAL, "Largest of these values; NULL if not sent", "the metric's"),
+        Column(
+            "bucket_bounds",
+            pa.list_(REAL),
+            "Upper bounds of a histogram's buckets, inclusive; the last bucket has none",
+            "the metric's",
+        ),
+        Column(
+            "bucket_counts",
+            pa.list_(COUNT),
+            "Values in each bucket, one bucket more than bounds",
+            "values",
+        ),
+        Column(
+            "scale",
+            COUNT,
+            "Resolution of an exponential histogram: bucket i is (b^i, b^(i+1)], b = 2^(2^-scale)",
+        ),
+        Column("zero_count", COUNT, "Values of at most zero_threshold in magnitude", "values"),
+        Column("zero_threshold", REAL, "Largest magnitude that counts as zero", "the metric's"),
+        Column("positive_offset", COUNT, "Index of the first positive exponential bucket"),
+        Column(
+            "positive_counts",
+            pa.list_(COUNT),
+            "Values in each positive exponential bucket",
+            "values",
+        ),
+        Column("negative_offset", COUNT, "Index of the first negative exponential bucket"),
+        Column(
+            "negative_counts",
+            pa.list_(COUNT),
+            "Values in each negative exponential bucket",
+            "values",
+        ),
+        Column(
+            "quantiles",
+            pa.list_(pa.struct([("quantile", REAL), ("value", REAL)])),
+            "Quantiles of a summary, 0 to 1, as the sender computed them",
+        ),
+        Column(
+            "exemplars",
+            pa.list_(
+                pa.struct([("time", TIME), ("value", REAL), ("trace_id", TEXT), ("span_id", TEXT)])
+            ),
+            "Single values among those measured, and the spans they were measured in",
+        ),
+        Column("flags", COUNT, "OpenTelemetry data point flags"),
+        Column(
+            "no_recorded_value",
+            FLAG,
+            "The series says that it has no value at this time: value, count, sum, min, max and "
+            "zero_count are NULL",
+        ),
+        Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
+        Column("scope_name", TEXT, "Instrumentation scope"),
+        Column("scope_version", TEXT, "Version of the instrumentation scope"),
+        *(column for column in AGENT_COLUMNS if column.name in _OF_A_POINT),
+        Column(
+            "token_type",
+            TEXT,
+            "Which tokens a usage metric counts, as sent: input, output; prompt, completion",
+            sources=record("gen_ai.token.type", "llm.usage.token_type"),
+        ),
+        Column(
+            "attributes",
+            ATTRIBUTES,
+            "Every attribute of the point as text; arrays and maps as JSON",
+        ),
+        Column("resource_attributes", ATTRIBUTES, "Every attribute of the resource as text"),
+        Column("received_at", TIME, "When ingest journalled it", "UTC"),
+    ),
+)
+
+TABLES: dict[str, TableSchema] = {table.name: table for table in (SPANS, LOGS, METRICS)}

@@ -49,7 +49,7 @@ def sql(
 ) -> None:
     """Ask the lake in SQL (DuckDB). It cannot change anything.
 
-    Views: runs, llm_calls, tool_calls, nodes, usage, spans, logs, prices.
+    Views: runs, llm_calls, tool_calls, nodes, usage, spans, logs, metrics, prices.
     """
     from cli.load import load_config
     from cli.output import write

@@ -47,7 +47,7 @@ def decode_batch(
     plain = decompress(body, content_encoding, limit)
     message = _parse_json(plain, signal) if form is Format.JSON else _parse_protobuf(plain, signal)
     verdict = signal.check(message, received_unix_nano)
-    as_sent = form is Format.PROTOBUF and not verdict.changed
+    as_sent = form is Format.PROTOBUF and not (verdict.changed or signal.rewritten)
     return Batch(plain if as_sent else message.SerializeToString(), digest_of(plain), verdict)
 
 
@@ -78,7 +78,10 @@ def _parse_json(body: bytes, signal: Signal) -> Message:
 
 
 def _records(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every JSON object of an export request that carries ids: spans, their links, log records."""
+    """Every JSON object of an export request that carries ids.
+
+    Those are spans, their links, log records, and the exemplars of data points.
+    """
     for resource in _objects(document, "resourceSpans"):
         for scope in _objects(resource, "scopeSpans"):
             for span in _objects(scope, "spans"):
@@ -87,6 +90,17 @@ def _records(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for resource in _objects(document, "resourceLogs"):
         for scope in _objects(resource, "scopeLogs"):
             yield from _objects(scope, "logRecords")
+    for resource in _objects(document, "resourceMetrics"):
+        for scope in _objects(resource, "scopeMetrics"):
+            for metric in _objects(scope, "metrics"):
+                yield from _exemplars(metric)
+
+
+def _exemplars(metric: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for kind in ("gauge", "sum", "histogram", "exponentialHistogram"):
+        if isinstance(data := metric.get(kind), dict):
+            for point in _objects(data, "dataPoints"):
+                yield from _objects(point, "exemplars")
 
 
 def _objects(parent: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:

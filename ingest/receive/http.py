@@ -27,7 +27,7 @@ from ingest.receive.signals import SIGNALS, Signal
 
 
 def create_app(intake: Intake) -> Starlette:
-    """The ASGI application: POST /v1/traces and /v1/logs, GET /healthz, /readyz and /metrics."""
+    """The ASGI application: POST of each signal, GET /healthz, /readyz and /metrics."""
 
     def export_route(signal: Signal) -> Route:
         async def export(request: Request) -> Response:
@@ -142,7 +142,7 @@ async def _unrouted(request: Request, fault: Exception) -> Response:
         response = _refusal_response(Refusal(Kind.WRONG_METHOD, "wrong_method", message), form)
         response.headers.update(fault.headers or {})
         return response
-    served = " and ".join(f"{signal.name} at {signal.path}" for signal in SIGNALS)
+    served = ", ".join(f"{signal.name} at {signal.path}" for signal in SIGNALS)
     message = f"{path} is not served; this receiver takes {served}"
     return _refusal_response(Refusal(Kind.UNKNOWN_PATH, "unknown_path", message), form)
 

@@ -23,7 +23,7 @@ def exposition(intake: Intake) -> str:
         *_family(
             "accepted_records",
             "counter",
-            "Spans or log records acknowledged after they were on disk",
+            "Spans, log records or data points acknowledged after they were on disk",
             ((f'signal="{name}"', counts.accepted[name]) for name in names),
         ),
         *_family(
@@ -35,7 +35,7 @@ def exposition(intake: Intake) -> str:
         *_family(
             "refused_records",
             "counter",
-            "Spans or log records refused by partial success",
+            "Spans, log records or data points refused by partial success",
             (
                 (f'signal="{name}",reason="{reason}"', count)
                 for (name, reason), count in sorted(counts.refused_records.items())

@@ -12,7 +12,7 @@ class ReceiverSettings:
 
     `max_body_bytes` bounds one request before and after decompression, `max_in_flight_bytes`
     all requests held in memory at one time. `journal_budget_bytes` bounds what may wait for the
-    writer, traces and logs together; `min_free_bytes` stays free on the disk, because the writer
+    writer, all signals together; `min_free_bytes` stays free on the disk, because the writer
     needs room to empty the journal. Over either, senders are asked to come back.
     """
 

@@ -9,17 +9,27 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
 from ingest.receive.validate import Verdict, check_logs, check_spans
+from ingest.receive.validate_metrics import check_metrics
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One OTLP signal. `name` is also its journal directory."""
+    """One OTLP signal. `name` is also its journal directory.
+
+    `rewritten` says that protobuf is journalled as the official classes write it, not as it was
+    sent: where a sender sets two members of a oneof, they keep the last, and the writer's decoder
+    would take both.
+    """
 
     name: str
     path: str
@@ -29,6 +39,7 @@ class Signal:
     rejected_field: str
     noun: str
     check: Callable[[Any, int], Verdict]
+    rewritten: bool = False
 
     def answer(self, refused: int, message: str) -> Message:
         """The export response: empty for full success, with `partial_success` otherwise."""
@@ -58,4 +69,15 @@ LOGS = Signal(
     noun="log records",
     check=check_logs,
 )
-SIGNALS = (TRACES, LOGS)
+METRICS = Signal(
+    name="metrics",
+    path="/v1/metrics",
+    service="opentelemetry.proto.collector.metrics.v1.MetricsService",
+    request=ExportMetricsServiceRequest,
+    response=ExportMetricsServiceResponse,
+    rejected_field="rejected_data_points",
+    noun="data points",
+    check=check_metrics,
+    rewritten=True,
+)
+SIGNALS = (TRACES, LOGS, METRICS)

@@ -1,4 +1,7 @@
-"""Which spans and log records are refused, and why. The rest of their batch is kept."""
+"""Which spans and log records are refused, and why. The rest of their batch is kept.
+
+Data points are judged in `ingest.receive.validate_metrics`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,14 +17,14 @@ MAX_AHEAD_NANO = 24 * 60 * 60 * 1_000_000_000
 
 _NO_TRACE_ID = bytes(16)
 _NO_SPAN_ID = bytes(8)
-_SHOWN_CHARACTERS = 80
+SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
 class Verdict:
     """How many records of a batch are kept and refused, and the first refusal in words.
 
-    `reasons` counts refusals by kind (`ids`, `times`). `changed` says that the request no longer
+    `reasons` counts refusals by kind (`ids`, `times`, …). `changed` says that the request no longer
     is what the client sent.
     """
 
@@ -66,7 +69,7 @@ def check_spans(request: ExportTraceServiceRequest, received_unix_nano: int) -> 
             kept += len(spans) - len(bad)
             for index in reversed(bad):
                 del spans[index]
-    return _verdict(kept, faults, changed=bool(faults))
+    return verdict(kept, faults, changed=bool(faults))
 
 
 def check_logs(request: ExportLogsServiceRequest, received_unix_nano: int) -> Verdict:
@@ -100,10 +103,11 @@ def check_logs(request: ExportLogsServiceRequest, received_unix_nano: int) -> Ve
             kept += len(records) - len(bad)
             for index in reversed(bad):
                 del records[index]
-    return _verdict(kept, faults, changed=stamped or bool(faults))
+    return verdict(kept, faults, changed=stamped or bool(faults))
 
 
-def _verdict(kept: int, faults: list[tuple[str, str]], *, changed: bool) -> Verdict:
+def verdict(kept: int, faults: list[tuple[str, str]], *, changed: bool) -> Verdict:
+    """The verdict on a batch, from the kind and the words of each refusal."""
     reasons: dict[str, int] = {}
     for kind, _ in faults:
         reasons[kind] = reasons.get(kind, 0) + 1
@@ -111,7 +115,7 @@ def _verdict(kept: int, faults: list[tuple[str, str]], *, changed: bool) -> Verd
 
 
 def _span_fault(span: Span, latest: int) -> tuple[str, str]:
-    who = f"span {span.name[:_SHOWN_CHARACTERS]!r} (span_id {_shown(span.span_id)})"
+    who = f"span {span.name[:SHOWN_CHARACTERS]!r} (span_id {_shown(span.span_id)})"
     for field, value, length in (("trace_id", span.trace_id, 16), ("span_id", span.span_id, 8)):
         if len(value) != length or not any(value):
             return "ids", f"{who}: {field} {_shown(value)} must be {length} bytes, not all zero"
@@ -120,7 +124,7 @@ def _span_fault(span: Span, latest: int) -> tuple[str, str]:
             ("start_time_unix_nano", span.start_time_unix_nano),
             ("end_time_unix_nano", span.end_time_unix_nano),
         )
-        return "times", f"{who}: {_absurd_time(times, latest)}"
+        return "times", f"{who}: {absurd_time(times, latest)}"
     return "times", (
         f"{who}: end_time_unix_nano {span.end_time_unix_nano} is before "
         f"start_time_unix_nano {span.start_time_unix_nano}"
@@ -129,7 +133,7 @@ def _span_fault(span: Span, latest: int) -> tuple[str, str]:
 
 def _log_fault(record: LogRecord, latest: int) -> tuple[str, str]:
     name = record.event_name or record.body.string_value
-    who = f"log record {name[:_SHOWN_CHARACTERS]!r}"
+    who = f"log record {name[:SHOWN_CHARACTERS]!r}"
     for field, value, length in (("trace_id", record.trace_id, 16), ("span_id", record.span_id, 8)):
         if len(value) not in {0, length}:
             return "ids", f"{who}: {field} {_shown(value)} must be {length} bytes or empty"
@@ -137,10 +141,11 @@ def _log_fault(record: LogRecord, latest: int) -> tuple[str, str]:
         ("time_unix_nano", record.time_unix_nano),
         ("observed_time_unix_nano", record.observed_time_unix_nano),
     )
-    return "times", f"{who}: {_absurd_time([t for t in times if t[1]], latest)}"
+    return "times", f"{who}: {absurd_time([t for t in times if t[1]], latest)}"
 
 
-def _absurd_time(times: Iterable[tuple[str, int]], latest: int) -> str:
+def absurd_time(times: Iterable[tuple[str, int]], latest: int) -> str:
+    """What is wrong with the first of these times that is out of bounds; one must be."""
     for field, value in times:
         if value < EARLIEST_UNIX_NANO:
             return f"{field} {value} is before the year 2000; it must be unix nanoseconds"

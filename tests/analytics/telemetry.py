@@ -21,10 +21,11 @@ def ms(milliseconds: float) -> timedelta:
 
 @dataclass
 class Telemetry:
-    """Spans and log lines in the making; `into` writes them to a lake."""
+    """Spans, log lines and data points in the making; `into` writes them to a lake."""
 
     spans: list[dict[str, Any]] = field(default_factory=list)
     logs: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def span(
@@ -86,9 +87,24 @@ class Telemetry:
         self.logs.append(row)
         return row
 
+    def metric(self, name: str, *, at: datetime = NOON, **columns: Any) -> dict[str, Any]:
+        row = {
+            "metric_id": f"metric-{next(self._ids)}",
+            "name": name,
+            "kind": "sum",
+            "time": at,
+            "received_at": at,
+            "day": at.date(),
+        } | columns
+        self.metrics.append(row)
+        return row
+
+    def _tables(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        yield from (("spans", self.spans), ("logs", self.logs), ("metrics", self.metrics))
+
     def into(self, lake: Lake, position: int = 1) -> Lake:
         """Append everything as one batch per table."""
-        for table, rows in (("spans", self.spans), ("logs", self.logs)):
+        for table, rows in self._tables():
             lake.append(table, pa.Table.from_pylist(rows, schema=TABLES[table].arrow), position)
         return lake
 

@@ -24,6 +24,7 @@ COLUMNS = {
     "duration_ms tool_name tool_call_id outcome error_class error_message attempt idempotency_key",
     "spans": " ".join(TABLES["spans"].arrow.names),
     "logs": " ".join(TABLES["logs"].arrow.names),
+    "metrics": " ".join(TABLES["metrics"].arrow.names),
 }
 
 

@@ -56,6 +56,6 @@ def test_the_tests_run_the_version_that_compose_runs(repository: Path) -> None:
 def test_every_pipeline_drops_content_and_masks_secrets(repository: Path) -> None:
     """No signal leaves by a pipeline without the two processors that take content out."""
     pipelines = load(repository / "otel-collector.yaml")["service"]["pipelines"]
-    assert set(pipelines) == {"traces", "logs"}
+    assert set(pipelines) == {"traces", "logs", "metrics"}
     for pipeline in pipelines.values():
         assert pipeline["processors"] == ["memory_limiter", "transform/drop_content", "redaction"]

@@ -9,10 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
@@ -214,3 +217,35 @@ def test_lines_that_are_no_json_arrive_as_they_are(pipeline: Pipeline) -> None:
         log.write("\n".join(lines) + "\n")
     query = "SELECT count(*) AS n FROM logs WHERE body IN ($first, $second)"
     pipeline.wait_for(2, query, first=lines[0], second=lines[1])
+
+
+def test_metrics_arrive_without_content(pipeline: Pipeline) -> None:
+    """Each point of the SDK is one row with its buckets; prompts are dropped, secrets masked."""
+    said = "the hidden plan"
+    exporter = OTLPMetricExporter(endpoint=f"{pipeline.otlp_http}/v1/metrics")
+    provider = MeterProvider(
+        [PeriodicExportingMetricReader(exporter)],
+        resource=Resource({"service.name": "test-metrics", "gen_ai.prompt": said}),
+    )
+    tokens = provider.get_meter("agent").create_histogram(
+        "gen_ai.client.token.usage", unit="{token}", explicit_bucket_boundaries_advisory=[100]
+    )
+    names = ("gen_ai.prompt.0.content", "input.value", "messages", "tool_input")
+    asked = {"tenant.id": "acme", "user.id": "ann@example.org"} | dict.fromkeys(names, said)
+    for kind, count in (("input", 4111), ("output", 20)):
+        tokens.record(count, asked | {"gen_ai.token.type": kind, "note": "to bob@example.com"})
+    provider.shutdown()
+    query = "SELECT count(*) AS n FROM metrics WHERE service_name = 'test-metrics'"
+    pipeline.wait_for(2, query)
+    rows = pipeline.ask(
+        "SELECT * FROM lake_metrics WHERE service_name = 'test-metrics' ORDER BY token_type"
+    )
+    assert said not in str(rows)
+    names_and_numbers = ("name", "unit", "tenant_id", "user_id", "token_type", "sum",
+                         "bucket_bounds", "bucket_counts")  # fmt: skip
+    same = ("gen_ai.client.token.usage", "{token}", "acme", "ann@example.org")
+    assert [tuple(row[name] for name in names_and_numbers) for row in rows] == [
+        (*same, "input", 4111.0, [100.0], [0, 1]),
+        (*same, "output", 20.0, [100.0], [1, 0]),
+    ]
+    assert [dict(row["attributes"])["note"] for row in rows] == ["to ****"] * 2

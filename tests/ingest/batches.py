@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.journal import closed_segments, read_records
@@ -41,6 +42,24 @@ def logs(count: int = 3) -> ExportLogsServiceRequest:
     return request
 
 
+def metrics(count: int = 3) -> ExportMetricsServiceRequest:
+    """A batch of one histogram with `count` sound points of now, each of another series."""
+    request = ExportMetricsServiceRequest()
+    scope_metrics = request.resource_metrics.add().scope_metrics.add()
+    metric = scope_metrics.metrics.add(name="gen_ai.client.operation.duration", unit="s")
+    metric.histogram.aggregation_temporality = 1
+    for _ in range(count):
+        point = metric.histogram.data_points.add(
+            time_unix_nano=time.time_ns(),
+            count=3,
+            sum=1.5,
+            explicit_bounds=[0.5, 1.0],
+            bucket_counts=[2, 1, 0],
+        )
+        point.attributes.add(key="series").value.string_value = os.urandom(8).hex()
+    return request
+
+
 def span_ids(request: ExportTraceServiceRequest) -> list[bytes]:
     """The span ids of a batch, in order."""
     return [
@@ -67,6 +86,11 @@ def journalled_spans(data: Path) -> list[ExportTraceServiceRequest]:
 def journalled_logs(data: Path) -> list[ExportLogsServiceRequest]:
     """The log requests in the journal."""
     return [ExportLogsServiceRequest.FromString(b) for b in journalled_bytes(data, "logs")]
+
+
+def journalled_metrics(data: Path) -> list[ExportMetricsServiceRequest]:
+    """The metric requests in the journal."""
+    return [ExportMetricsServiceRequest.FromString(b) for b in journalled_bytes(data, "metrics")]
 
 
 def unnoted(sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]) -> None:

@@ -11,14 +11,15 @@ from contextlib import suppress
 import orjson
 import pytest
 import zstandard
+from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.receive.compression import decompress
 from ingest.receive.decode import Format, decode_batch
 from ingest.receive.refusal import Kind, Refusal
-from ingest.receive.signals import LOGS, TRACES, Signal
-from tests.ingest.batches import logs, spans
+from ingest.receive.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
+from tests.ingest.batches import logs, metrics, spans
 
 LIMIT = 1_000_000
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -26,6 +27,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "deflate": zlib.compress,
     "zstd": zstandard.compress,
 }
+BATCHES: dict[Signal, Callable[[int], Message]] = {TRACES: spans, LOGS: logs, METRICS: metrics}
 encodings = st.sampled_from(sorted(COMPRESS))
 
 
@@ -97,17 +99,17 @@ def test_a_chain_of_empty_members_is_malformed(encoding: str) -> None:
         decompress(COMPRESS[encoding](b"") * 1001, encoding, LIMIT)
 
 
-@given(st.binary(max_size=300), st.sampled_from([TRACES, LOGS]))
+@given(st.binary(max_size=300), st.sampled_from(SIGNALS))
 def test_any_bytes_are_accepted_or_malformed(body: bytes, signal: Signal) -> None:
     """Junk is malformed protobuf, or happens to be a request."""
     assert outcome(body, signal, Format.PROTOBUF) in {None, Kind.MALFORMED}
 
 
-@given(st.integers(0, 2**32), st.sampled_from([TRACES, LOGS]))
+@given(st.integers(0, 2**32), st.sampled_from(SIGNALS))
 def test_a_damaged_request_is_accepted_or_malformed(seed: int, signal: Signal) -> None:
     """Change any few bytes of a real request: it is malformed, refused in part, or still sound."""
     rng = random.Random(seed)
-    body = bytearray((spans(3) if signal is TRACES else logs(3)).SerializeToString())
+    body = bytearray(BATCHES[signal](3).SerializeToString())
     for _ in range(rng.randint(1, 4)):
         body[rng.randrange(len(body))] = rng.randrange(256)
     assert outcome(bytes(body), signal, Format.PROTOBUF) in {None, Kind.MALFORMED}
@@ -116,7 +118,9 @@ def test_a_damaged_request_is_accepted_or_malformed(seed: int, signal: Signal) -
 NAMES = """
     resourceSpans scopeSpans spans resourceLogs scopeLogs logRecords traceId spanId links attributes
     key value stringValue intValue arrayValue values kvlistValue body kind startTimeUnixNano
-    endTimeUnixNano status code x
+    endTimeUnixNano status code x resourceMetrics scopeMetrics metrics name gauge sum histogram
+    exponentialHistogram summary dataPoints exemplars timeUnixNano asInt asDouble bucketCounts
+    explicitBounds positive offset quantileValues flags
 """
 names = st.sampled_from(NAMES.split())
 scalars = (
@@ -133,7 +137,7 @@ documents = st.recursive(
 )
 
 
-@given(documents, st.sampled_from([TRACES, LOGS]))
+@given(documents, st.sampled_from(SIGNALS))
 def test_any_json_is_accepted_or_malformed(document: object, signal: Signal) -> None:
     """JSON of any shape under OTLP's own names never is a fault of ours."""
     assert outcome(orjson.dumps(document), signal, Format.JSON) in {None, Kind.MALFORMED}
@@ -144,6 +148,14 @@ def test_any_span_in_json_is_accepted_or_malformed(document: object) -> None:
     """The same inside a span."""
     body = {"resourceSpans": [{"scopeSpans": [{"spans": [document]}]}]}
     assert outcome(orjson.dumps(body), TRACES, Format.JSON) in {None, Kind.MALFORMED}
+
+
+@given(documents, st.sampled_from(["gauge", "histogram", "exponentialHistogram", "summary"]))
+def test_any_data_point_in_json_is_accepted_or_malformed(document: object, kind: str) -> None:
+    """The same inside a metric."""
+    metric = {"name": "m", kind: {"dataPoints": [document]}}
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    assert outcome(orjson.dumps(body), METRICS, Format.JSON) in {None, Kind.MALFORMED}
 
 
 @pytest.mark.parametrize("depth", [50, 400, 5000])

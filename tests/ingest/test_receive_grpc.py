@@ -11,10 +11,6 @@ from grpc_status import rpc_status
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk._logs import LoggerProvider
@@ -144,8 +140,9 @@ def test_no_room_is_unavailable_with_a_delay(
     assert "the writer is behind" in status.message
 
 
-def test_metrics_are_unimplemented(receiver: RunningReceiver) -> None:
+def test_profiles_are_unimplemented(receiver: RunningReceiver) -> None:
     """A signal that is not taken is refused for good."""
+    service = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
     with grpc.insecure_channel(receiver.grpc) as channel, pytest.raises(grpc.RpcError) as caught:
-        MetricsServiceStub(channel).Export(ExportMetricsServiceRequest())
+        channel.unary_unary(service)(b"", timeout=20)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -228,11 +228,13 @@ def test_a_wrong_method_is_405(receiver: RunningReceiver) -> None:
 
 
 def test_another_path_is_404_and_names_the_supported_ones(receiver: RunningReceiver) -> None:
-    """A metrics exporter pointed here learns what is taken."""
-    response = post(receiver, b"", path="/v1/metrics")
+    """A profiles exporter pointed here learns what is taken."""
+    response = post(receiver, b"", path="/v1development/profiles")
     assert response.status_code == 404
-    message = status_of(response).message
-    assert re.search(r"/v1/metrics is not served.*traces at /v1/traces.*logs at /v1/logs", message)
+    assert status_of(response).message == (
+        "/v1development/profiles is not served; this receiver takes traces at /v1/traces, "
+        "logs at /v1/logs, metrics at /v1/metrics"
+    )
 
 
 def test_bad_spans_are_refused_and_the_rest_is_stored(receiver: RunningReceiver) -> None:

@@ -15,14 +15,14 @@ from ingest.journal import Segment, closed_segments
 from ingest.segments import digest_of, encode_record, load_digests
 from ingest.write import WriterSettings, run_writer
 from lake import Lake
-from tests.ingest.batches import logs, span_ids, spans
+from tests.ingest.batches import logs, metrics, span_ids, spans
 
 DAY_NS = 24 * 3600 * 10**9
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    for signal in ("traces", "logs"):
+    for signal in ("traces", "logs", "metrics"):
         (tmp_path / "journal" / signal).mkdir(parents=True)
     return tmp_path
 
@@ -73,15 +73,17 @@ def ids(*batches: object) -> Counter[str]:
 
 
 def test_segments_are_written_and_let_go(data: Path) -> None:
-    """Rows of both signals reach the lake; segments go, their digests stay for retried batches."""
+    """Rows of every signal reach the lake; segments go, their digests stay for retried batches."""
     first, second, lines = spans(3), spans(2), logs(4)
     close_segment(data, 7, first.SerializeToString(), second.SerializeToString())
     close_segment(data, 9, lines.SerializeToString(), signal="logs")
+    close_segment(data, 2, metrics(5).SerializeToString(), signal="metrics")
     drain(data)
     assert stored(data) == ids(first, second)
     assert stored(data, "logs", "log_id").total() == 4
+    assert len(stored(data, "metrics", "metric_id")) == 5
     lake = Lake(data / "lake")
-    assert (lake.position("spans"), lake.position("logs")) == (7, 9)
+    assert [lake.position(table) for table in ("spans", "logs", "metrics")] == [7, 9, 2]
     journal = data / "journal" / "traces"
     assert closed_segments(journal) == []
     assert set(load_digests(journal, 0)) == {

@@ -147,5 +147,5 @@ def test_rows_of_another_shape_are_refused(lake: Lake) -> None:
     """Rows without the contract's columns never reach the disk."""
     with pytest.raises(LakeError, match="columns"):
         lake.append("spans", pa.table({"name": ["x"]}), position=1)
-    with pytest.raises(LakeError, match=r"no lake table 'spns'; there are spans, logs"):
+    with pytest.raises(LakeError, match=r"no lake table 'spns'; there are spans, logs, metrics"):
         lake.append("spns", rows(NOON), position=1)
