@@ -11,7 +11,7 @@ level's attributes stay a ragged list of (key, text), so that nothing is copied 
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -72,6 +72,15 @@ class Attributes:
         """For every pair, the index of its owner."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
+    def part(self, start: int, stop: int) -> "Attributes":
+        """Those of the owners from `start` to `stop`."""
+        first, last = self.offsets[start], self.offsets[stop]
+        return Attributes(
+            self.offsets[start : stop + 1] - first,
+            self.keys.slice(first, last - first),
+            self.values.slice(first, last - first),
+        )
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -89,6 +98,17 @@ class Decoded:
     resource: Index
     resource_attributes: Attributes
     received: Index
+
+    def part(self, start: int, stop: int) -> "Decoded":
+        """The rows from `start` to `stop`, with the scopes and resources of all."""
+        return replace(
+            self,
+            rows=self.rows.slice(start, stop - start),
+            attributes=self.attributes.part(start, stop),
+            scope=self.scope[start:stop],
+            resource=self.resource[start:stop],
+            received=self.received[start:stop],
+        )
 
 
 def decode(signal: Signal, requests: Sequence[bytes], received_unix_nano: Sequence[int]) -> Decoded:

@@ -4,7 +4,7 @@ Each kind of metric has points of its own shape. What a kind does not have is NU
 Derived here: whether a point has a value at all, and its identity (`metric_id`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Decoded, attributes_of, to_numpy
-from ingest.origin import digests_of, joined, placed_in_time, table_of
+from ingest.origin import digests_of, joined, piece_ranges, placed_in_time, table_of
 from ingest.promote import promoted
 from ingest.vectors import (
     fields_of,
@@ -28,27 +28,29 @@ from lake.schema import METRICS
 
 _TEMPORALITIES = ("", "delta", "cumulative")
 _NO_RECORDED_VALUE = pa.scalar(1, pa.uint32())  # metrics.proto, DataPointFlags
+_LONGEST_TEXT = 1024
 _LARGEST_COUNT = pa.scalar(2**63 - 1, pa.uint64())
 _PROMOTED = tuple(c for c in METRICS.columns if c.sources and c.name != "service_name")
 
 Columns = dict[str, pa.Array]
 
 
-def metric_rows(decoded: Decoded) -> pa.Table:
+def metric_rows(decoded: Decoded) -> Iterator[pa.Table]:
     """Rows of the lake table `metrics`."""
-    return pa.concat_tables([_rows_of(kind, decoded) for kind in _MEASURED])
+    for kind in _MEASURED:
+        data = pc.struct_field(decoded.rows, kind)
+        lists = pc.struct_field(data, "data_points")
+        points, metric = lists.flatten(), pa.array(pc.list_parent_indices(lists))
+        rows = _as_rows(points, decoded, metric)
+        for start, stop in piece_ranges(rows):
+            owners = metric.slice(start, stop - start)
+            of_metric = _of_metric(decoded.rows, data)
+            told = {name: values.take(owners) for name, values in of_metric.items()}
+            yield _rows_of(kind, rows.part(start, stop), told)
 
 
-def _rows_of(kind: str, metrics: Decoded) -> pa.Table:
-    data = pc.struct_field(metrics.rows, kind)
-    lists = pc.struct_field(data, "data_points")
-    points, metric = lists.flatten(), pa.array(pc.list_parent_indices(lists))
-    if not len(points):
-        return METRICS.arrow.empty_table()
-    decoded = _as_rows(points, metrics, metric)
-    of_metric = {
-        name: values.take(metric) for name, values in _of_metric(metrics.rows, data).items()
-    }
+def _rows_of(kind: str, decoded: Decoded, of_metric: Columns) -> pa.Table:
+    points = decoded.rows
     of_metric["kind"] = pa.repeat(kind, len(points))
     measured = _MEASURED[kind](points)
     columns = _nothing(len(points)) | promoted(decoded, _PROMOTED) | of_metric | measured
@@ -77,9 +79,9 @@ def _nothing(length: int) -> Columns:
 def _of_metric(metrics: pa.StructArray, data: pa.StructArray) -> Columns:
     field = fields_of(metrics)
     columns = {
-        "name": field("name"),
-        "description": or_null(field("description")),
-        "unit": or_null(field("unit")),
+        "name": _short(field("name")),
+        "description": or_null(_short(field("description"))),
+        "unit": or_null(_short(field("unit"))),
     }
     if "aggregation_temporality" in data.type.names:
         codes = pc.struct_field(data, "aggregation_temporality")
@@ -87,6 +89,11 @@ def _of_metric(metrics: pa.StructArray, data: pa.StructArray) -> Columns:
     if "is_monotonic" in data.type.names:
         columns["monotonic"] = pc.struct_field(data, "is_monotonic")
     return columns
+
+
+def _short(text: pa.Array) -> pa.Array:
+    """Cut to `_LONGEST_TEXT`: it stands beside every point."""
+    return pc.utf8_slice_codeunits(text, 0, _LONGEST_TEXT)
 
 
 def _of_point(points: pa.StructArray, decoded: Decoded) -> Columns:

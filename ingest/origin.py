@@ -1,18 +1,63 @@
 """What rows of every table have in common: when they are from, who sent them, what they are."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode import Attributes, Decoded
+from ingest.decode import Attributes, Decoded, Index, to_numpy
 from ingest.promote import promote
 from ingest.vectors import list_of, map_of, or_null, time_of
 from lake.schema import SPANS
 
+_PIECE_BYTES = 64 * 1024 * 1024
+
 _SERVICE_NAME = next(column for column in SPANS.columns if column.name == "service_name")
+
+
+def pieces(decoded: Decoded) -> Iterator[Decoded]:
+    """The rows in pieces that are small also once each has its resource and scope beside it.
+
+    OTLP says those once for many rows, a table says them in every row. There is one piece unless
+    they are very long.
+    """
+    for start, stop in piece_ranges(decoded):
+        yield decoded if stop - start == len(decoded.rows) else decoded.part(start, stop)
+
+
+def piece_ranges(decoded: Decoded) -> Iterator[tuple[int, int]]:
+    """The first row of each piece, and the first after it."""
+    return _ranges(_repeated_bytes(decoded))
+
+
+def _repeated_bytes(decoded: Decoded) -> Index:
+    """For each row, the bytes that it shares with others and gets a copy of."""
+    attributes = decoded.resource_attributes
+    pairs = pc.add(*(_lengths(part) for part in (attributes.keys, attributes.values)))
+    ends = np.concatenate(([0], np.cumsum(to_numpy(pairs, np.int64))))
+    of_resource = ends[attributes.offsets[1:]] - ends[attributes.offsets[:-1]]
+    scopes = pc.add(*(_lengths(pc.struct_field(decoded.scopes, n)) for n in ("name", "version")))
+    repeated: Index = of_resource[decoded.resource] + to_numpy(scopes, np.int64)[decoded.scope]
+    return repeated
+
+
+def _lengths(texts: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.binary_length(texts), 0).cast(pa.int64())
+
+
+def _ranges(sizes: Index) -> Iterator[tuple[int, int]]:
+    """Cuts rows of these sizes into ranges of about `_PIECE_BYTES` each, one row at least."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, before + _PIECE_BYTES, side="right"))
+        stop = max(stop, start + 1)
+        yield start, stop
+        start = stop
 
 
 def table_of(schema: pa.Schema, decoded: Decoded, columns: dict[str, Any]) -> pa.Table:

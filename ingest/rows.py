@@ -4,7 +4,7 @@ Derived here: what kind of work a span is (`span_class`), how it ended (`outcome
 its exception event), when it happened, and the identity of a log record (`log_id`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Decoded, Index, attributes_of, text_of, to_numpy
-from ingest.origin import digests_of, joined, placed_in_time, table_of
+from ingest.origin import digests_of, joined, pieces, placed_in_time, table_of
 from ingest.promote import promote, promoted
 from ingest.vectors import (
     fields_of,
@@ -53,8 +53,17 @@ _EXCEPTION = (
 )
 
 
-def span_rows(decoded: Decoded) -> pa.Table:
+def span_rows(decoded: Decoded) -> Iterator[pa.Table]:
     """Rows of the lake table `spans`."""
+    return map(_span_rows, pieces(decoded))
+
+
+def log_rows(decoded: Decoded) -> Iterator[pa.Table]:
+    """Rows of the lake table `logs`."""
+    return map(_log_rows, pieces(decoded))
+
+
+def _span_rows(decoded: Decoded) -> pa.Table:
     field = fields_of(decoded.rows)
     start, end = field("start_time_unix_nano"), field("end_time_unix_nano")
     status = names_of(pc.struct_field(decoded.rows, ["status", "code"]), _STATUSES)
@@ -83,8 +92,7 @@ def span_rows(decoded: Decoded) -> pa.Table:
     return table_of(SPANS.arrow, decoded, columns)
 
 
-def log_rows(decoded: Decoded) -> pa.Table:
-    """Rows of the lake table `logs`."""
+def _log_rows(decoded: Decoded) -> pa.Table:
     field = fields_of(decoded.rows)
     observed = time_of(field("observed_time_unix_nano"))
     body = text_of(field("body"))
@@ -215,7 +223,7 @@ def _links(lists: pa.ListArray) -> pa.Array:
 def _duration_ms(start: pa.Array, end: pa.Array) -> pa.Array:
     began, ended = (part.cast(pa.int64(), safe=False) for part in (start, end))
     nanoseconds = where(pc.greater_equal(ended, began), pc.subtract(ended, began))
-    return pc.divide(nanoseconds.cast(pa.float64()), 1e6)
+    return pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e6)
 
 
 def _log_ids(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:

@@ -9,12 +9,13 @@ import pyarrow.compute as pc
 from ingest.decode import Attributes, to_numpy
 from lake.column import ATTRIBUTES, TIME
 
-_LAST_NS = 2**63 - 1  # in the year 2262; a timestamp cannot be later
+_NOT_SET = pa.scalar(0, pa.uint64())
+_LAST_NS = pa.scalar(2**63 - 1, pa.uint64())  # in the year 2262; a timestamp cannot be later
 
 
 def time_of(unix_nano: pa.Array) -> pa.Array:
     """Microseconds UTC; NULL for 0 (not set) and for what no calendar has."""
-    real = pc.and_(pc.greater(unix_nano, 0), pc.less(unix_nano, pa.scalar(_LAST_NS, pa.uint64())))
+    real = pc.and_(pc.greater(unix_nano, _NOT_SET), pc.less(unix_nano, _LAST_NS))
     micros = pc.divide(where(real, unix_nano).cast(pa.int64(), safe=False), 1000)
     return micros.cast(pa.timestamp("us")).cast(TIME)
 

@@ -9,35 +9,26 @@ one path.
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 
-from ingest.decode import Signal, decode
-from ingest.journal import (
-    JournalError,
-    Record,
-    Segment,
-    closed_segments,
-    quarantine,
-    read_records,
-    retire,
-)
+from ingest.decode import Signal
+from ingest.journal import Segment, closed_segments, quarantine, retire
 from ingest.keeper import Keeper, KeeperSettings
-from ingest.ledger import HOUR_SECONDS, Ledger, Settlement
+from ingest.ledger import Ledger
 from ingest.lock import sole
-from ingest.metric_rows import metric_rows
 from ingest.remove import APPENDER, APPENDER_PATIENCE_SECONDS
-from ingest.rows import log_rows, span_rows
+from ingest.segment_rows import SegmentRows
 from lake import Lake
 
 TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
-_ROWS_OF = {"traces": span_rows, "logs": log_rows, "metrics": metric_rows}
 _MAX_COMMIT_BYTES = 24 * 1024 * 1024
 _RETRY_SECONDS = 1.0
 
@@ -155,23 +146,6 @@ def _first_group(segments: Sequence[Segment]) -> Sequence[Segment]:
     return segments
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """A segment read and decoded; `damage` says what of it could not be."""
-
-    segment: Segment
-    rows: pa.Table
-    digests: list[bytes]
-    damage: str | None
-
-    def settlement(self) -> Settlement:
-        """For the ledger: how many rows are in the lake, by the hour of their reception."""
-        seconds = pc.cast(pc.floor_temporal(self.rows["received_at"], unit="hour"), pa.int64())
-        hours = pc.divide(seconds, HOUR_SECONDS * 1_000_000)
-        counted = {each["values"]: each["counts"] for each in pc.value_counts(hours).to_pylist()}
-        return Settlement(self.segment.sequence, counted, damaged=self.damage is not None)
-
-
 def _write(lake: Lake, ledger: Ledger, signal: _Signal, segments: Sequence[Segment]) -> None:
     """One commit for those segments that are not in the lake yet, then the clean-up of all.
 
@@ -180,69 +154,48 @@ def _write(lake: Lake, ledger: Ledger, signal: _Signal, segments: Sequence[Segme
     """
     started = time.monotonic()
     position = lake.position(signal.table)
-    loaded = [_load(signal.name, segment) for segment in segments]
-    unwritten = [part.rows for part in loaded if part.segment.sequence > position]
-    rows = pa.concat_tables([_rows(signal.name, ()), *unwritten])
+    read = [SegmentRows(signal.name, segment) for segment in segments]
     if segments[0].sequence <= position:
         os.sync()  # the crash may have come before the commit was on disk, not only in its cache
-    if rows.num_rows:
-        lake.append(signal.table, rows, position=segments[-1].sequence)
-    ledger.settle(signal.name, [part.settlement() for part in loaded])
-    for part in loaded:
-        _clean_up(part)
+    for each in read:
+        if each.segment.sequence <= position:
+            deque(each.parts(), maxlen=0)  # they are in the lake; the ledger wants their number
+    rows = _append(lake, signal, [each for each in read if each.segment.sequence > position])
+    ledger.settle(signal.name, [each.settlement() for each in read])
+    for each in read:
+        _clean_up(each)
     _log.info(
         "writer.committed",
         signal=signal.name,
-        rows=rows.num_rows,
+        rows=rows,
         segments=len(segments),
         position=segments[-1].sequence,
         seconds=round(time.monotonic() - started, 3),
     )
 
 
-def _load(signal: Signal, segment: Segment) -> _Loaded:
-    records, damage = _readable(segment)
-    rows, undecodable = _decoded(signal, records)
-    return _Loaded(segment, rows, [record.digest for record in records], damage or undecodable)
+def _append(lake: Lake, signal: _Signal, segments: Sequence[SegmentRows]) -> int:
+    """Commit the rows of all segments together as they are decoded; returns how many."""
+    parts = (part for segment in segments for part in segment.parts() if part.num_rows)
+    first = next(parts, None)
+    if first is None:
+        return 0
+    written = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal written
+        for part in chain((first,), parts):
+            written += part.num_rows
+            yield from part.to_batches()
+
+    rows = pa.RecordBatchReader.from_batches(first.schema, batches())
+    lake.append(signal.table, rows, position=segments[-1].segment.sequence)
+    return written
 
 
-def _readable(segment: Segment) -> tuple[list[Record], str | None]:
-    """The whole records of a segment from its front, and what ended them, if damage did."""
-    records: list[Record] = []
-    try:
-        for record in read_records(segment.path):
-            records.append(record)  # noqa: PERF402 - extend would lose those before the damage
-    except JournalError as damage:
-        return records, str(damage)
-    return records, None
-
-
-def _decoded(signal: Signal, records: Sequence[Record]) -> tuple[pa.Table, str | None]:
-    """The rows of all records together; if that fails, of those that can be decoded alone."""
-    try:
-        return _rows(signal, records), None
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one poisoned record must not stop the rest
-        _log.warning("writer.decoding_each_record_alone", signal=signal, reason=repr(error))
-    parts, failures = [_rows(signal, ())], []
-    for number, record in enumerate(records, start=1):
-        try:
-            parts.append(_rows(signal, (record,)))
-        except Exception as error:  # noqa: BLE001 - as above; the segment is kept in quarantine
-            failures.append(f"record {number} of {len(records)} cannot be decoded: {error!r}")
-    return pa.concat_tables(parts), "; ".join(failures) or None
-
-
-def _rows(signal: Signal, records: Sequence[Record]) -> pa.Table:
-    requests = [bytes(record.request) for record in records]
-    decoded = decode(signal, requests, [record.received_unix_nano for record in records])
-    return _ROWS_OF[signal](decoded)
-
-
-def _clean_up(part: _Loaded) -> None:
+def _clean_up(read: SegmentRows) -> None:
     """Remember the digests and let the segment go: deleted, or quarantined if it is damaged."""
-    if part.damage is not None:
-        kept = quarantine(part.segment, part.damage)
-        _log.error("writer.quarantined", segment=str(kept), reason=part.damage)
-    retire(part.segment, part.digests)
+    if read.damage is not None:
+        kept = quarantine(read.segment, read.damage)
+        _log.error("writer.quarantined", segment=str(kept), reason=read.damage)
+    retire(read.segment, read.digests)

@@ -58,12 +58,13 @@ class Lake:
 
     root: Path
 
-    def append(self, table: str, rows: pa.Table, position: int) -> bool:
+    def append(self, table: str, rows: pa.Table | pa.RecordBatchReader, position: int) -> bool:
         """Commit `rows` together with the journal `position` they end at, and make both durable.
 
         Returns False, writing nothing, if `position` or a later one was committed before: calling
-        again after a crash neither loses nor doubles a row. Raises LakeError when the columns are
-        not those of the contract.
+        again after a crash neither loses nor doubles a row. A reader is read as it is written, so
+        that its rows need not be in memory together. Raises LakeError when the columns are not
+        those of the contract.
         """
         schema = _schema_of(table)
         if not rows.schema.equals(schema.arrow):

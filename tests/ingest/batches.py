@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import pyarrow as pa
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.journal import closed_segments, read_records
+from lake import TABLES
 
 
 def spans(
@@ -95,3 +97,8 @@ def journalled_metrics(data: Path) -> list[ExportMetricsServiceRequest]:
 
 def unnoted(sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]) -> None:
     """For journals whose ledger does not matter."""
+
+
+def whole(parts: Iterable[pa.Table], table: str) -> pa.Table:
+    """All rows together; of the right columns where there are none."""
+    return pa.concat_tables([TABLES[table].arrow.empty_table(), *parts])

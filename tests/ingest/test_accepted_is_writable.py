@@ -10,19 +10,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.decode import decode
-from ingest.metric_rows import metric_rows
 from ingest.receive.decode import Batch, Format, decode_batch
 from ingest.receive.refusal import Refusal
 from ingest.receive.signals import LOGS, METRICS, TRACES, Signal
+from ingest.segment_rows import ROWS_OF
 from ingest.segments import digest_of, encode_record
-from ingest.write import WriterSettings, run_writer
+from ingest.write import TABLE_OF, WriterSettings, run_writer
 from lake import Lake
+from tests.ingest.batches import whole
 
 FIXTURES = [
     path
@@ -58,7 +61,15 @@ def test_a_damaged_request_is_refused_or_decodable(path: Path, seed: int) -> Non
     signal = LOGS if path.stem.startswith("logs_") else TRACES
     batch = accepted(damaged(path.read_bytes(), random.Random(seed)), signal)
     if batch is not None:
-        assert len(decode(signal.name, [batch.request], [1]).rows) == batch.verdict.kept
+        assert rows_of(signal, batch).num_rows == batch.verdict.kept
+
+
+def rows_of(signal: Signal, batch: Batch) -> pa.Table:
+    """The rows that the writer makes of an accepted request."""
+    parts = ROWS_OF[signal.name](decode(signal.name, [batch.request], [1]))  # type: ignore[arg-type,index]
+    table = whole(parts, TABLE_OF[signal.name])  # type: ignore[index]
+    table.validate(full=True)
+    return table
 
 
 def accepted(body: bytes, signal: Signal) -> Batch | None:
@@ -141,6 +152,46 @@ summary_points = st.fixed_dictionaries(
 )
 
 
+spans = st.fixed_dictionaries(
+    {
+        "trace_id": st.binary(min_size=16, max_size=16),
+        "span_id": st.binary(min_size=8, max_size=8),
+        "name": texts,
+        "start_time_unix_nano": sound_times | st.integers(946_684_800 * 10**9, 2**61),
+        "end_time_unix_nano": sound_times | times,
+        "attributes": attributes,
+        "events": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "time_unix_nano": unsigned | sound_times,
+                    "name": texts | st.sampled_from(["exception", "gen_ai.first_token"]),
+                    "attributes": attributes,
+                }
+            ),
+            max_size=2,
+        ),
+        "links": st.lists(
+            st.fixed_dictionaries(
+                {"trace_id": st.binary(max_size=17), "span_id": texts.map(str.encode)}
+            ),
+            max_size=1,
+        ),
+        "status": st.fixed_dictionaries({"code": st.integers(-1, 4), "message": texts}),
+        "kind": st.integers(-1, 9),
+    }
+)
+
+
+@settings(max_examples=200)
+@given(batch=st.lists(spans, min_size=1, max_size=4))
+def test_accepted_spans_are_rows(batch: list[dict[str, Any]]) -> None:
+    """Whatever times, events, links and statuses spans have: as many rows as were accepted."""
+    request = ExportTraceServiceRequest(resource_spans=[{"scope_spans": [{"spans": batch}]}])
+    taken = accepted(request.SerializeToString(), TRACES)
+    assert taken is not None
+    assert rows_of(TRACES, taken).num_rows == taken.verdict.kept
+
+
 def data_of(kind: str, points: st.SearchStrategy[Any], **fields: Any) -> st.SearchStrategy[Any]:
     """The data of a metric of one kind."""
     whole = {"data_points": st.lists(points, max_size=3), **fields}
@@ -189,9 +240,7 @@ def test_damaged_metrics_are_refused_or_decodable(body: bytes, seed: int | None)
         body = damaged(body, random.Random(seed))
     batch = accepted(body, METRICS)
     if batch is not None:
-        table = metric_rows(decode("metrics", [batch.request], [1]))
-        table.validate(full=True)
-        assert table.num_rows == batch.verdict.kept
+        assert rows_of(METRICS, batch).num_rows == batch.verdict.kept
 
 
 def names_in(request: bytes) -> list[str]:

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from ingest.decode import decode
 from ingest.metric_rows import metric_rows
+from tests.ingest.batches import whole
 
 RECEIVED = 1_795_000_000_000_000_000
 NOW = 1_794_000_000_123_456_789
@@ -34,7 +35,7 @@ NUMBERS = (
 
 def rows_of(*requests: ExportMetricsServiceRequest) -> list[dict[str, Any]]:
     encoded = [request.SerializeToString() for request in requests]
-    table = metric_rows(decode("metrics", encoded, [RECEIVED] * len(encoded)))
+    table = whole(metric_rows(decode("metrics", encoded, [RECEIVED] * len(encoded))), "metrics")
     table.validate(full=True)
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
@@ -319,7 +320,7 @@ def test_points_keep_to_their_own_metric_and_resource() -> None:
 @pytest.mark.parametrize("requests", [[], [b""], [b"", b""]])
 def test_empty_requests_have_no_rows(requests: list[bytes]) -> None:
     """A sender with nothing to say is no error."""
-    table = metric_rows(decode("metrics", requests, [RECEIVED] * len(requests)))
+    table = whole(metric_rows(decode("metrics", requests, [RECEIVED] * len(requests))), "metrics")
     assert isinstance(table, pa.Table)
     assert table.num_rows == 0
 

@@ -19,6 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from ingest.decode import decode
 from ingest.rows import MAX_ERROR_MESSAGE, log_rows, span_rows
 from lake.agent_columns import FIRST_TOKEN_EVENTS
+from tests.ingest.batches import whole
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
 MANIFEST = {
@@ -31,7 +32,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def rows_of(*requests: ExportTraceServiceRequest) -> pa.Table:
     encoded = [request.SerializeToString() for request in requests]
-    table = span_rows(decode("traces", encoded, [RECEIVED] * len(encoded)))
+    table = whole(span_rows(decode("traces", encoded, [RECEIVED] * len(encoded))), "spans")
     table.validate(full=True)
     return table
 
@@ -213,9 +214,8 @@ def test_rows_of_several_requests_keep_to_their_own() -> None:
             span = group.scope_spans.add().spans.add(start_time_unix_nano=START, name=f"{number}")
             span.attributes.extend(pairs({"tenant.id": f"{number}.{tenant}"}))
         requests.append(request.SerializeToString())
-    table = span_rows(
-        decode("traces", requests, [RECEIVED, RECEIVED + 10**9, RECEIVED + 2 * 10**9])
-    )
+    received = [RECEIVED, RECEIVED + 10**9, RECEIVED + 2 * 10**9]
+    table = whole(span_rows(decode("traces", requests, received)), "spans")
     assert table.select(["name", "service_name", "tenant_id"]).to_pylist() == [
         {"name": "1", "service_name": "s1", "tenant_id": "1.0"},
         {"name": "2", "service_name": "s2", "tenant_id": "2.0"},
@@ -232,8 +232,8 @@ def test_rows_of_several_requests_keep_to_their_own() -> None:
 def test_empty_requests_have_no_rows(requests: list[bytes]) -> None:
     """A sender with nothing to say is no error."""
     received = [RECEIVED] * len(requests)
-    assert span_rows(decode("traces", requests, received)).num_rows == 0
-    assert log_rows(decode("logs", requests, received)).num_rows == 0
+    assert list(span_rows(decode("traces", requests, received))) == []
+    assert list(log_rows(decode("logs", requests, received))) == []
 
 
 def test_the_first_source_wins() -> None:
@@ -425,7 +425,7 @@ def log_row(resource: Mapping[str, Any] | None = None, **fields: Any) -> dict[st
     record.body.CopyFrom(any_value(fields.pop("body", None)))
     for name, value in fields.items():
         setattr(record, name, value)
-    table = log_rows(decode("logs", [request.SerializeToString()], [RECEIVED]))
+    table = whole(log_rows(decode("logs", [request.SerializeToString()], [RECEIVED])), "logs")
     table.validate(full=True)
     [row] = table.to_pylist()
     return row
@@ -476,3 +476,41 @@ def test_a_log_is_identified_by_content_and_origin() -> None:
         log_row(origin, **line, trace_id=bytes(15) + b"\1"),
     ]
     assert len({same, *(row["log_id"] for row in others)}) == len(others) + 1
+
+
+def test_times_no_calendar_has_spoil_nothing() -> None:
+    """A span of months, a first token of another age, an event after 2262: all are rows."""
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    months = spans.add(start_time_unix_nano=START, end_time_unix_nano=START + 2**54)
+    months.events.add(name="gen_ai.first_token", time_unix_nano=START + 2**55)
+    spans.add(start_time_unix_nano=START).events.add(time_unix_nano=2**64 - 1)
+    spans.add(start_time_unix_nano=START).events.add(time_unix_nano=2**63)
+
+    table = whole(span_rows(decode("traces", [request.SerializeToString()], [RECEIVED])), "spans")
+
+    assert table["duration_ms"].to_pylist()[0] == pytest.approx(2**54 / 1e6)
+    assert [events[0]["time"] for events in table["events"].to_pylist()[1:]] == [None, None]
+
+
+def test_what_many_rows_share_is_copied_piece_by_piece() -> None:
+    """A long resource stands in every row: they come in pieces, and none is lost or changed."""
+    request = ExportTraceServiceRequest()
+    for number in range(2):
+        group = request.resource_spans.add()
+        group.resource.attributes.extend(pairs({"big": f"{number}" * 1_000_000, "tenant.id": "t"}))
+        for row in range(150):
+            span = group.scope_spans.add().spans.add(name=f"{number}.{row}")
+            span.start_time_unix_nano = START
+            span.attributes.extend(pairs({"row": f"{row}"}))
+
+    pieces = list(span_rows(decode("traces", [request.SerializeToString()], [RECEIVED])))
+
+    assert len(pieces) > 3
+    assert max(piece.nbytes for piece in pieces) < 100 * 2**20
+    rows = [row for piece in pieces for row in piece.to_pylist()]
+    assert [row["name"] for row in rows] == [f"{n}.{row}" for n in range(2) for row in range(150)]
+    for row in rows:
+        assert dict(row["attributes"]) == {"row": row["name"].partition(".")[2]}
+        assert dict(row["resource_attributes"])["big"][0] == row["name"][0]
+        assert row["tenant_id"] == "t"

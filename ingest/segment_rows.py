@@ -1,0 +1,101 @@
+"""One closed segment on its way into the lake: records in, rows out, a few megabytes at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+
+from ingest.decode import Decoded, Signal, decode
+from ingest.ledger import HOUR_SECONDS, Settlement
+from ingest.metric_rows import metric_rows
+from ingest.rows import log_rows, span_rows
+from ingest.segments import JournalError, Record, Segment, read_records
+
+ROWS_OF: Mapping[Signal, Callable[[Decoded], Iterator[pa.Table]]] = {
+    "traces": span_rows,
+    "logs": log_rows,
+    "metrics": metric_rows,
+}
+PART_BYTES = 4 * 1024 * 1024
+"""Of requests decoded together: enough to work on columns, little enough to hold in memory."""
+
+_Numbered = tuple[int, Record]
+
+_log = structlog.get_logger()
+
+
+class SegmentRows:
+    """The rows of a segment. What else there is to say of it is known once `parts` has ended."""
+
+    def __init__(self, signal: Signal, segment: Segment) -> None:
+        self.segment = segment
+        self.digests: list[bytes] = []
+        self.damage: str | None = None
+        """What of the segment could not be read or decoded, and why."""
+        self._signal = signal
+        self._stored: Counter[int] = Counter()
+
+    def parts(self) -> Iterator[pa.Table]:
+        """The rows of every record that can be decoded; one poisoned does not stop the rest."""
+        for records in self._batches():
+            for rows in self._rows(records):
+                self._stored.update(_by_hour(rows))
+                yield rows
+
+    def settlement(self) -> Settlement:
+        """For the ledger: how many rows there are, by the hour of their reception."""
+        return Settlement(
+            self.segment.sequence, dict(self._stored), damaged=self.damage is not None
+        )
+
+    def _batches(self) -> Iterator[list[_Numbered]]:
+        """The whole records of the segment from its front, those of a part together."""
+        batch: list[_Numbered] = []
+        size = 0
+        try:
+            for number, record in enumerate(read_records(self.segment.path), start=1):
+                self.digests.append(record.digest)
+                batch.append((number, record))
+                size += len(record.request)
+                if size >= PART_BYTES:
+                    yield batch
+                    batch, size = [], 0
+        except JournalError as damage:
+            self._note(str(damage))
+        yield batch
+
+    def _rows(self, records: Sequence[_Numbered]) -> Iterator[pa.Table]:
+        """The rows of these records; where one spoils the others, of each half by itself."""
+        if not records:
+            return
+        try:
+            parts = list(_decoded(self._signal, [record for _, record in records]))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the record is kept in quarantine
+            if len(records) == 1:
+                self._note(f"record {records[0][0]} cannot be decoded: {error!r}")
+                return
+            _log.warning("writer.decoding_in_halves", signal=self._signal, reason=repr(error))
+            half = len(records) // 2
+            yield from self._rows(records[:half])
+            yield from self._rows(records[half:])
+        else:
+            yield from parts
+
+    def _note(self, damage: str) -> None:
+        self.damage = damage if self.damage is None else f"{self.damage}; {damage}"
+
+
+def _decoded(signal: Signal, records: Sequence[Record]) -> Iterator[pa.Table]:
+    requests = [bytes(record.request) for record in records]
+    received = [record.received_unix_nano for record in records]
+    return ROWS_OF[signal](decode(signal, requests, received))
+
+
+def _by_hour(rows: pa.Table) -> dict[int, int]:
+    seconds = pc.divide(rows["received_at"].cast(pa.int64()), 1_000_000)
+    counted = pc.value_counts(pc.divide(seconds, HOUR_SECONDS))
+    return {each["values"]: each["counts"] for each in counted.to_pylist()}
