@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from cli.commands import alerts, cost, demo, slo, sql, thread, tools, up
+from cli.commands import alerts, backfill, cost, demo, slo, sql, thread, tools, up
 from cli.failure import Failure, ReaderGone
 
 INTERRUPTED = 130
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, slo, tools, cost, alerts, thread, sql, demo):
+for command in (up, slo, tools, cost, alerts, thread, sql, backfill, demo):
     command.register(app)
 
 

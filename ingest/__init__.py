@@ -13,6 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ingest.backfill.progress import ProgressStore, Tally
+    from ingest.backfill.recognise import FileFormat
+    from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
+    from ingest.backfill.sender import NoReceiver, Refused, Sender
     from ingest.lock import DirectoryInUse, sole
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
@@ -21,8 +25,19 @@ if TYPE_CHECKING:
 __all__ = [
     "DirectoryInUse",
     "Endpoints",
+    "FileFormat",
+    "Imported",
+    "Listener",
+    "NoReceiver",
+    "ProgressStore",
+    "Reading",
     "ReceiverSettings",
+    "Refused",
+    "Sender",
+    "Tally",
+    "Unrecognised",
     "WriterSettings",
+    "import_file",
     "run_writer",
     "serve_receiver",
     "sole",
@@ -31,8 +46,19 @@ __all__ = [
 _HOME = {
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
+    "FileFormat": "ingest.backfill.recognise",
+    "Imported": "ingest.backfill.run",
+    "Listener": "ingest.backfill.run",
+    "NoReceiver": "ingest.backfill.sender",
+    "ProgressStore": "ingest.backfill.progress",
+    "Reading": "ingest.backfill.run",
     "ReceiverSettings": "ingest.receive.settings",
+    "Refused": "ingest.backfill.sender",
+    "Sender": "ingest.backfill.sender",
+    "Tally": "ingest.backfill.progress",
+    "Unrecognised": "ingest.backfill.run",
     "WriterSettings": "ingest.write",
+    "import_file": "ingest.backfill.run",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",
     "sole": "ingest.lock",
