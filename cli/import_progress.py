@@ -65,7 +65,8 @@ class FileDisplay:
         self._name = name
         self._file = file
         self._size = size
-        self._task = bars.add_task(name, total=size, records=0) if bars else None
+        short = name.rpartition("/")[2]
+        self._task = bars.add_task(short, total=size, records=0) if bars else None
         self._said_at = time.monotonic()
 
     def advanced(self, records: int) -> None:
