@@ -10,8 +10,12 @@ from typing import TextIO
 
 from cli.addresses import Address, reserve
 from cli.config import Config
+from cli.lock import sole
 from cli.supervise import Child, Ready, supervise
 
+ROLES = ("receiver", "writer")
+
+_PATIENCE_SECONDS = 60.0
 _DRAIN_SECONDS = 3600.0
 """What is acknowledged should be in the lake when the command ends, however much it is."""
 
@@ -23,6 +27,9 @@ def own_sidecar(settings: Config, log: TextIO) -> Iterator[str]:
     They listen on free ports of this host and log into ``log``. At the end they are drained: what
     was acknowledged is in the lake then. :raises Failure: when they cannot start.
     """
+    for role in ROLES:
+        with sole(settings.data, role, _PATIENCE_SECONDS):
+            pass  # that of a command that was killed may still be draining
     local = Address("127.0.0.1", 0)
     settings = settings.model_copy(
         update={"otlp_http": reserve(local), "otlp_grpc": reserve(local)}
@@ -32,7 +39,7 @@ def own_sidecar(settings: Config, log: TextIO) -> Iterator[str]:
     )
     children = [
         Child(role, (sys.executable, "-m", "cli.process", role), told, _DRAIN_SECONDS, log.fileno())
-        for role in ("receiver", "writer")
+        for role in ROLES
     ]
     running = _Running(children)
     try:

@@ -1,6 +1,7 @@
 """Telemetry comes in over OTLP, rows of the lake go out.
 
-Comes in: OTLP export requests for traces and logs, over HTTP (protobuf or JSON) and gRPC.
+Comes in: OTLP export requests for traces and logs, over HTTP (protobuf or JSON) and gRPC; files
+of telemetry, which `import_file` sends to a receiver like any other client.
 Goes out: rows in the lake, each acknowledged batch exactly once.
 Never: acknowledge what is not on disk; compute a price or an SLO.
 
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.backfill.progress import ProgressStore, Tally
+    from ingest.backfill.progress import ProgressStore
     from ingest.backfill.recognise import FileFormat
     from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
     from ingest.backfill.sender import NoReceiver, Refused, Sender
@@ -34,7 +35,6 @@ __all__ = [
     "ReceiverSettings",
     "Refused",
     "Sender",
-    "Tally",
     "Unrecognised",
     "WriterSettings",
     "import_file",
@@ -55,7 +55,6 @@ _HOME = {
     "ReceiverSettings": "ingest.receive.settings",
     "Refused": "ingest.backfill.sender",
     "Sender": "ingest.backfill.sender",
-    "Tally": "ingest.backfill.progress",
     "Unrecognised": "ingest.backfill.run",
     "WriterSettings": "ingest.write",
     "import_file": "ingest.backfill.run",

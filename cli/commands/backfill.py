@@ -76,15 +76,17 @@ def import_files(
 ) -> None:
     """Import telemetry from files: each record once, however often you run it.
 
-    Takes what the collector's file exporter writes (JSON or proto, zstd or not), OTLP protobuf,
-    and JSON-lines logs of structlog, from which content and secrets are dropped as by the shipped
-    collector configuration. OTLP comes in as it is. The format is recognised by the content.
+    Takes what the collector's file exporter writes (JSON or proto, zstd or not), OTLP protobuf as
+    it is, and JSON-lines logs of structlog, without the content and secrets that the shipped
+    otel-collector.yaml takes out. The format is recognised by the content.
 
-    The records go through the receiver of the running sidecar; if none runs on the data directory,
-    one is started for the time of the import. An interrupted import goes on where it was. Rows
-    older than retention_days are deleted again by the sidecar.
+    The records go through the receiver of the sidecar; if none runs on the data directory, one is
+    started meanwhile. After an interruption the same command goes on where it was. Rows older than
+    retention_days are deleted again by the sidecar.
 
-    Exit code 0: every record is in. 1: something was refused or damaged, and named on stderr.
+    Prints, per file and signal, the records accepted now, those already there from an earlier run,
+    and those refused. Exit code 0: all are in. 1: something was refused or damaged; stderr names
+    it.
     """
     from cli.load import load_config
     from cli.lock import sole
@@ -146,10 +148,11 @@ def _receiver(settings: "Config") -> Iterator[str]:
         try:
             stack.enter_context(sole(settings.data, "sidecar"))
         except DirectoryInUse:
-            yield f"http://{settings.otlp_http}"
-            return
-        log = stack.enter_context(_log_file(settings.data).open("a", encoding="utf-8"))
-        yield stack.enter_context(own_sidecar(settings, log))
+            url = f"http://{settings.otlp_http}"
+        else:
+            log = stack.enter_context(_log_file(settings.data).open("a", encoding="utf-8"))
+            url = stack.enter_context(own_sidecar(settings, log))
+        yield url
 
 
 def _import_all(

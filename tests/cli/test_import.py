@@ -20,7 +20,9 @@ import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from analytics import Analytics
-from ingest import sole
+from cli.commands.backfill import FORMATS, SIGNALS
+from ingest import FileFormat, sole
+from ingest.backfill.signals import REQUESTS
 from lake import Lake
 from tests.cli.running import COMMAND, ENVIRONMENT, Sidecar, quietpager, start_sidecar
 from tests.ingest.batches import logs, span_ids, spans
@@ -292,6 +294,12 @@ def test_usage(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_the_options_name_what_the_room_knows() -> None:
+    """--format and --signal offer exactly the formats and signals that files are read for."""
+    assert tuple(FileFormat) == FORMATS
+    assert tuple(REQUESTS) == SIGNALS
 
 
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
