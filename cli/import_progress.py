@@ -24,6 +24,7 @@ class Display:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
+        self._waited_at = float("-inf")
         self._bars: Progress | None = None
         if sys.stderr.isatty():
             self._bars = Progress(
@@ -39,6 +40,12 @@ class Display:
     def say(self, message: str) -> None:
         """One line for people, above the bars if there are any."""
         self._console.out(message, highlight=False)
+
+    def waiting(self, why: str) -> None:
+        """The receiver has to be asked again; said now and then, not each time."""
+        if time.monotonic() - self._waited_at >= LINE_EVERY_SECONDS:
+            self._waited_at = time.monotonic()
+            self.say(f"waiting for the receiver: {why}")
 
     @contextmanager
     def showing(self) -> Iterator[None]:

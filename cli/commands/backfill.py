@@ -162,14 +162,10 @@ def _import_all(
     from ingest import NoReceiver, ProgressStore, Sender
 
     display = Display()
-
-    def on_wait(why: str) -> None:
-        display.say(f"waiting for {url}: {why}")
-
     done = {}
     store = ProgressStore(data)
     try:
-        with Sender(url, data, on_wait) as sender, display.showing():
+        with Sender(url, data, display.waiting) as sender, display.showing():
             sender.greet()
             for name in files:
                 own = replace(reading, path=log_path or _path_of(name))

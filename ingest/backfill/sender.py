@@ -21,6 +21,7 @@ PATIENCE_SECONDS = 600.0
 """How long the receiver may ask to come back, or not answer, before the import gives up."""
 
 _RETRYABLE = {429, 502, 503, 504}
+_UNREADABLE = {400, 413}
 _MISDIRECTED = 421
 _LONGEST_WAIT_SECONDS = 30.0
 
@@ -118,7 +119,7 @@ class Sender:
     def _post(
         self, signal: str, form: Format, body: bytes, patience_seconds: float
     ) -> httpx.Response:
-        """The final answer, success or not, after as many attempts as there is patience for."""
+        """Success, or that the request cannot be read, after the attempts there is patience for."""
         attempts = stamina.retry_context(
             on=self._wish,
             attempts=None,
@@ -151,6 +152,9 @@ class Sender:
             wait = answer.headers.get("retry-after", "")
             why = _why(answer, signal, form)
             raise _ComeBack(why, float(wait) if wait.isdecimal() else None)
+        if not answer.is_success and answer.status_code not in _UNREADABLE:
+            # Whatever it is, it is not about this request: the next ones would fare alike.
+            raise NoReceiver(f"{self._url}: {_why(answer, signal, form)}")
         return answer
 
     def _wish(self, error: Exception) -> bool | float:

@@ -171,7 +171,7 @@ def test_an_import_that_was_cut_off_goes_on(
     sidecar = start_sidecar(tmp_path / "data") if with_sidecar else None
     data = tmp_path / "data"
     options = on(sidecar) if sidecar else ("--data", str(data))
-    requests = [spans(SPANS_PER_MESSAGE) for _ in range(1500)]
+    requests = [spans(SPANS_PER_MESSAGE, name="chat " + "x" * 300) for _ in range(1500)]
     path = tmp_path / "spans.bin"
     path.write_bytes(prefixed(requests))
     try:

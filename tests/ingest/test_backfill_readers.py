@@ -22,6 +22,7 @@ from ingest.backfill.pieces import JsonLines, LogLines, OtlpMessages, Piece, Unu
 from ingest.backfill.recognise import FileFormat, recognise
 from ingest.backfill.signals import REQUESTS, count, parse
 from ingest.backfill.structlog_lines import Clock, request_of
+from ingest.segments import encode_record
 from tests.ingest.batches import logs, spans
 
 RECORDED = [
@@ -125,6 +126,7 @@ MESSAGES = [spans(3).SerializeToString(), logs(2).SerializeToString()]
         (with_prefix([ZSTD.compress(m) for m in MESSAGES]), FileFormat.otlp_prefixed),
         (with_prefix([b"", *MESSAGES]), FileFormat.otlp_prefixed),
         (with_varint(MESSAGES), FileFormat.otlp_delimited),
+        (b"".join(encode_record(m, NOW, bytes(16)) for m in MESSAGES), FileFormat.otlp_delimited),
         (MESSAGES[0], FileFormat.otlp_proto),
         (spans(10_000).SerializeToString(), FileFormat.otlp_proto),
         (with_varint([spans(10_000).SerializeToString()]), FileFormat.otlp_delimited),
@@ -142,7 +144,7 @@ MESSAGES = [spans(3).SerializeToString(), logs(2).SerializeToString()]
     ],
 )
 def test_a_format_is_recognised_by_its_content(content: bytes, form: FileFormat | None) -> None:
-    """The first bytes tell the format, also where the first message is longer than they are."""
+    """The first bytes tell it, also of a journal segment or where the first message is longer."""
     assert recognise(content[: 2**20]) is form
 
 

@@ -105,6 +105,16 @@ def test_it_comes_back_when_asked_to(tmp_path: Path) -> None:
     assert got == [b"\x0a\x00"] * 3
 
 
+def test_an_answer_that_is_not_about_the_request_ends_the_import(tmp_path: Path) -> None:
+    """A proxy's 403 would refuse every batch: nothing is given up for it."""
+    with (
+        answering(403, data=tmp_path) as (url, _),
+        Sender(url, tmp_path, quiet) as sender,
+        pytest.raises(NoReceiver, match="403 Forbidden"),
+    ):
+        sender.send([piece(b"\x0a\x00", "byte 0"), piece(b"\x0a\x00", "byte 2")])
+
+
 def test_a_request_that_names_a_data_directory(receiver: RunningReceiver, tmp_path: Path) -> None:
     """A receiver confirms the name of its own directory, and stores nothing meant for another."""
     url, body = f"{receiver.http}/v1/traces", spans(1).SerializeToString()
