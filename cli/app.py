@@ -9,6 +9,7 @@ import typer
 
 from cli.commands import (
     alerts,
+    backfill,
     cost,
     demo,
     erase,
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, slo, tools, cost, alerts, thread, sql, verify, export, erase, demo):
+for command in (up, slo, tools, cost, alerts, thread, sql, backfill, verify, export, erase, demo):
     command.register(app)
 
 

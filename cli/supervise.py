@@ -37,6 +37,8 @@ class Child:
     """What it is told, as JSON; it finds it in the environment as QUIETPAGER_PROCESS."""
     drain_seconds: float
     """How long it may take to drain; killed after that. What was acknowledged stays on disk."""
+    stderr: int | None = None
+    """File descriptor its log goes to; this process's stderr when None."""
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
 
@@ -93,6 +95,7 @@ async def _start(child: Child) -> Ready:
         *child.command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=child.stderr,
         env={**os.environ, SETTINGS_VARIABLE: child.settings},
         # Ctrl-C reaches a terminal's whole process group; the order of draining is ours to keep.
         process_group=0,

@@ -1,6 +1,7 @@
 """Telemetry comes in over OTLP, rows of the lake go out.
 
-Comes in: OTLP export requests for traces, logs and metrics, over HTTP (protobuf, JSON) and gRPC.
+Comes in: OTLP export requests for traces, logs and metrics, over HTTP (protobuf, JSON) and gRPC;
+files of telemetry, which `import_file` sends to a receiver like any other client.
 Goes out: rows in the lake, each acknowledged batch exactly once.
 Never: acknowledge what is not on disk; compute a price or an SLO.
 
@@ -14,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ingest.accounts import HourAccount, verify
+    from ingest.backfill.progress import ProgressStore
+    from ingest.backfill.recognise import FileFormat
+    from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
+    from ingest.backfill.sender import NoReceiver, Refused, Sender
     from ingest.erasure import Erasure, StillInJournal, erase, sweep
     from ingest.lock import DirectoryInUse, sole
     from ingest.logs import log_json, log_warnings
@@ -25,11 +30,21 @@ __all__ = [
     "DirectoryInUse",
     "Endpoints",
     "Erasure",
+    "FileFormat",
     "HourAccount",
+    "Imported",
+    "Listener",
+    "NoReceiver",
+    "ProgressStore",
+    "Reading",
     "ReceiverSettings",
+    "Refused",
+    "Sender",
     "StillInJournal",
+    "Unrecognised",
     "WriterSettings",
     "erase",
+    "import_file",
     "log_json",
     "log_warnings",
     "run_writer",
@@ -43,11 +58,21 @@ _HOME = {
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
     "Erasure": "ingest.erasure",
+    "FileFormat": "ingest.backfill.recognise",
     "HourAccount": "ingest.accounts",
+    "Imported": "ingest.backfill.run",
+    "Listener": "ingest.backfill.run",
+    "NoReceiver": "ingest.backfill.sender",
+    "ProgressStore": "ingest.backfill.progress",
+    "Reading": "ingest.backfill.run",
     "ReceiverSettings": "ingest.receive.settings",
+    "Refused": "ingest.backfill.sender",
+    "Sender": "ingest.backfill.sender",
     "StillInJournal": "ingest.erasure",
+    "Unrecognised": "ingest.backfill.run",
     "WriterSettings": "ingest.write",
     "erase": "ingest.erasure",
+    "import_file": "ingest.backfill.run",
     "log_json": "ingest.logs",
     "log_warnings": "ingest.logs",
     "run_writer": "ingest.write",

@@ -203,7 +203,8 @@ def _plain(value: common_pb2.AnyValue) -> Any:
     if kind == "array_value":
         return [_plain(item) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
+        pairs = sorted(value.kvlist_value.values, key=lambda pair: pair.key)  # it has no order
+        return {pair.key: _plain(pair.value) for pair in pairs}
     if kind == "bytes_value":
         return _base64(value.bytes_value)
     return None if kind is None else getattr(value, kind)

@@ -1,13 +1,14 @@
-"""How the sidecar's processes log: one JSON object per line, on stderr."""
+"""How the sidecar's processes log: one JSON object per line, on stderr unless told otherwise."""
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def log_json(process: str) -> None:
-    """Log to stderr, each line with its time (UTC), level and the name of the process."""
+def log_json(process: str, into: TextIO | None = None) -> None:
+    """Log to stderr, or ``into`` a file, each line with its time (UTC), level and the process."""
 
     def name_process(
         _logger: object, _method: str, event: structlog.typing.EventDict
@@ -23,7 +24,7 @@ def log_json(process: str) -> None:
             structlog.processors.dict_tracebacks,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(into or sys.stderr),
     )
 
 

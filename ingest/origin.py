@@ -100,8 +100,17 @@ def digests_of(*parts: pa.Array) -> pa.Array:
 
 
 def joined(attributes: Attributes) -> pa.Array:
-    """The attributes of each owner as one text, in the order sent."""
+    """The attributes of each owner as one text, by key: their order says nothing."""
     pairs = pc.binary_join_element_wise(
         attributes.keys, attributes.values, "\x1f", null_handling="replace", null_replacement="\x1d"
-    )
+    ).take(pa.array(_by_key(attributes)))
     return pc.binary_join(list_of(pa.array(attributes.offsets, pa.int32()), pairs), "\x1c")
+
+
+def _by_key(attributes: Attributes) -> Index:
+    """Positions of all pairs, ordered by key within each owner."""
+    keys = pc.fill_null(attributes.keys, "").dictionary_encode()
+    rank = np.empty(len(keys.dictionary), np.int64)
+    rank[to_numpy(pc.sort_indices(keys.dictionary), np.int64)] = np.arange(len(rank))
+    order = attributes.owners() * max(len(rank), 1) + rank[to_numpy(keys.indices, np.int64)]
+    return np.argsort(order, kind="stable")

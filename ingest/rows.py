@@ -229,7 +229,8 @@ def _duration_ms(start: pa.Array, end: pa.Array) -> pa.Array:
 def _log_ids(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:
     """The identity of each log record: its content and origin, not when it was observed.
 
-    A collector that reads a file again after a crash observes the same line at another time.
+    A collector that reads a file again after a crash observes the same line at another time, and
+    has its attributes in another order.
     """
     time = columns["time"].cast(pa.int64()).cast(pa.string())
     told = [columns[c] for c in ("trace_id", "span_id", "severity", "event_name", "body")]

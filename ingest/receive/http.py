@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ingest.identity import DATA_HEADER, identity_of
 from ingest.receive.decode import Format
 from ingest.receive.intake import Intake
 from ingest.receive.memory import Held
@@ -63,6 +64,7 @@ async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
     form = Format.JSON
     try:
         form = _format_of(request)
+        here = _check_meant_for(request, intake)
         with intake.memory.hold() as held:
             intake.check_room()
             body = await _read(request, held, intake)
@@ -78,7 +80,19 @@ async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
         return _refusal_response(refusal, form)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
-    return _response(answer, form, 200)
+    response = _response(answer, form, 200)
+    response.headers.update(here)
+    return response
+
+
+def _check_meant_for(request: Request, intake: Intake) -> dict[str, str]:
+    """Refuse what names another data directory; the header that confirms one that names this."""
+    if (meant := request.headers.get(DATA_HEADER)) is None:
+        return {}
+    if meant != identity_of(intake.settings.data):
+        message = f"this receiver stores into another data directory than {meant}"
+        raise Refusal(Kind.MISDIRECTED, "misdirected", message)
+    return {DATA_HEADER: meant}
 
 
 def _format_of(request: Request) -> Format:

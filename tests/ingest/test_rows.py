@@ -103,7 +103,8 @@ def as_plain(value: AnyValue) -> Any:
     if kind == "array_value":
         return [as_plain(item) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return {pair.key: as_plain(pair.value) for pair in value.kvlist_value.values}
+        pairs_by_key = sorted(value.kvlist_value.values, key=lambda pair: pair.key)
+        return {pair.key: as_plain(pair.value) for pair in pairs_by_key}
     if kind == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
     return getattr(value, kind) if kind else None
@@ -514,3 +515,15 @@ def test_what_many_rows_share_is_copied_piece_by_piece() -> None:
         assert dict(row["attributes"]) == {"row": row["name"].partition(".")[2]}
         assert dict(row["resource_attributes"])["big"][0] == row["name"][0]
         assert row["tenant_id"] == "t"
+
+
+def test_the_order_of_attributes_is_not_part_of_a_log_record() -> None:
+    """A collector sends the attributes of the same line in any order: it is the same record."""
+    origin = {"service.name": "a", "host.name": "b"}
+    values = {"n": 1, "m": {"x": "1", "y": [1]}, "k": "v"}
+    turned = {"k": "v", "m": {"y": [1], "x": "1"}, "n": 1}
+    backwards = dict(reversed(origin.items()))
+    same = log_row(origin, attributes=values)["log_id"]
+    assert log_row(backwards, attributes=turned)["log_id"] == same
+    swapped = {"n": "v", "m": turned["m"], "k": 1}
+    assert log_row(origin, attributes=swapped)["log_id"] != same
