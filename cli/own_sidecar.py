@@ -34,9 +34,7 @@ def own_sidecar(settings: Config, log: TextIO) -> Iterator[str]:
     settings = settings.model_copy(
         update={"otlp_http": reserve(local), "otlp_grpc": reserve(local)}
     )
-    told = settings.model_dump_json(
-        exclude_unset=True, exclude={"alerts", "webhooks", "prices", "slo"}
-    )
+    told = settings.model_dump_json(exclude={"alerts", "webhooks", "prices", "slo", "dashboard"})
     children = [
         Child(role, (sys.executable, "-m", "cli.process", role), told, _DRAIN_SECONDS, log.fileno())
         for role in ROLES

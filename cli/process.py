@@ -1,7 +1,8 @@
 """One process of the sidecar: `python -m cli.process receiver|writer|reader`.
 
 Started by `cli.supervise`, which says what it must print and how it is told to end. stdout carries
-that one line only: whatever else prints there goes to stderr.
+that one line only: whatever else prints there goes to stderr. Each role imports what it needs and
+no more: what a process has imported it holds in memory for ever.
 """
 
 import asyncio
@@ -11,11 +12,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
+
+# structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 import structlog
 
-from cli.config import Config
+from cli.addresses import Address
 from cli.failure import Failure
 from cli.lock import sole
 from cli.supervise import SETTINGS_VARIABLE
@@ -27,6 +32,8 @@ LOCK_PATIENCE_SECONDS = 30.0
 log = structlog.get_logger()
 
 Say = Callable[[Mapping[str, str]], None]
+Told = Mapping[str, Any]
+"""The settings that concern the role, by their names in `cli.config`."""
 
 
 def main() -> None:
@@ -35,31 +42,32 @@ def main() -> None:
     role = sys.argv[1]
     log_json(role)
     stop = _stop_event()
-    config = Config(**json.loads(os.environ.pop(SETTINGS_VARIABLE)))
+    told = json.loads(os.environ.pop(SETTINGS_VARIABLE))
 
     def say_ready(endpoints: Mapping[str, str]) -> None:
         print(json.dumps({"ready": endpoints}), file=announcements, flush=True)
 
     try:
-        ROLES[role](config, say_ready, stop)
+        ROLES[role](told, say_ready, stop)
     except (Failure, OSError) as error:
         print(json.dumps({"failed": str(error)}), file=announcements, flush=True)
         sys.exit(error.exit_code if isinstance(error, Failure) else 1)
 
 
-def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
+def receive(told: Told, say_ready: Say, stop: threading.Event) -> None:
     """OTLP in, journal out."""
     import uvloop
 
     from ingest import DirectoryInUse, Endpoints, ReceiverSettings, serve_receiver
 
+    http, grpc = Address.parse(told["otlp_http"]), Address.parse(told["otlp_grpc"])
     settings = ReceiverSettings(
-        data=config.data,
-        http_host=config.otlp_http.host,
-        http_port=config.otlp_http.port,
-        grpc_host=config.otlp_grpc.host,
-        grpc_port=config.otlp_grpc.port,
-        journal_budget_bytes=int(config.journal_budget),
+        data=Path(told["data"]),
+        http_host=http.host,
+        http_port=http.port,
+        grpc_host=grpc.host,
+        grpc_port=grpc.port,
+        journal_budget_bytes=told["journal_budget"],
     )
 
     def ready(endpoints: Endpoints) -> None:
@@ -82,29 +90,32 @@ def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
         raise Failure(str(error)) from error
 
 
-def write(config: Config, say_ready: Say, stop: threading.Event) -> None:
+def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
     """Journal in, Parquet out; what is left in the journal is written before it ends."""
     from ingest import WriterSettings, run_writer
 
-    with sole(config.data, "writer", LOCK_PATIENCE_SECONDS):
+    data = Path(told["data"])
+    with sole(data, "writer", LOCK_PATIENCE_SECONDS):
         say_ready({})
         settings = WriterSettings(
-            data=config.data,
-            retention_days=config.retention_days,
-            tenant_retention_days=config.tenant_retention_days,
+            data=data,
+            retention_days=told["retention_days"],
+            tenant_retention_days=told["tenant_retention_days"],
         )
         run_writer(settings, stop)
 
 
-def read(config: Config, say_ready: Say, stop: threading.Event) -> None:
+def read(told: Told, say_ready: Say, stop: threading.Event) -> None:
     """Parquet in; dashboard and alerts out."""
+    from cli.config import Config
     from cli.reader import serve_reader
 
+    config = Config(**told)
     with sole(config.data, "reader", LOCK_PATIENCE_SECONDS):
         serve_reader(config, say_ready, stop)
 
 
-ROLES: Mapping[str, Callable[[Config, Say, threading.Event], None]] = {
+ROLES: Mapping[str, Callable[[Told, Say, threading.Event], None]] = {
     "receiver": receive,
     "writer": write,
     "reader": read,

@@ -18,6 +18,14 @@ from cli.failure import Failure
 
 SETTINGS_VARIABLE = "QUIETPAGER_PROCESS"
 
+THRIFTY = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+}
+"""What is freed goes back to the system: batches come and go, and their peaks would stay."""
+
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
@@ -96,7 +104,7 @@ async def _start(child: Child) -> Ready:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=child.stderr,
-        env={**os.environ, SETTINGS_VARIABLE: child.settings},
+        env={**THRIFTY, **os.environ, SETTINGS_VARIABLE: child.settings},
         # Ctrl-C reaches a terminal's whole process group; the order of draining is ours to keep.
         process_group=0,
     )

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from ingest.ledger import Ledger
-from ingest.lock import DirectoryInUse, sole
-from ingest.remove import KEEPER, remove_tenant
+from ingest.lock import KEEPER, DirectoryInUse, sole
+from ingest.remove import remove_tenant
 from ingest.segments import recover
 from ingest.write import TABLE_OF, WriterSettings, run_writer
 from lake import TABLES, Lake, rows_of_tenant, traces_of

@@ -17,9 +17,9 @@ import structlog
 
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
-from ingest.lock import DirectoryInUse, sole
+from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.logs import log_json
-from ingest.remove import KEEPER, remove, remove_tenant
+from ingest.remove import remove, remove_tenant
 from lake import (
     TABLES,
     DayFile,

@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+KEEPER = "keeper"
+"""The task of whoever changes what is in the lake."""
+
+APPENDER = "appender"
+"""The task of whoever appends to the lake, or must not be disturbed by that."""
+
+APPENDER_PATIENCE_SECONDS = 120.0
+
 _POLL_SECONDS = 0.05
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import structlog
 
 from ingest.ledger import Ledger, Reason
-from ingest.lock import sole
+from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, sole
 from lake import (
     TABLES,
     Lake,
@@ -24,13 +24,6 @@ from lake import (
     tenants_unnamed,
 )
 
-KEEPER = "keeper"
-"""The lock of whoever changes what is in the lake."""
-
-APPENDER = "appender"
-"""The lock of whoever appends to the lake, or must not be disturbed by that."""
-
-APPENDER_PATIENCE_SECONDS = 120.0
 _STILL_WRITTEN = timedelta(days=1)
 _ATTEMPTS = 5
 

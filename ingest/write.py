@@ -23,8 +23,7 @@ from ingest.decode import Signal
 from ingest.journal import Segment, closed_segments, quarantine, retire
 from ingest.keeper import Keeper, KeeperSettings
 from ingest.ledger import Ledger
-from ingest.lock import sole
-from ingest.remove import APPENDER, APPENDER_PATIENCE_SECONDS
+from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, sole
 from ingest.segment_rows import SegmentRows
 from lake import Lake
 

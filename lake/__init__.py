@@ -8,22 +8,27 @@ One process at a time may append to a table, and one at a time may change what i
 remove, sweep); any number may read.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lake.column import Column, Source, TableSchema
-from lake.export import export
-from lake.removal import (
-    Moment,
-    Removal,
-    RemovalConflict,
-    moment_of,
-    surplus_copies,
-    tenants_own,
-    tenants_unnamed,
-    whole_day,
-)
 from lake.schema import TABLES
-from lake.select import rows_of_tenant, traces_of
 from lake.snapshot import Snapshot
 from lake.table import CompactReport, DayFile, Lake, LakeError
+
+if TYPE_CHECKING:
+    from lake.exporting import export
+    from lake.removal import (
+        Moment,
+        Removal,
+        RemovalConflict,
+        moment_of,
+        surplus_copies,
+        tenants_own,
+        tenants_unnamed,
+        whole_day,
+    )
+    from lake.select import rows_of_tenant, traces_of
 
 __all__ = [
     "TABLES",
@@ -47,3 +52,24 @@ __all__ = [
     "traces_of",
     "whole_day",
 ]
+
+_HOME = {
+    "Moment": "lake.removal",
+    "Removal": "lake.removal",
+    "RemovalConflict": "lake.removal",
+    "export": "lake.exporting",
+    "moment_of": "lake.removal",
+    "rows_of_tenant": "lake.select",
+    "surplus_copies": "lake.removal",
+    "tenants_own": "lake.removal",
+    "tenants_unnamed": "lake.removal",
+    "traces_of": "lake.select",
+    "whole_day": "lake.removal",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs DuckDB only when it is asked for: who appends does without it."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-
-import duckdb
-from duckdb import ColumnExpression, ConstantExpression
+from typing import TYPE_CHECKING
 
 from lake.column import TableSchema
 from lake.schema import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Snapshot:
     since: datetime | None = None
     until: datetime | None = None
 
-    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def attach(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Create or replace the temporary views `lake_<table>`, one per table of the contract.
 
         A view has every column of the contract with its type: it is empty when there is no data
@@ -39,9 +40,11 @@ class Snapshot:
             )
 
     def rows(
-        self, connection: duckdb.DuckDBPyConnection, table: TableSchema
-    ) -> duckdb.DuckDBPyRelation:
+        self, connection: "duckdb.DuckDBPyConnection", table: TableSchema
+    ) -> "duckdb.DuckDBPyRelation":
         """The rows of one table, with every column of the contract."""
+        from duckdb import ColumnExpression, ConstantExpression
+
         files = list(self.files.get(table.name, ()))
         stored = (
             connection.read_parquet(files, union_by_name=True, hive_partitioning=True)

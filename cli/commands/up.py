@@ -116,7 +116,7 @@ def _children(settings: "Config") -> "list[Child]":
 
     whole = settings.model_dump_json(exclude_unset=True)
     # Rules, webhooks and prices are the reader's: the others need not load what checks them.
-    plain = settings.model_dump_json(exclude_unset=True, exclude={"alerts", "webhooks", "prices"})
+    plain = settings.model_dump_json(exclude={"alerts", "webhooks", "prices", "slo", "dashboard"})
     return [
         Child(role, (sys.executable, "-m", "cli.process", role), told, drain_seconds)
         for role, told, drain_seconds in (

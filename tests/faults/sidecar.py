@@ -23,6 +23,9 @@ class Sidecar:
             "data": str(data),
             "otlp_http": f"127.0.0.1:{http_port}",
             "otlp_grpc": f"127.0.0.1:{grpc_port}",
+            "journal_budget": 2**32,
+            "retention_days": 30,
+            "tenant_retention_days": {},
         }
         self._processes: list[subprocess.Popen[str]] = []
 

@@ -126,7 +126,10 @@ MESSAGES = [spans(3).SerializeToString(), logs(2).SerializeToString()]
         (with_prefix([ZSTD.compress(m) for m in MESSAGES]), FileFormat.otlp_prefixed),
         (with_prefix([b"", *MESSAGES]), FileFormat.otlp_prefixed),
         (with_varint(MESSAGES), FileFormat.otlp_delimited),
-        (b"".join(encode_record(m, NOW, bytes(16)) for m in MESSAGES), FileFormat.otlp_delimited),
+        (
+            b"".join(encode_record(m, NOW, 1, bytes(16)) for m in MESSAGES),
+            FileFormat.otlp_delimited,
+        ),
         (MESSAGES[0], FileFormat.otlp_proto),
         (spans(10_000).SerializeToString(), FileFormat.otlp_proto),
         (with_varint([spans(10_000).SerializeToString()]), FileFormat.otlp_delimited),
