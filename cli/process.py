@@ -60,6 +60,7 @@ def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
         grpc_host=config.otlp_grpc.host,
         grpc_port=config.otlp_grpc.port,
         journal_budget_bytes=int(config.journal_budget),
+        min_free_bytes=int(config.min_free),
     )
 
     def ready(endpoints: Endpoints) -> None:
