@@ -79,29 +79,39 @@ def encode_record(request: bytes, received_unix_nano: int, digest: bytes) -> byt
     return b"".join((length, request, _TRAILER_TAG, tail, checksum))
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(
+    path: Path, on_damage: Callable[[JournalError], None] | None = None
+) -> Iterator[Record]:
     """Every record of a segment, in order.
 
     Raises TornTail when the file ends inside a record and CorruptRecord when a record is not
-    what was written; the records before it have been yielded by then.
+    what was written; the records before it have been yielded by then. With `on_damage`, which is
+    told instead, the records behind a corrupt one follow as far as the lengths lead to them.
     """
     data = memoryview(path.read_bytes())
     offset = 0
     while offset < len(data):
-        start, end = _record_bounds(path, data, offset)
-        request, trailer = data[start : end - TRAILER_BYTES], data[end - TRAILER_BYTES : end]
-        tag, tail, checksum = trailer[:3], trailer[3:27], trailer[27:]
-        if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(
-            checksum, "little"
-        ):
-            raise CorruptRecord(path, offset, "the record fails its checksum")
-        yield Record(request, int.from_bytes(tail[:8], "little"), bytes(tail[8:]))
+        try:
+            start, end = _record_bounds(path, data, offset)
+        except JournalError as damage:
+            if on_damage is None:
+                raise
+            on_damage(damage)
+            return
+        if (record := _checked(data[start:end])) is not None:
+            yield record
+        else:
+            corrupt = CorruptRecord(path, offset, "the record fails its checksum")
+            if on_damage is None:
+                raise corrupt
+            on_damage(corrupt)
         offset = end
 
 
 def closed_segments(directory: Path) -> list[Segment]:
     """The segments ready for the writer, oldest first; none when the directory is missing."""
-    return sorted(Segment(int(path.stem), path) for path in directory.glob("*.journal"))
+    paths = (path for path in directory.glob("*.journal") if path.stem.isdigit())
+    return sorted(Segment(int(path.stem), path) for path in paths)
 
 
 def retire(segment: Segment, digests: Sequence[bytes]) -> None:
@@ -128,22 +138,21 @@ def quarantine(segment: Segment, reason: str) -> Path:
 
 
 def recover(directory: Path) -> list[JournalError]:
-    """Close the `.open` segments that a crash left, cut where the first record is not whole.
+    """Close the `.open` segments that a crash left, cut behind the last whole record.
 
     Nothing acknowledged is cut: a record is acknowledged after it and all before it are on disk,
     so only the tail of a write that never finished can be torn. Where something else damaged the
-    file, a copy of it goes to quarantine first. Returns what was found, for the log.
+    tail, a copy of the file goes to quarantine first; damage between whole records stays in the
+    segment for the writer to find. Returns what was found, for the log.
     """
     found: list[JournalError] = []
     for path in sorted(directory.glob("*.open")):
+        damage, tail = _damage(path)
+        found += damage
         size = path.stat().st_size
-        try:
-            for _ in read_records(path):
-                pass
-        except JournalError as damage:
-            found.append(damage)
-            size = damage.offset
-            if isinstance(damage, CorruptRecord):
+        if tail:
+            size = tail[0].offset
+            if any(isinstance(each, CorruptRecord) for each in tail):
                 (directory / "quarantine").mkdir(exist_ok=True)
                 shutil.copy2(path, directory / "quarantine" / path.name)
             os.truncate(path, size)
@@ -227,6 +236,24 @@ def _digests_in(path: Path) -> Iterator[tuple[bytes, float]]:
             _, end = _record_bounds(path, data, end)
             received = int.from_bytes(data[end - 28 : end - 20], "little")
             yield data[end - 20 : end - 4], received / 1e9
+
+
+def _damage(path: Path) -> tuple[list[JournalError], list[JournalError]]:
+    """All damage of a segment, and that part of it behind which no whole record follows."""
+    found: list[JournalError] = []
+    before_last_whole = 0
+    for _ in read_records(path, found.append):
+        before_last_whole = len(found)
+    return found, found[before_last_whole:]
+
+
+def _checked(message: memoryview) -> Record | None:
+    """The record that a message holds, None when it is not as it was written."""
+    request, trailer = message[:-TRAILER_BYTES], message[-TRAILER_BYTES:]
+    tag, tail, checksum = trailer[:3], trailer[3:27], trailer[27:]
+    if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(checksum, "little"):
+        return None
+    return Record(request, int.from_bytes(tail[:8], "little"), bytes(tail[8:]))
 
 
 def _record_bounds(path: Path, data: memoryview | mmap, offset: int) -> tuple[int, int]:

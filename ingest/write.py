@@ -170,14 +170,11 @@ def _load(signal: Signal, segment: Segment) -> _Loaded:
 
 
 def _readable(segment: Segment) -> tuple[list[Record], str | None]:
-    """The whole records of a segment from its front, and what ended them, if damage did."""
-    records: list[Record] = []
-    try:
-        for record in read_records(segment.path):
-            records.append(record)  # noqa: PERF402 - extend would lose those before the damage
-    except JournalError as damage:
-        return records, str(damage)
-    return records, None
+    """The whole records of a segment, and what is wrong with the rest, if anything is."""
+    damage: list[JournalError] = []
+    records = list(read_records(segment.path, damage.append))
+    more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
+    return records, f"{damage[0]}{more}" if damage else None
 
 
 def _decoded(signal: Signal, records: Sequence[Record]) -> tuple[pa.Table, str | None]:
