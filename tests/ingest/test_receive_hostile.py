@@ -207,7 +207,7 @@ def test_compression_that_lies(
     """A damaged stream, one in another format than it says, several in a row."""
     content_type, plain = body
     sent = COMPRESS[real](plain) * repeats
-    sent = damaged(sent, random.Random(seed)) if sent and seed % 2 else sent
+    sent = damaged(sent, random.Random(seed)) if len(sent) > 30 and seed % 2 else sent
     headers = {"content-type": content_type, "content-encoding": said}
     check(post(receiver, sent, headers), content_type)
 
