@@ -85,11 +85,14 @@ def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
 
 def write(config: Config, say_ready: Say, stop: threading.Event) -> None:
     """Journal in, Parquet out; what is left in the journal is written before it ends."""
-    from ingest import WriterSettings, run_writer
+    from ingest import WriterError, WriterSettings, run_writer
 
     with sole(config.data, "writer", LOCK_PATIENCE_SECONDS):
         say_ready({})
-        run_writer(WriterSettings(data=config.data, retention_days=config.retention_days), stop)
+        try:
+            run_writer(WriterSettings(data=config.data, retention_days=config.retention_days), stop)
+        except WriterError as error:
+            raise Failure(str(error)) from error
 
 
 def read(config: Config, say_ready: Say, stop: threading.Event) -> None:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from ingest.lock import DirectoryInUse, sole
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
-    from ingest.write import WriterSettings, run_writer
+    from ingest.write import WriterError, WriterSettings, run_writer
 
 __all__ = [
     "DirectoryInUse",
     "Endpoints",
     "ReceiverSettings",
+    "WriterError",
     "WriterSettings",
     "run_writer",
     "serve_receiver",
@@ -32,6 +33,7 @@ _HOME = {
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
     "ReceiverSettings": "ingest.receive.settings",
+    "WriterError": "ingest.write",
     "WriterSettings": "ingest.write",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",

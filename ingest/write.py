@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import structlog
+from deltalake.exceptions import DeltaError
 
 from ingest.decode import Signal, decode
 from ingest.journal import (
@@ -28,15 +29,20 @@ from ingest.journal import (
     retire,
 )
 from ingest.rows import log_rows, span_rows
-from lake import Lake
+from lake import Lake, LakeError
 
 _TABLE_OF: dict[Signal, str] = {"traces": "spans", "logs": "logs"}
 _ROWS_OF = {"traces": span_rows, "logs": log_rows}
 _MAX_COMMIT_BYTES = 24 * 1024 * 1024
 _RETRY_SECONDS = 1.0
+_LOG_EVERY_SECONDS = 60.0
 _SWEEP_EVERY = timedelta(hours=1)
 
 _log = structlog.get_logger()
+
+
+class WriterError(Exception):
+    """The writer ended and left something in the journal; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,9 @@ class _Signal:
     directory: Path
     committed_at: float = float("-inf")
     commits: int = 0
+    failure: str = ""
+    failure_logged_at: float = float("-inf")
+    retry_at: float = float("-inf")
     table: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,31 +80,63 @@ class _Signal:
 def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
     """Write until `stop` is set, then whatever is closed by then, and return.
 
-    A failing disk or lake is retried for ever, and logged: the journal keeps the rows meanwhile.
-    After `stop` one failure is enough: the segments stay for the next start.
+    A failing disk or lake is retried for ever, and logged: the journal keeps the rows meanwhile,
+    and the other signals go on. After `stop` one failure is enough: the segments stay for the
+    next start. Raises WriterError then.
     """
     lake = Lake(settings.data / "lake")
     signals = [_Signal(name, settings.data / "journal" / name) for name in _TABLE_OF]
     swept_on: datetime | None = None
     while True:
         stopping = stop.is_set()
-        try:
-            behind = [_write_due(lake, signal, settings, at_once=stopping) for signal in signals]
-            now = datetime.now(UTC)
-            if not stopping and (swept_on is None or now - swept_on >= _SWEEP_EVERY):
-                swept_on = now
-                _keep_house(lake, settings, now.date())
-        except Exception:  # noqa: BLE001 - whatever it is, the journal still has the rows
-            _log.exception("writer.failed", retry_seconds=_RETRY_SECONDS)
-            if stopping:
-                return
-            stop.wait(_RETRY_SECONDS)
-            continue
+        behind = [_write_or_wait(lake, signal, settings, at_once=stopping) for signal in signals]
+        now = datetime.now(UTC)
+        if not stopping and (swept_on is None or abs(now - swept_on) >= _SWEEP_EVERY):
+            swept_on = now
+            _keep_house(lake, settings, now.date())
         if any(behind):
             continue
         if stopping:
+            if failed := [signal.failure for signal in signals if signal.failure]:
+                raise WriterError(f"what is in the journal waits for the next start: {failed[0]}")
             return
         stop.wait(settings.poll_seconds)
+
+
+def _write_or_wait(lake: Lake, signal: _Signal, settings: WriterSettings, *, at_once: bool) -> bool:
+    """`_write_due`, which after a failure is tried again once its time has come."""
+    if not at_once and time.monotonic() < signal.retry_at:
+        return False
+    try:
+        behind = _write_due(lake, signal, settings, at_once=at_once)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the journal still has the rows
+        _note_failure(signal, error)
+        signal.retry_at = time.monotonic() + _RETRY_SECONDS
+        return False
+    signal.failure = ""
+    return behind
+
+
+def _note_failure(signal: _Signal, error: Exception) -> None:
+    """Log a failure when it is new, and now and then while it lasts."""
+    reason = _one_line(error)
+    now = time.monotonic()
+    if reason == signal.failure and now - signal.failure_logged_at < _LOG_EVERY_SECONDS:
+        return
+    signal.failure, signal.failure_logged_at = reason, now
+    known = isinstance(error, LakeError | DeltaError | OSError)
+    _log.error(
+        "writer.failed",
+        signal=signal.name,
+        reason=reason,
+        retry_seconds=_RETRY_SECONDS,
+        exc_info=None if known else error,
+    )
+
+
+def _one_line(error: Exception) -> str:
+    """The message without the stack that Delta's library puts behind it."""
+    return " ".join(str(error).partition("\n   0:")[0].split()) or repr(error)
 
 
 def _write_due(lake: Lake, signal: _Signal, settings: WriterSettings, *, at_once: bool) -> bool:
@@ -210,7 +251,11 @@ def _clean_up(part: _Loaded) -> None:
 
 def _compact(lake: Lake, signal: _Signal) -> None:
     started = time.monotonic()
-    report = lake.compact(signal.table)
+    try:
+        report = lake.compact(signal.table)
+    except Exception as error:  # noqa: BLE001 - the rows are in the lake, in more files than need be
+        _log.error("writer.compaction_failed", table=signal.table, reason=_one_line(error))
+        return
     if report.files_removed:
         _log.info(
             "writer.compacted",
@@ -224,8 +269,11 @@ def _compact(lake: Lake, signal: _Signal) -> None:
 def _keep_house(lake: Lake, settings: WriterSettings, today: date) -> None:
     """Expire days out of retention and delete files that no reader can still be using."""
     for table in _TABLE_OF.values():
-        if settings.retention_days is not None:
-            before = today - timedelta(days=settings.retention_days)
-            if expired := lake.expire(table, before):
-                _log.info("writer.expired", table=table, before=str(before), rows=expired)
-        lake.sweep(table)
+        try:
+            if settings.retention_days is not None:
+                before = today - timedelta(days=settings.retention_days)
+                if expired := lake.expire(table, before):
+                    _log.info("writer.expired", table=table, before=str(before), rows=expired)
+            lake.sweep(table)
+        except Exception as error:  # noqa: BLE001 - it is tried again in an hour
+            _log.error("writer.housekeeping_failed", table=table, reason=_one_line(error))

@@ -10,12 +10,13 @@ One process at a time may write a table (append, compact, expire, sweep); any nu
 from lake.column import Column, Source, TableSchema
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
-from lake.table import CompactReport, Lake, LakeError
+from lake.table import CompactReport, DamagedTable, Lake, LakeError
 
 __all__ = [
     "TABLES",
     "Column",
     "CompactReport",
+    "DamagedTable",
     "Lake",
     "LakeError",
     "Snapshot",
