@@ -5,6 +5,7 @@ that one line only: whatever else prints there goes to stderr.
 """
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -43,8 +44,9 @@ def main() -> None:
     try:
         ROLES[role](config, say_ready, stop)
     except (Failure, OSError) as error:
-        print(json.dumps({"failed": str(error)}), file=announcements, flush=True)
-        sys.exit(error.exit_code if isinstance(error, Failure) else 1)
+        failure = error if isinstance(error, Failure) else _explained(error)
+        print(json.dumps({"failed": str(failure)}), file=announcements, flush=True)
+        sys.exit(failure.exit_code)
 
 
 def receive(config: Config, say_ready: Say, stop: threading.Event) -> None:
@@ -108,6 +110,16 @@ ROLES: Mapping[str, Callable[[Config, Say, threading.Event], None]] = {
     "writer": write,
     "reader": read,
 }
+
+
+def _explained(error: OSError) -> Failure:
+    """What the system refused, and what to do where that is known."""
+    if error.filename is None:
+        return Failure(str(error))
+    what = f"{error.filename}: {error.strerror}"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return Failure(f"{what}; choose a directory that can be written with --data", 2)
+    return Failure(what)
 
 
 def _take_stdout() -> TextIO:

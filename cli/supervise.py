@@ -143,7 +143,8 @@ async def _drain(child: Child) -> bool:
         await child.process.wait()
         return False
     log.info("process.stopped", role=child.role, ending=_ending(child.process.returncode or 0))
-    return child.process.returncode == 0
+    # One that was told before it listened had not begun.
+    return child.process.returncode in {0, -SIGTERM}
 
 
 def _signal(child: Child, number: int) -> None:
