@@ -179,21 +179,29 @@ def next_sequence(directory: Path, now: Callable[[], float]) -> int:
 def load_digests(directory: Path, since: float) -> dict[bytes, float]:
     """Digest -> when it was accepted (unix s), for batches accepted after `since`, oldest first.
 
-    Segments are read before digest files: one retired in between is found there.
+    The order is that of the sequence numbers: where the clock was set back in between, a later
+    batch counts as no older than the one before it. Segments are read before digest files: one
+    retired in between is found there.
     """
-    accepted: dict[bytes, float] = {}
+    found: dict[bytes, tuple[int, float]] = {}
     for segment in closed_segments(directory):
         # retired meanwhile, damaged, or empty (which mmap refuses): the writer sees to it
         with suppress(FileNotFoundError, JournalError, ValueError):
             if segment.path.stat().st_mtime > since:
-                accepted.update(_digests_in(segment.path))
+                found.update((d, (segment.sequence, at)) for d, at in _digests_in(segment.path))
     for path in sorted(directory.glob("digests/*")):
         retired_at = path.stat().st_mtime
         data = path.read_bytes() if retired_at > since and path.name.isdigit() else b""
         for start in range(0, len(data), DIGEST_BYTES):
-            accepted.setdefault(data[start : start + DIGEST_BYTES], retired_at)
-    fresh = [(digest, at) for digest, at in accepted.items() if at > since]
-    return dict(sorted(fresh, key=lambda item: item[1]))
+            digest = data[start : start + DIGEST_BYTES]
+            found.setdefault(digest, (int(path.name), retired_at))
+    accepted: dict[bytes, float] = {}
+    latest = since
+    for digest, (_, at) in sorted(found.items(), key=lambda item: item[1]):
+        latest = max(latest, at)
+        if latest > since:
+            accepted[digest] = latest
+    return accepted
 
 
 def prune_digests(directory: Path, before: float) -> None:
