@@ -1,9 +1,7 @@
 """A damaged file is named with what to do about it; all that does not need it goes on."""
 
-import asyncio
 import json
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +10,9 @@ import httpx
 import pytest
 from deltalake import DeltaTable
 
-from ingest import WriterSettings, run_writer
-from ingest.journal import Journal
 from lake import Lake
 from tests.cli.running import quietpager
-from tests.faults.batches import log_batch, rows_per_value, span_batch
+from tests.faults.batches import commit, log_batch, rows_per_value, span_batch
 from tests.faults.senders import PROTOBUF
 from tests.sidecar import Processes
 
@@ -31,20 +27,6 @@ def store(data: Path) -> list[str]:
         commit(data, "traces", body)
     commit(data, "logs", log_batch(7)[1])
     return [name for names, _ in batches for name in names]
-
-
-def commit(data: Path, signal: str, body: bytes) -> None:
-    """Take a batch into the journal, and from there into the lake."""
-
-    async def append() -> None:
-        journal = Journal(data / "journal" / signal)
-        assert await journal.append(body, time.time_ns())
-        await journal.close()
-
-    asyncio.run(append())
-    stop = threading.Event()
-    stop.set()
-    run_writer(WriterSettings(data=data), stop)
 
 
 def post(sidecar: Processes, count: int = 20) -> list[str]:
