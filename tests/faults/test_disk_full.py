@@ -11,6 +11,7 @@ import pytest
 from lake import Lake
 from tests.faults.disk import MIB, SmallDisk, small_disk
 from tests.faults.senders import Sent, check_journal_is_empty, check_lake, load
+from tests.faults.test_damage import events
 from tests.sidecar import Processes
 
 
@@ -55,6 +56,7 @@ def test_a_disk_that_fills_up_under_load(disk: SmallDisk, tmp_path: Path) -> Non
             sending.wait_until_each(acknowledged)
         sending.finish()
         sidecar.stop()
+    assert "No space left" in str(events(tmp_path / "log", "receive.disk_refused")[0]["error"])
     check_journal_is_empty(disk.seen / "data")
     check_lake(lake_on(disk, tmp_path / "lake"), sending)
 
@@ -72,6 +74,7 @@ def test_a_commit_that_does_not_fit(disk: SmallDisk, tmp_path: Path) -> None:
         sidecar.start_and_wait("writer")
         time.sleep(4)
         assert disk.used() <= before + MIB // 4, "what failed was left lying about"
+        assert "No space left" in str(events(tmp_path / "log", "writer.failed")[0]["reason"])
         disk.free()
         sidecar.stop()
     check_journal_is_empty(disk.seen / "data")

@@ -12,9 +12,12 @@ from tests.faults.senders import check_journal_is_empty, check_lake, load
 from tests.sidecar import Processes
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    "kills", [20, pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+    "kills",
+    [
+        pytest.param(20, marks=pytest.mark.timeout(180)),
+        pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)]),
+    ],
 )
 def test_kill_9_at_random_moments_under_load(tmp_path: Path, kills: int) -> None:
     """Kill processes again and again under load: every acknowledged record exactly once.
@@ -45,7 +48,10 @@ def test_kill_9_at_random_moments_under_load(tmp_path: Path, kills: int) -> None
     assert sum(sent.retries for sent in sending.spans) > kills / 2, "the kills met no load"
 
 
-@pytest.mark.parametrize("ends", [2, pytest.param(30, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "ends",
+    [2, pytest.param(30, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])],
+)
 def test_sigterm_under_load(tmp_path: Path, ends: int) -> None:
     """Asked to end under load, both exit 0 and what was acknowledged until then is in the lake."""
     with (

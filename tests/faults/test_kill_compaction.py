@@ -55,8 +55,9 @@ def compact(lake: Path, kill_after: float | None) -> float:
         return time.monotonic() - started
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "kills", [5, pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+)
 def test_a_killed_compaction(tmp_path: Path, kills: int) -> None:
     """Every row is there once afterwards, and the next compaction does what this one left."""
     seed = int(os.environ.get("QUIETPAGER_FAULT_SEED", random.randrange(2**32)))

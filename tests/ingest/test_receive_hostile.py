@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 import zstandard
 from google.protobuf import json_format
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import ReceiverSettings
+from ingest.receive.signals import SIGNALS, Signal
 from tests.ingest.batches import spans
 from tests.ingest.running import RunningReceiver
 from tests.ingest.test_accepted_is_writable import FIXTURES, damaged
@@ -255,3 +257,19 @@ def test_any_frame(
         receiver, "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body, whole=False
     )
     assert answer is None or answer[0] < 500, answer
+
+
+@given(damaged_protobuf | st.binary(max_size=200), st.sampled_from(SIGNALS))
+def test_any_body_over_grpc(receiver: RunningReceiver, body: bytes, signal: Signal) -> None:
+    """Over gRPC too it is taken or INVALID_ARGUMENT, with the status in the details."""
+    with grpc.insecure_channel(receiver.grpc) as channel:
+        export = channel.unary_unary(f"/{signal.service}/Export")
+        try:
+            signal.response.FromString(export(body, timeout=30))
+        except grpc.RpcError as error:
+            refusal = error
+        else:
+            return
+    assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
+    details = dict(refusal.trailing_metadata())["grpc-status-details-bin"]
+    assert Status.FromString(details).message == refusal.details()
