@@ -87,7 +87,14 @@ def test_a_changed_byte_in_the_journal(tmp_path: Path, state: str) -> None:
     assert kept.stat().st_size > 0
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "changed"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "cut",
+        pytest.param("missing", marks=pytest.mark.nightly),
+        pytest.param("changed", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_damaged_parquet_file(tmp_path: Path, damage: str) -> None:
     """Questions that need it say which file it is and what to do; the others are answered.
 
@@ -143,7 +150,7 @@ def cut_the_checkpoint(log: Path) -> Path:
     ("damage", "remedy"),
     [
         (remove_an_entry, "is missing; restore it"),
-        (cut_an_entry, "restore it"),
+        pytest.param(cut_an_entry, "restore it", marks=pytest.mark.nightly),
         (cut_the_checkpoint, "delete it and "),
     ],
 )
