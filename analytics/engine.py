@@ -70,6 +70,7 @@ class Engine:
         self, statement: duckdb.Statement, params: Mapping[str, object], snapshot: Snapshot
     ) -> pa.Table:
         """The whole answer to a statement of `read_only` over `snapshot`. Raises QueryError."""
+        session = None
         try:
             session = self._session(snapshot)
             with session.busy:
@@ -77,7 +78,8 @@ class Engine:
                     session.connection, lambda: self._answer(session, statement, params)
                 )
         except duckdb.Error as error:
-            raise QueryError(one_line(error)) from error
+            damage = session and snapshot.damage_behind(error, session.connection)
+            raise QueryError(damage or one_line(error)) from error
 
     def _answer(
         self, session: Session, statement: duckdb.Statement, params: Mapping[str, object]
@@ -107,7 +109,8 @@ class Engine:
         with self._opening:
             if (session := self._sessions.get(key)) is None:
                 session = Session(self._database.cursor())
-                snapshot.attach(session.connection)
+                if not snapshot.attach(session.connection):
+                    return session  # not kept: the file may be restored at any time
                 for old in [old for old in self._sessions if old[0] != versions]:
                     del self._sessions[old]
                 self._sessions[key] = session

@@ -186,6 +186,9 @@ class Config(BaseSettings):
     """Days of telemetry of single tenants, where it is fewer, e.g. { acme = 7 }."""
     journal_budget: Annotated[ByteSize, Field(gt=0)] = ByteSize(4 * 1024**3)
     """Disk that may wait for the writer before senders are asked to come back, e.g. "4GiB"."""
+    min_free: Annotated[ByteSize, Field(ge=0)] = ByteSize(256 * 1024**2)
+    """Disk that must stay free, for the writer to work with, before senders are asked to come
+    back."""
     slo: Path | None = None
     """OpenSLO file, or directory of them; the shipped objectives when left out."""
     alerts: tuple[Alert, ...] | None = None

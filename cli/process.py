@@ -6,6 +6,7 @@ no more: what a process has imported it holds in memory for ever.
 """
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -50,8 +51,9 @@ def main() -> None:
     try:
         ROLES[role](told, say_ready, stop)
     except (Failure, OSError) as error:
-        print(json.dumps({"failed": str(error)}), file=announcements, flush=True)
-        sys.exit(error.exit_code if isinstance(error, Failure) else 1)
+        failure = error if isinstance(error, Failure) else _explained(error)
+        print(json.dumps({"failed": str(failure)}), file=announcements, flush=True)
+        sys.exit(failure.exit_code)
 
 
 def receive(told: Told, say_ready: Say, stop: threading.Event) -> None:
@@ -68,6 +70,7 @@ def receive(told: Told, say_ready: Say, stop: threading.Event) -> None:
         grpc_host=grpc.host,
         grpc_port=grpc.port,
         journal_budget_bytes=told["journal_budget"],
+        min_free_bytes=told["min_free"],
     )
 
     def ready(endpoints: Endpoints) -> None:
@@ -92,7 +95,7 @@ def receive(told: Told, say_ready: Say, stop: threading.Event) -> None:
 
 def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
     """Journal in, Parquet out; what is left in the journal is written before it ends."""
-    from ingest import WriterSettings, run_writer
+    from ingest import WriterError, WriterSettings, run_writer
 
     data = Path(told["data"])
     with sole(data, "writer", LOCK_PATIENCE_SECONDS):
@@ -102,7 +105,10 @@ def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
             retention_days=told["retention_days"],
             tenant_retention_days=told["tenant_retention_days"],
         )
-        run_writer(settings, stop)
+        try:
+            run_writer(settings, stop)
+        except WriterError as error:
+            raise Failure(str(error)) from error
 
 
 def read(told: Told, say_ready: Say, stop: threading.Event) -> None:
@@ -120,6 +126,16 @@ ROLES: Mapping[str, Callable[[Told, Say, threading.Event], None]] = {
     "writer": write,
     "reader": read,
 }
+
+
+def _explained(error: OSError) -> Failure:
+    """What the system refused, and what to do where that is known."""
+    if error.filename is None:
+        return Failure(str(error))
+    what = f"{error.filename}: {error.strerror}"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return Failure(f"{what}; choose a directory that can be written with --data", 2)
+    return Failure(what)
 
 
 def _take_stdout() -> TextIO:

@@ -59,7 +59,7 @@ async def supervise(
 
     ``on_ready`` gets what each child said once all are ready. A child that ends by itself is
     started again, after a pause that doubles from 0.5 s to 30 s while it keeps failing.
-    Returns whether every child drained in time.
+    Returns whether every child drained in time and left nothing undone.
     :raises Failure: when a child cannot start the first time; the others are drained first.
     """
     stopping = asyncio.create_task(stop.wait())
@@ -154,7 +154,8 @@ async def _drain(child: Child) -> bool:
         await child.process.wait()
         return False
     log.info("process.stopped", role=child.role, ending=_ending(child.process.returncode or 0))
-    return True
+    # One that was told before it listened had not begun.
+    return child.process.returncode in {0, -SIGTERM}
 
 
 def _signal(child: Child, number: int) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ingest.logs import log_json, log_warnings
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
-    from ingest.write import WriterSettings, run_writer
+    from ingest.write import WriterError, WriterSettings, run_writer
 
 __all__ = [
     "DirectoryInUse",
@@ -42,6 +42,7 @@ __all__ = [
     "Sender",
     "StillInJournal",
     "Unrecognised",
+    "WriterError",
     "WriterSettings",
     "erase",
     "import_file",
@@ -70,6 +71,7 @@ _HOME = {
     "Sender": "ingest.backfill.sender",
     "StillInJournal": "ingest.erasure",
     "Unrecognised": "ingest.backfill.run",
+    "WriterError": "ingest.write",
     "WriterSettings": "ingest.write",
     "erase": "ingest.erasure",
     "import_file": "ingest.backfill.run",

@@ -25,6 +25,7 @@ from typing import TypeVar
 
 import structlog
 
+from ingest.duplicates import DUPLICATE_WINDOW_SECONDS, accepted_before, steady_clock
 from ingest.ledger import NoteSegment, hour_of
 from ingest.segments import (
     CorruptRecord,
@@ -35,7 +36,6 @@ from ingest.segments import (
     closed_segments,
     digest_of,
     encode_record,
-    load_digests,
     next_sequence,
     prune_digests,
     quarantine,
@@ -61,7 +61,6 @@ __all__ = [
     "retire",
 ]
 
-DUPLICATE_WINDOW_SECONDS = 2 * 60 * 60.0
 MAX_REMEMBERED_DIGESTS = 1_000_000  # about 150 MB; the oldest are forgotten first
 _PRUNE_EVERY_SECONDS = 600.0
 
@@ -107,8 +106,9 @@ class Journal:
         *,
         max_age_seconds: float = 1.0,
         max_bytes: int = 12 * 1024 * 1024,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        now = now or steady_clock()
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.damage = recover(directory, note)
@@ -117,7 +117,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._now = now
         self._sequences = count(next_sequence(directory, now))
-        self._accepted = load_digests(directory, now() - DUPLICATE_WINDOW_SECONDS)
+        self._accepted = accepted_before(directory, now())
         self._pruned_at = float("-inf")
         self._segment: _OpenSegment | None = None
         self._waiting: list[_Batch] = []
@@ -137,11 +137,12 @@ class Journal:
     ) -> bool:
         """Return once `request` is durable: True if it is new, False if it is a retry.
 
-        A retry has the digest of a batch accepted within the last two hours, over restarts too,
-        or of one still on its way to disk. `records` is how many spans, log records or data points
-        `request` holds, for the ledger. `digest` defaults to that of `request`; give it when the
-        client sent other bytes (JSON, or spans that were refused). Raises OSError when the
-        disk refuses (the batch is then not in the journal), JournalClosed after `close`.
+        A retry has the digest of a batch accepted within the last two hours, over restarts too
+        (the time between does not count), or of one still on its way to disk. `records` is how many
+        spans, log records or data points `request` holds, for the ledger. `digest` defaults to that
+        of `request`; give it when the client sent other bytes (JSON, or spans that were refused).
+        Raises OSError when the disk refuses (the batch is then not in the journal), JournalClosed
+        after `close`.
         """
         if self._closed:
             raise JournalClosed(f"{self.directory}: the journal is closed")
@@ -303,7 +304,8 @@ class Journal:
         self._segment = None
         if time.monotonic() - self._pruned_at > _PRUNE_EVERY_SECONDS:
             self._pruned_at = time.monotonic()
-            prune_digests(self.directory, self._now() - DUPLICATE_WINDOW_SECONDS)
+            # The files bear the time of the wall clock, which may have been set since.
+            prune_digests(self.directory, min(self._now(), time.time()) - DUPLICATE_WINDOW_SECONDS)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -11,7 +11,7 @@ from ingest.decode import Decoded, Signal, decode
 from ingest.ledger import HOUR_SECONDS, Settlement
 from ingest.metric_rows import metric_rows
 from ingest.rows import log_rows, span_rows
-from ingest.segments import JournalError, Record, Segment, read_records
+from ingest.segments import Record, Segment, read_records
 
 ROWS_OF: Mapping[Signal, Callable[[Decoded], Iterator[pa.Table]]] = {
     "traces": span_rows,
@@ -34,6 +34,7 @@ class SegmentRows:
         self.digests: list[bytes] = []
         self.damage: str | None = None
         """What of the segment could not be read or decoded, and why."""
+        self._damages = 0
         self._signal = signal
         self._stored: Counter[int] = Counter()
 
@@ -51,19 +52,17 @@ class SegmentRows:
         )
 
     def _batches(self) -> Iterator[list[_Numbered]]:
-        """The whole records of the segment from its front, those of a part together."""
+        """The whole records of the segment, those of a part together."""
         batch: list[_Numbered] = []
         size = 0
-        try:
-            for number, record in enumerate(read_records(self.segment.path), start=1):
-                self.digests.append(record.digest)
-                batch.append((number, record))
-                size += len(record.request)
-                if size >= PART_BYTES:
-                    yield batch
-                    batch, size = [], 0
-        except JournalError as damage:
-            self._note(str(damage))
+        whole = read_records(self.segment.path, on_damage=lambda damage: self._note(str(damage)))
+        for number, record in enumerate(whole, start=1):
+            self.digests.append(record.digest)
+            batch.append((number, record))
+            size += len(record.request)
+            if size >= PART_BYTES:
+                yield batch
+                batch, size = [], 0
         yield batch
 
     def _rows(self, records: Sequence[_Numbered]) -> Iterator[pa.Table]:
@@ -86,7 +85,10 @@ class SegmentRows:
             yield from parts
 
     def _note(self, damage: str) -> None:
-        self.damage = damage if self.damage is None else f"{self.damage}; {damage}"
+        """The first in words, of others the number: there may be thousands."""
+        self._damages += 1
+        first = damage if self.damage is None else self.damage.partition(", and ")[0]
+        self.damage = first if self._damages == 1 else f"{first}, and {self._damages - 1} more"
 
 
 def _decoded(signal: Signal, records: Sequence[Record]) -> Iterator[pa.Table]:

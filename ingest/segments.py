@@ -84,33 +84,39 @@ def encode_record(request: bytes, received_unix_nano: int, records: int, digest:
     return b"".join((length, request, _TRAILER_TAG, tail, checksum))
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(
+    path: Path, on_damage: Callable[[JournalError], None] | None = None
+) -> Iterator[Record]:
     """Every record of a segment, in order.
 
     Raises TornTail when the file ends inside a record and CorruptRecord when a record is not
-    what was written; the records before it have been yielded by then.
+    what was written; the records before it have been yielded by then. With `on_damage`, which is
+    told instead, the records behind a corrupt one follow as far as the lengths lead to them.
     """
     data = memoryview(path.read_bytes())
     offset = 0
     while offset < len(data):
-        start, end = _record_bounds(path, data, offset)
-        request, trailer = data[start : end - TRAILER_BYTES], data[end - TRAILER_BYTES : end]
-        tag, tail, checksum = trailer[:3], trailer[3:31], trailer[31:]
-        if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(
-            checksum, "little"
-        ):
-            raise CorruptRecord(path, offset, "the record fails its checksum")
-        received, records = (
-            int.from_bytes(tail[:8], "little"),
-            int.from_bytes(tail[8:12], "little"),
-        )
-        yield Record(request, received, records, bytes(tail[12:]))
+        try:
+            start, end = _record_bounds(path, data, offset)
+        except JournalError as damage:
+            if on_damage is None:
+                raise
+            on_damage(damage)
+            return
+        if (record := _checked(data[start:end])) is not None:
+            yield record
+        else:
+            corrupt = CorruptRecord(path, offset, "the record fails its checksum")
+            if on_damage is None:
+                raise corrupt
+            on_damage(corrupt)
         offset = end
 
 
 def closed_segments(directory: Path) -> list[Segment]:
     """The segments ready for the writer, oldest first; none when the directory is missing."""
-    return sorted(Segment(int(path.stem), path) for path in directory.glob("*.journal"))
+    paths = (path for path in directory.glob("*.journal") if path.stem.isdigit())
+    return sorted(Segment(int(path.stem), path) for path in paths)
 
 
 def retire(segment: Segment, digests: Sequence[bytes]) -> None:
@@ -137,24 +143,22 @@ def quarantine(segment: Segment, reason: str) -> Path:
 
 
 def recover(directory: Path, note: NoteSegment) -> list[JournalError]:
-    """Close the `.open` segments that a crash left, cut where the first record is not whole.
+    """Close the `.open` segments that a crash left, cut behind the last whole record.
 
     Nothing acknowledged is cut: a record is acknowledged after it and all before it are on disk,
     so only the tail of a write that never finished can be torn. Where something else damaged the
-    file, a copy of it goes to quarantine first. `note` learns what each holds before it is closed.
-    Returns what was found, for the log.
+    tail, a copy of the file goes to quarantine first; damage between whole records stays in the
+    segment for the writer to find. `note` learns what each holds before it is closed. Returns what
+    was found, for the log.
     """
     found: list[JournalError] = []
     for path in sorted(directory.glob("*.open")):
+        accepted, damage, tail = _examined(path)
+        found += damage
         size = path.stat().st_size
-        accepted: Counter[int] = Counter()
-        try:
-            for record in read_records(path):
-                accepted[hour_of(record.received_unix_nano)] += record.records
-        except JournalError as damage:
-            found.append(damage)
-            size = damage.offset
-            if isinstance(damage, CorruptRecord):
+        if tail:
+            size = tail[0].offset
+            if any(isinstance(each, CorruptRecord) for each in tail):
                 (directory / "quarantine").mkdir(exist_ok=True)
                 shutil.copy2(path, directory / "quarantine" / path.name)
             os.truncate(path, size)
@@ -182,21 +186,29 @@ def next_sequence(directory: Path, now: Callable[[], float]) -> int:
 def load_digests(directory: Path, since: float) -> dict[bytes, float]:
     """Digest -> when it was accepted (unix s), for batches accepted after `since`, oldest first.
 
-    Segments are read before digest files: one retired in between is found there.
+    The order is that of the sequence numbers: where the clock was set back in between, a later
+    batch counts as no older than the one before it. Segments are read before digest files: one
+    retired in between is found there.
     """
-    accepted: dict[bytes, float] = {}
+    found: dict[bytes, tuple[int, float]] = {}
     for segment in closed_segments(directory):
         # retired meanwhile, damaged, or empty (which mmap refuses): the writer sees to it
         with suppress(FileNotFoundError, JournalError, ValueError):
             if segment.path.stat().st_mtime > since:
-                accepted.update(_digests_in(segment.path))
+                found.update((d, (segment.sequence, at)) for d, at in _digests_in(segment.path))
     for path in sorted(directory.glob("digests/*")):
         retired_at = path.stat().st_mtime
         data = path.read_bytes() if retired_at > since and path.name.isdigit() else b""
         for start in range(0, len(data), DIGEST_BYTES):
-            accepted.setdefault(data[start : start + DIGEST_BYTES], retired_at)
-    fresh = [(digest, at) for digest, at in accepted.items() if at > since]
-    return dict(sorted(fresh, key=lambda item: item[1]))
+            digest = data[start : start + DIGEST_BYTES]
+            found.setdefault(digest, (int(path.name), retired_at))
+    accepted: dict[bytes, float] = {}
+    latest = since
+    for digest, (_, at) in sorted(found.items(), key=lambda item: item[1]):
+        latest = max(latest, at)
+        if latest > since:
+            accepted[digest] = latest
+    return accepted
 
 
 def prune_digests(directory: Path, before: float) -> None:
@@ -239,6 +251,29 @@ def _digests_in(path: Path) -> Iterator[tuple[bytes, float]]:
             _, end = _record_bounds(path, data, end)
             received = int.from_bytes(data[end - 32 : end - 24], "little")
             yield data[end - 20 : end - 4], received / 1e9
+
+
+def _examined(path: Path) -> tuple[Counter[int], list[JournalError], list[JournalError]]:
+    """What a segment holds: the whole records' contents by hour, all damage, and that part of it
+    behind which no whole record follows.
+    """
+    accepted: Counter[int] = Counter()
+    found: list[JournalError] = []
+    before_last_whole = 0
+    for record in read_records(path, found.append):
+        accepted[hour_of(record.received_unix_nano)] += record.records
+        before_last_whole = len(found)
+    return accepted, found, found[before_last_whole:]
+
+
+def _checked(message: memoryview) -> Record | None:
+    """The record that a message holds, None when it is not as it was written."""
+    request, trailer = message[:-TRAILER_BYTES], message[-TRAILER_BYTES:]
+    tag, tail, checksum = trailer[:3], trailer[3:31], trailer[31:]
+    if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(checksum, "little"):
+        return None
+    received, records = int.from_bytes(tail[:8], "little"), int.from_bytes(tail[8:12], "little")
+    return Record(request, received, records, bytes(tail[12:]))
 
 
 def _record_bounds(path: Path, data: memoryview | mmap, offset: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import structlog
+from deltalake.exceptions import DeltaError
 
 from ingest.decode import Signal
 from ingest.journal import Segment, closed_segments, quarantine, retire
@@ -25,13 +26,18 @@ from ingest.keeper import Keeper, KeeperSettings
 from ingest.ledger import Ledger
 from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, sole
 from ingest.segment_rows import SegmentRows
-from lake import Lake
+from lake import Lake, LakeError
 
 TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
 _MAX_COMMIT_BYTES = 24 * 1024 * 1024
 _RETRY_SECONDS = 1.0
+_LOG_EVERY_SECONDS = 60.0
 
 _log = structlog.get_logger()
+
+
+class WriterError(Exception):
+    """The writer ended and left something in the journal; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +66,31 @@ class _Signal:
     directory: Path
     committed_at: float = float("-inf")
     commits: int = 0
+    failure: str = ""
+    failure_logged_at: float = float("-inf")
+    retry_at: float = float("-inf")
     table: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.table = TABLE_OF[self.name]
 
 
+@dataclass(frozen=True)
+class _Desk:
+    """What the writer works with."""
+
+    settings: WriterSettings
+    lake: Lake
+    ledger: Ledger
+
+
 def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
     """Write until `stop` is set, then whatever is closed by then, and return.
 
-    A failing disk or lake is retried for ever, and logged: the journal keeps the rows meanwhile.
-    After `stop` one failure is enough: the segments stay for the next start.
+    A failing disk or lake is retried for ever, and logged: the journal keeps the rows meanwhile,
+    and the other signals go on. After `stop` one failure is enough: the segments stay for the
+    next start. Raises WriterError then.
     """
-    lake = Lake(settings.data / "lake")
     signals = [_Signal(name, settings.data / "journal" / name) for name in TABLE_OF]
     kept = KeeperSettings(
         data=settings.data,
@@ -83,41 +101,63 @@ def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
         closing(Ledger(settings.data)) as ledger,
         closing(Keeper(kept, settings.compact_every_commits)) as keeper,
     ):
-        _write_until(stop, lake, ledger, keeper, signals, settings)
+        _write_until(stop, _Desk(settings, Lake(settings.data / "lake"), ledger), signals, keeper)
 
 
 def _write_until(
-    stop: threading.Event,
-    lake: Lake,
-    ledger: Ledger,
-    keeper: Keeper,
-    signals: Sequence[_Signal],
-    settings: WriterSettings,
+    stop: threading.Event, desk: _Desk, signals: Sequence[_Signal], keeper: Keeper
 ) -> None:
     while True:
         stopping = stop.is_set()
-        try:
-            behind = [
-                _write_due(lake, ledger, signal, settings, at_once=stopping) for signal in signals
-            ]
-            if not stopping:
-                keeper.look_after(sum(signal.commits for signal in signals))
-        except Exception:  # noqa: BLE001 - whatever it is, the journal still has the rows
-            _log.exception("writer.failed", retry_seconds=_RETRY_SECONDS)
-            if stopping:
-                return
-            stop.wait(_RETRY_SECONDS)
-            continue
+        behind = [_write_or_wait(desk, signal, at_once=stopping) for signal in signals]
+        if not stopping:
+            keeper.look_after(sum(signal.commits for signal in signals))
         if any(behind):
             continue
         if stopping:
+            if failed := [signal.failure for signal in signals if signal.failure]:
+                raise WriterError(f"what is in the journal waits for the next start: {failed[0]}")
             return
-        stop.wait(settings.poll_seconds)
+        stop.wait(desk.settings.poll_seconds)
 
 
-def _write_due(
-    lake: Lake, ledger: Ledger, signal: _Signal, settings: WriterSettings, *, at_once: bool
-) -> bool:
+def _write_or_wait(desk: _Desk, signal: _Signal, *, at_once: bool) -> bool:
+    """`_write_due`, which after a failure is tried again once its time has come."""
+    if not at_once and time.monotonic() < signal.retry_at:
+        return False
+    try:
+        behind = _write_due(desk, signal, at_once=at_once)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the journal still has the rows
+        _note_failure(signal, error)
+        signal.retry_at = time.monotonic() + _RETRY_SECONDS
+        return False
+    signal.failure = ""
+    return behind
+
+
+def _note_failure(signal: _Signal, error: Exception) -> None:
+    """Log a failure when it is new, and now and then while it lasts."""
+    reason = _one_line(error)
+    now = time.monotonic()
+    if reason == signal.failure and now - signal.failure_logged_at < _LOG_EVERY_SECONDS:
+        return
+    signal.failure, signal.failure_logged_at = reason, now
+    known = isinstance(error, LakeError | DeltaError | OSError)
+    _log.error(
+        "writer.failed",
+        signal=signal.name,
+        reason=reason,
+        retry_seconds=_RETRY_SECONDS,
+        exc_info=None if known else error,
+    )
+
+
+def _one_line(error: Exception) -> str:
+    """The message without the stack that Delta's library puts behind it."""
+    return " ".join(str(error).partition("\n   0:")[0].split()) or repr(error)
+
+
+def _write_due(desk: _Desk, signal: _Signal, *, at_once: bool) -> bool:
     """Make the commit of a signal that is due, if one is; True if more is waiting behind it.
 
     One commit per call, so that a backlog of one signal does not hold up the other.
@@ -126,10 +166,10 @@ def _write_due(
     group = _first_group(segments)
     behind = len(group) < len(segments)
     age = time.monotonic() - signal.committed_at
-    if not group or not (at_once or behind or age >= settings.commit_every_seconds):
+    if not group or not (at_once or behind or age >= desk.settings.commit_every_seconds):
         return False
-    with sole(settings.data, APPENDER, APPENDER_PATIENCE_SECONDS):
-        _write(lake, ledger, signal, group)
+    with sole(desk.settings.data, APPENDER, APPENDER_PATIENCE_SECONDS):
+        _write(desk, signal, group)
     signal.committed_at = time.monotonic()
     signal.commits += 1
     return behind
@@ -145,22 +185,22 @@ def _first_group(segments: Sequence[Segment]) -> Sequence[Segment]:
     return segments
 
 
-def _write(lake: Lake, ledger: Ledger, signal: _Signal, segments: Sequence[Segment]) -> None:
+def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     """One commit for those segments that are not in the lake yet, then the clean-up of all.
 
     A crash in between leaves segments at or before the committed position behind, and perhaps the
     ledger without them: both are put right when they are met again.
     """
     started = time.monotonic()
-    position = lake.position(signal.table)
+    position = desk.lake.position(signal.table)
     read = [SegmentRows(signal.name, segment) for segment in segments]
     if segments[0].sequence <= position:
         os.sync()  # the crash may have come before the commit was on disk, not only in its cache
     for each in read:
         if each.segment.sequence <= position:
             deque(each.parts(), maxlen=0)  # they are in the lake; the ledger wants their number
-    rows = _append(lake, signal, [each for each in read if each.segment.sequence > position])
-    ledger.settle(signal.name, [each.settlement() for each in read])
+    rows = _append(desk.lake, signal, [each for each in read if each.segment.sequence > position])
+    desk.ledger.settle(signal.name, [each.settlement() for each in read])
     for each in read:
         _clean_up(each)
     _log.info(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lake.column import Column, Source, TableSchema
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
-from lake.table import CompactReport, DayFile, Lake, LakeError
+from lake.table import CompactReport, DamagedTable, DayFile, Lake, LakeError
 
 if TYPE_CHECKING:
     from lake.exporting import export
@@ -34,6 +34,7 @@ __all__ = [
     "TABLES",
     "Column",
     "CompactReport",
+    "DamagedTable",
     "DayFile",
     "Lake",
     "LakeError",

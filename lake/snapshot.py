@@ -1,15 +1,18 @@
 """What a reader sees: the files of one version of each table, handed out as DuckDB views."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lake.column import TableSchema
+from lake.damage import damage_of_files
 from lake.schema import TABLES
 
 if TYPE_CHECKING:
     import duckdb
+
+_REFUSAL = "the lake is damaged: "
 
 
 @dataclass(frozen=True)
@@ -18,26 +21,57 @@ class Snapshot:
 
     `versions` holds the Delta version of each table that exists. `files` are those that may hold
     rows of the range. They stay readable for `lake.table.SWEEP_GRACE_HOURS` whatever the writer
-    does meanwhile.
+    does meanwhile. `damaged` says of each table whose log cannot be read why.
     """
 
     versions: Mapping[str, int]
     files: Mapping[str, tuple[str, ...]]
     since: datetime | None = None
     until: datetime | None = None
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
-    def attach(self, connection: "duckdb.DuckDBPyConnection") -> None:
+    def attach(self, connection: "duckdb.DuckDBPyConnection") -> bool:
         """Create or replace the temporary views `lake_<table>`, one per table of the contract.
 
         A view has every column of the contract with its type: it is empty when there is no data
         yet, and a column younger than a file is NULL there. Temporary views belong to one cursor,
         so concurrent questions do not see each other's snapshot.
+
+        Returns whether every table can be read. To ask one that cannot raises duckdb.Error with
+        the reason: an answer without some of the rows would be worse than none.
         """
+        import duckdb
+
+        whole = True
         for table in TABLES.values():
-            rows = self.rows(connection, table)
+            damage = self.damaged.get(table.name)
+            if damage is None:
+                try:
+                    rows = self.rows(connection, table)
+                except duckdb.Error as error:
+                    damage = self.damage_behind(error, connection)
+                    if damage is None:
+                        raise
+            if damage is not None:
+                whole = False
+                rows = _refusing(connection, table, damage)
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW lake_{table.name} AS {rows.sql_query()}"
             )
+        return whole
+
+    def damage_behind(
+        self, error: "duckdb.Error", connection: "duckdb.DuckDBPyConnection"
+    ) -> str | None:
+        """The damaged file that made a question fail, and what to do; None if none did.
+
+        It may read every file of the snapshot to find it.
+        """
+        text = str(error)
+        if _REFUSAL in text:
+            return text.partition(_REFUSAL)[2].partition("\n")[0]
+        files = [file for of_table in self.files.values() for file in of_table]
+        return damage_of_files(connection, files, error)
 
     def rows(
         self, connection: "duckdb.DuckDBPyConnection", table: TableSchema
@@ -67,3 +101,23 @@ class Snapshot:
         if self.until is not None:
             rows = rows.filter(time < ConstantExpression(self.until))
         return rows
+
+
+def _refusing(
+    connection: "duckdb.DuckDBPyConnection", table: TableSchema, damage: str
+) -> "duckdb.DuckDBPyRelation":
+    """A relation with the columns of `table` that is an error to read, even to count."""
+    from duckdb import ConstantExpression, FunctionExpression
+
+    types = connection.from_arrow(table.arrow.empty_table()).types
+    refuse = FunctionExpression("error", ConstantExpression(_REFUSAL + damage))
+    return (
+        connection.values([ConstantExpression(value=None)])  # type: ignore[list-item] # stub
+        .filter(refuse.isnotnull())
+        .project(
+            *(
+                ConstantExpression(value=None).cast(kind).alias(column.name)
+                for column, kind in zip(table.columns, types, strict=True)
+            )
+        )
+    )

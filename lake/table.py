@@ -10,13 +10,18 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError
 
 from lake.column import TableSchema
+from lake.damage import damage_of_log
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
 
 # The Delta transaction application whose version is the journal position.
 APPLICATION = "quietpager-ingest"
+
+# Stands for the version of a table that cannot be opened.
+UNREADABLE = -1
 
 # Below it a file is worth merging. Large enough for fast scans, small enough to rewrite cheaply.
 TARGET_FILE_BYTES = 64 * 1024 * 1024
@@ -33,6 +38,10 @@ FILE_FORMAT = WriterProperties(compression="ZSTD", compression_level=1, max_row_
 
 class LakeError(Exception):
     """The lake cannot be used as asked; the message names the table and the remedy."""
+
+
+class DamagedTable(LakeError):  # noqa: N818 - it names what is the case
+    """A table whose log cannot be read; the message names the file of it and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +101,15 @@ class Lake:
         return 0 if delta is None else committed_position(delta)
 
     def versions(self) -> Mapping[str, int]:
-        """The present version of every table that exists."""
-        opened = ((name, self.open(name)) for name in TABLES)
-        return {name: delta.version() for name, delta in opened if delta is not None}
+        """The present version of every table that exists; `UNREADABLE` for a damaged one."""
+        found: dict[str, int] = {}
+        for name in TABLES:
+            try:
+                if (delta := self.open(name)) is not None:
+                    found[name] = delta.version()
+            except DamagedTable:
+                found[name] = UNREADABLE
+        return found
 
     def snapshot(
         self,
@@ -107,39 +122,58 @@ class Lake:
 
         Files outside the range are left out by their day and their time statistics. `since` and
         `until` must carry a time zone. With `versions`, as `versions()` gave them a moment ago, it
-        is the lake of that moment.
+        is the lake of that moment. A damaged table does not keep the others from being read: to
+        ask it is an error, see `Snapshot.attach`.
         """
         for bound in (since, until):
             if bound is not None and bound.tzinfo is None:
                 raise LakeError(f"time {bound} has no time zone; add one, such as {bound}+00:00")
         read: dict[str, int] = {}
         files: dict[str, tuple[str, ...]] = {}
+        damaged: dict[str, str] = {}
         for schema in TABLES.values():
             if versions is not None and schema.name not in versions:
                 continue
-            delta = self.open(schema.name, versions[schema.name] if versions else None)
+            try:
+                delta = self.open(schema.name, versions[schema.name] if versions else None)
+            except DamagedTable as damage:
+                damaged[schema.name] = str(damage)
+                continue
             if delta is not None:
                 read[schema.name] = delta.version()
                 files[schema.name] = tuple(_files(delta, schema, since, until))
-        return Snapshot(read, files, since, until)
+        return Snapshot(read, files, since, until, damaged)
 
     def compact(self, table: str) -> CompactReport:
-        """Merge the small files of every day that has at least `MERGE_FROM_FILES` of them."""
+        """Merge the small files of every day that has at least `MERGE_FROM_FILES` of them.
+
+        A day that cannot be read does not keep the others from it; LakeError names it afterwards.
+        """
         delta = self.open(table)
         if delta is None:
             return CompactReport(0, 0)
         removed = added = 0
-        for day, files in self.days(table).items():
+        failures: list[str] = []
+        for day, files in days_of(delta).items():
             if sum(file.size_bytes < TARGET_FILE_BYTES for file in files) < MERGE_FROM_FILES:
                 continue
-            metrics = delta.optimize.compact(
-                partition_filters=[("day", "=", day.isoformat())],
-                target_size=TARGET_FILE_BYTES,
-                max_concurrent_tasks=1,
-                writer_properties=FILE_FORMAT,
-            )
+            try:
+                metrics = delta.optimize.compact(
+                    partition_filters=[("day", "=", day.isoformat())],
+                    target_size=TARGET_FILE_BYTES,
+                    max_concurrent_tasks=1,
+                    writer_properties=FILE_FORMAT,
+                )
+            except DeltaError as error:
+                failures.append(f"day {day}: {error}")
+                continue
             removed += metrics["numFilesRemoved"]
             added += metrics["numFilesAdded"]
+        if failures:
+            raise LakeError(
+                f"{self._path(table)} cannot be compacted, {'; '.join(failures)}; "
+                "restore the file from a backup; it stays readable meanwhile but for that file"
+            )
         return CompactReport(removed, added)
 
     def days(self, table: str) -> Mapping[date, tuple[DayFile, ...]]:
@@ -174,7 +208,10 @@ class Lake:
         path = self._path(table)
         if not DeltaTable.is_deltatable(str(path)):
             return None
-        delta = DeltaTable(path, version=version)
+        try:
+            delta = DeltaTable(path, version=None if version == UNREADABLE else version)
+        except DeltaError as error:
+            raise DamagedTable(damage_of_log(path, error)) from error
         if "deletionVectors" in (delta.protocol().reader_features or ()):
             raise LakeError(
                 f"{path} has deletion vectors, which Quietpager does not read; "

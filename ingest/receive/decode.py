@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from ingest.journal import digest_of
 from ingest.receive.compression import decompress
+from ingest.receive.crumbs import refuse_crumbs_in_json, refuse_crumbs_in_protobuf
 from ingest.receive.refusal import malformed
 from ingest.receive.signals import Signal
 from ingest.receive.validate import Verdict
@@ -52,6 +53,7 @@ def decode_batch(
 
 
 def _parse_protobuf(body: bytes, signal: Signal) -> Message:
+    refuse_crumbs_in_protobuf(body)
     try:
         return signal.request.FromString(body)
     except DecodeError as fault:
@@ -62,6 +64,7 @@ def _parse_protobuf(body: bytes, signal: Signal) -> Message:
 
 def _parse_json(body: bytes, signal: Signal) -> Message:
     """OTLP's JSON is protobuf's, except that ids are hexadecimal where protobuf has base64."""
+    refuse_crumbs_in_json(body)
     try:
         document = orjson.loads(body)
         if not isinstance(document, dict):

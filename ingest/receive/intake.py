@@ -44,7 +44,13 @@ class Intake:
         self.settings = settings
         self.journals = journals
         self.counts = Counts()
-        self.memory = Memory(settings.max_in_flight_bytes)
+        self.memory = Memory(
+            settings.max_in_flight_bytes,
+            for_small=min(
+                settings.max_in_flight_bytes // 8,
+                settings.max_in_flight_bytes - settings.max_body_bytes,
+            ),
+        )
         self.draining = False
         self._warned_at: dict[str, float] = {}
         self._full = ""

@@ -5,12 +5,19 @@ from contextlib import contextmanager
 
 from ingest.receive.refusal import unavailable
 
+SMALL_BYTES = 1024 * 1024
+
 
 class Memory:
-    """The bytes of all requests from their first byte to their answer; belongs to one loop."""
+    """The bytes of all requests from their first byte to their answer; belongs to one loop.
 
-    def __init__(self, limit: int) -> None:
+    `for_small` bytes of the `limit` are kept for requests of up to 1 MiB: a few huge ones that
+    never end must not keep everybody else out.
+    """
+
+    def __init__(self, limit: int, for_small: int = 0) -> None:
         self.limit = limit
+        self.for_small = for_small
         self.held = 0
 
     @contextmanager
@@ -32,10 +39,12 @@ class Held:
 
     def grow(self, count: int) -> None:
         """Account for `count` more bytes. Raises Refusal (come back later) over the limit."""
-        if self._memory.held + count > self._memory.limit:
+        small = self.bytes + count <= SMALL_BYTES
+        limit = self._memory.limit - (0 if small else self._memory.for_small)
+        if self._memory.held + count > limit:
             raise unavailable(
                 "overloaded",
-                f"more than {self._memory.limit} bytes of requests are in flight; retry",
+                f"more than {limit} bytes of requests are in flight; retry",
             )
         self._memory.held += count
         self.bytes += count

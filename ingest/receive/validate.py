@@ -3,9 +3,11 @@
 Data points are judged in `ingest.receive.validate_metrics`.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -47,11 +49,11 @@ def check_spans(request: ExportTraceServiceRequest, received_unix_nano: int) -> 
     """
     latest = received_unix_nano + MAX_AHEAD_NANO
     kept = 0
-    faults: list[tuple[str, str]] = []
+    faults = Faults()
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             spans = scope_spans.spans
-            bad = [
+            bad = {
                 index
                 for index, span in enumerate(spans)
                 if not (
@@ -64,12 +66,12 @@ def check_spans(request: ExportTraceServiceRequest, received_unix_nano: int) -> 
                     and len(span_id := span.span_id) == 8
                     and span_id != _NO_SPAN_ID
                 )
-            ]
-            faults += [_span_fault(spans[index], latest) for index in bad]
+            }
+            for index in sorted(bad):
+                faults.add(_span_fault(spans[index], latest))
             kept += len(spans) - len(bad)
-            for index in reversed(bad):
-                del spans[index]
-    return verdict(kept, faults, changed=bool(faults))
+            remove_at(spans, bad)
+    return faults.verdict(kept, changed=bool(faults.reasons))
 
 
 def check_logs(request: ExportLogsServiceRequest, received_unix_nano: int) -> Verdict:
@@ -81,12 +83,12 @@ def check_logs(request: ExportLogsServiceRequest, received_unix_nano: int) -> Ve
     """
     latest = received_unix_nano + MAX_AHEAD_NANO
     kept = 0
-    faults: list[tuple[str, str]] = []
+    faults = Faults()
     stamped = False
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
             records = scope_logs.log_records
-            bad = []
+            bad: set[int] = set()
             for index, record in enumerate(records):
                 time, observed = record.time_unix_nano, record.observed_time_unix_nano
                 if not time and not observed:
@@ -98,20 +100,37 @@ def check_logs(request: ExportLogsServiceRequest, received_unix_nano: int) -> Ve
                     and len(record.trace_id) in {0, 16}
                     and len(record.span_id) in {0, 8}
                 ):
-                    bad.append(index)
-                    faults.append(_log_fault(record, latest))
+                    bad.add(index)
+                    faults.add(_log_fault(record, latest))
             kept += len(records) - len(bad)
-            for index in reversed(bad):
-                del records[index]
-    return verdict(kept, faults, changed=stamped or bool(faults))
+            remove_at(records, bad)
+    return faults.verdict(kept, changed=stamped or bool(faults.reasons))
 
 
-def verdict(kept: int, faults: list[tuple[str, str]], *, changed: bool) -> Verdict:
-    """The verdict on a batch, from the kind and the words of each refusal."""
-    reasons: dict[str, int] = {}
-    for kind, _ in faults:
-        reasons[kind] = reasons.get(kind, 0) + 1
-    return Verdict(kept, reasons, faults[0][1] if faults else "", changed)
+class Faults:
+    """How many faults there were of each kind, and the first in words: there may be a million."""
+
+    def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()
+        self.first = ""
+
+    def add(self, fault: tuple[str, str]) -> None:
+        """Count a fault of this kind and words."""
+        kind, words = fault
+        self.reasons[kind] += 1
+        self.first = self.first or words
+
+    def verdict(self, kept: int, *, changed: bool) -> Verdict:
+        """The verdict on a batch of which so many records are kept."""
+        return Verdict(kept, dict(self.reasons), self.first, changed)
+
+
+def remove_at(records: Any, bad: set[int]) -> None:
+    """Keep the others. To delete one by one would move the rest of a large batch each time."""
+    if bad:
+        kept = [record for index, record in enumerate(records) if index not in bad]
+        del records[:]
+        records.extend(kept)
 
 
 def _span_fault(span: Span, latest: int) -> tuple[str, str]:

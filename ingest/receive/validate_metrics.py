@@ -17,9 +17,10 @@ from ingest.receive.validate import (
     EARLIEST_UNIX_NANO,
     MAX_AHEAD_NANO,
     SHOWN_CHARACTERS,
+    Faults,
     Verdict,
     absurd_time,
-    verdict,
+    remove_at,
 )
 
 _NO_RECORDED_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
@@ -36,25 +37,25 @@ def check_metrics(request: ExportMetricsServiceRequest, received_unix_nano: int)
     """
     latest = received_unix_nano + MAX_AHEAD_NANO
     kept = 0
-    faults: list[tuple[str, str]] = []
+    faults = Faults()
     for resource_metrics in request.resource_metrics:
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 if (kind := metric.WhichOneof("data")) is None:
                     continue
                 points = getattr(metric, kind).data_points
-                bad = _bad(points, kind, latest) if metric.name else range(len(points))
-                faults += [_fault(metric.name, kind, points[index], latest) for index in bad]
+                bad = _bad(points, kind, latest) if metric.name else set(range(len(points)))
+                for index in sorted(bad):
+                    faults.add(_fault(metric.name, kind, points[index], latest))
                 kept += len(points) - len(bad)
-                for index in reversed(bad):
-                    del points[index]
-    return verdict(kept, faults, changed=bool(faults))
+                remove_at(points, bad)
+    return faults.verdict(kept, changed=bool(faults.reasons))
 
 
-def _bad(points: Sequence[Any], kind: str, latest: int) -> Sequence[int]:
+def _bad(points: Sequence[Any], kind: str, latest: int) -> set[int]:
     """The indices of those points of a named metric that are refused."""
     is_measured = _IS_MEASURED[kind]
-    return [
+    return {
         index
         for index, point in enumerate(points)
         if not (
@@ -62,7 +63,7 @@ def _bad(points: Sequence[Any], kind: str, latest: int) -> Sequence[int]:
             and (not (start := point.start_time_unix_nano) or EARLIEST_UNIX_NANO <= start <= latest)
             and is_measured(point)
         )
-    ]
+    }
 
 
 def _has_value(point: NumberDataPoint) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.cli.running import Sidecar, quietpager, run, start_sidecar
+from tests.cli.running import quietpager, run
+from tests.sidecar import Sidecar, start_sidecar
 
 
 @pytest.fixture(scope="session")

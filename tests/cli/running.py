@@ -1,57 +1,9 @@
-"""Runs the real `quietpager`, and makes telemetry for it."""
+"""Runs commands of the real `quietpager`, and makes telemetry for it."""
 
-import os
-import re
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-COMMAND = (sys.executable, "-m", "cli")
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith("QUIETPAGER_")
-} | {"NO_COLOR": "1"}
-
-
-@dataclass
-class Sidecar:
-    """`quietpager up`, and what it printed when it was ready."""
-
-    process: subprocess.Popen[str]
-    data: Path
-    printed: list[str]
-    log: Path
-
-    @property
-    def endpoints(self) -> Mapping[str, str]:
-        return dict(re.split(r"\s{2,}", line) for line in self.printed)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-
-def start_sidecar(data: Path, *options: str, cwd: Path | None = None) -> Sidecar:
-    """Start `quietpager up` on free ports and wait until it is ready."""
-    log = data.parent / f"{data.name}.log"
-    ports = ("otlp-http", "otlp-grpc", "dashboard")
-    anywhere = [part for port in ports for part in (f"--{port}", "127.0.0.1:0")]
-    with log.open("a") as stderr:
-        process = subprocess.Popen(
-            (*COMMAND, "up", "--data", str(data), *anywhere, *options),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env=ENVIRONMENT,
-            cwd=cwd,
-        )
-    assert process.stdout is not None
-    printed = [process.stdout.readline().rstrip("\n") for _ in ports]
-    assert printed[-1], log.read_text()
-    return Sidecar(process, data, printed, log)
+from tests.sidecar import COMMAND, ENVIRONMENT
 
 
 def quietpager(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:

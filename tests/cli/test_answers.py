@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.running import COMMAND, ENVIRONMENT, Sidecar, quietpager
+from tests.cli.running import quietpager
+from tests.sidecar import COMMAND, ENVIRONMENT, Sidecar
 
 
 def asked(sidecar: Sidecar, *arguments: str, **options: str) -> str:

@@ -24,8 +24,9 @@ from cli.commands.backfill import FORMATS, SIGNALS
 from ingest import FileFormat, sole
 from ingest.backfill.signals import REQUESTS
 from lake import Lake
-from tests.cli.running import COMMAND, ENVIRONMENT, Sidecar, quietpager, start_sidecar
+from tests.cli.running import quietpager
 from tests.ingest.batches import logs, span_ids, spans
+from tests.sidecar import COMMAND, ENVIRONMENT, Sidecar, start_sidecar
 
 SPANS_PER_MESSAGE = 50
 

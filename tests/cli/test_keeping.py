@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from tests.cli.running import Sidecar, quietpager, run, start_sidecar
+from tests.cli.running import quietpager, run
+from tests.sidecar import Sidecar, start_sidecar
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from cli.app import answer, app
-from tests.cli.running import COMMAND, ENVIRONMENT
+from tests.sidecar import COMMAND, ENVIRONMENT
 
 
 @pytest.fixture(autouse=True)

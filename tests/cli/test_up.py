@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.running import Sidecar, quietpager, run, start_sidecar
+from tests.cli.running import quietpager, run
+from tests.sidecar import Sidecar, start_sidecar
 
 Start = Callable[..., Sidecar]
 

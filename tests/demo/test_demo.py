@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import COMMAND, ENVIRONMENT, quietpager
+from tests.cli.running import quietpager
+from tests.sidecar import COMMAND, ENVIRONMENT
 
 pytestmark = pytest.mark.timeout(300)
 

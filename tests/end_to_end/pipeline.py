@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from tests.cli.running import ENVIRONMENT, Sidecar, quietpager
+from tests.cli.running import quietpager
+from tests.sidecar import ENVIRONMENT, Sidecar
 
 TIMEOUT_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0

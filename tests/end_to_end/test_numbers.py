@@ -19,8 +19,8 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from demo.webhook import Pages, ReceivedAlert, alert_receiver
-from tests.cli.running import Sidecar, start_sidecar
 from tests.end_to_end.pipeline import Seen, answers, ask_all, follow, ledger, process, until
+from tests.sidecar import Sidecar, start_sidecar
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -1,13 +1,20 @@
 """Batches whose records are told apart, and how often each is in the lake."""
 
+import asyncio
 import os
+import threading
 import time
 from collections import Counter
+from functools import partial
+from pathlib import Path
 
 import duckdb
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ingest import WriterSettings, run_writer
+from ingest.journal import Journal
+from ingest.ledger import Ledger
 from lake import Lake
 
 
@@ -35,6 +42,20 @@ def log_batch(count: int) -> tuple[list[str], bytes]:
         record = scope_logs.log_records.add(time_unix_nano=time.time_ns())
         record.body.string_value = os.urandom(12).hex()
     return [r.body.string_value for r in scope_logs.log_records], request.SerializeToString()
+
+
+def commit(data: Path, signal: str, body: bytes, records: int) -> None:
+    """Take a batch of so many records into the journal, and from there into the lake."""
+
+    async def append() -> None:
+        journal = Journal(data / "journal" / signal, partial(Ledger(data).close_segment, signal))
+        assert await journal.append(body, time.time_ns(), records)
+        await journal.close()
+
+    asyncio.run(append())
+    stop = threading.Event()
+    stop.set()
+    run_writer(WriterSettings(data=data), stop)
 
 
 def rows_per_value(lake: Lake, table: str, column: str) -> Counter[str]:

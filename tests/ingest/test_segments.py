@@ -182,10 +182,10 @@ def test_sequences_never_repeat(tmp_path: Path) -> None:
 
 def test_digests_are_remembered_from_segments_and_digest_files(tmp_path: Path) -> None:
     """Both count, older ones than asked for do not, and the oldest comes first."""
-    (tmp_path / f"{2:020d}.journal").write_bytes(
-        encode_record(b"b", 200_000_000_000, 1, digest_of(b"b"))
-        + encode_record(b"old", 5_000_000_000, 1, digest_of(b"old"))
-    )
+    for sequence, body, accepted in ((0, b"old", 5), (2, b"b", 200)):
+        (tmp_path / f"{sequence:020d}.journal").write_bytes(
+            encode_record(body, accepted * 10**9, 1, digest_of(body))
+        )
     retire(Segment(1, tmp_path / "1.journal"), [digest_of(b"a")])
     os.utime(tmp_path / "digests" / f"{1:020d}", (100, 100))
     remembered = load_digests(tmp_path, since=50.0)

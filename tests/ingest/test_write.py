@@ -13,7 +13,7 @@ import pytest
 
 from ingest.journal import Segment, closed_segments
 from ingest.segments import digest_of, encode_record, load_digests
-from ingest.write import WriterSettings, run_writer
+from ingest.write import WriterError, WriterSettings, run_writer
 from lake import Lake
 from tests.ingest.batches import logs, metrics, span_ids, spans
 
@@ -221,7 +221,8 @@ def test_a_disk_that_refuses_keeps_the_journal(data: Path) -> None:
     batch = spans(2)
     segment = close_segment(data, 1, batch.SerializeToString())
     (data / "lake").write_text("in the way of the directory")
-    drain(data)
+    with pytest.raises(WriterError, match=r"waits for the next start: .*Not a directory"):
+        drain(data)
     assert segment.path.exists()
     (data / "lake").unlink()
     drain(data)

@@ -1,0 +1,97 @@
+"""What is wrong with the files of a table that cannot be read, in a line that says what to do."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def damage_of_log(table: Path, error: Exception) -> str:
+    """Why the Delta log of `table` cannot be opened: the file that is missing or unreadable."""
+    log = table / "_delta_log"
+    entries = {int(path.stem): path for path in log.glob("*.json") if path.stem.isdigit()}
+    checkpoints = sorted(log.glob("*.checkpoint*.parquet"))
+    if checkpoints and (reason := _reason_not_parquet(checkpoints[-1])):
+        newest = int(checkpoints[-1].name.partition(".")[0])
+        whole = set(range(newest + 1)) <= entries.keys()
+        remedy = (
+            f"delete it and {log / '_last_checkpoint'}: the log entries that it sums up are there"
+            if whole
+            else _RESTORE
+        )
+        return f"{checkpoints[-1]}: cannot be read ({reason}); {remedy}"
+    first = int(checkpoints[-1].name.partition(".")[0]) + 1 if checkpoints else 0
+    for number in range(first, max(entries, default=0)):
+        if number not in entries:
+            return f"{log / f'{number:020d}.json'}: is missing; {_RESTORE}"
+    for number in sorted(entries, reverse=True):
+        try:
+            for line in entries[number].read_text().splitlines():
+                json.loads(line)
+        except (OSError, ValueError) as fault:
+            return f"{entries[number]}: cannot be read ({fault}); {_RESTORE}"
+    return f"{table}: cannot be opened ({_first_line(error)}); {_RESTORE}"
+
+
+def damage_of_files(
+    connection: "duckdb.DuckDBPyConnection", files: Iterable[str], error: "duckdb.Error"
+) -> str | None:
+    """The first of `files` that cannot be read, None if `error` has another reason.
+
+    Reads all of them up to that one, unless the error already names a file or speaks of
+    something else than files.
+    """
+    import duckdb
+
+    text = str(error)
+    if not _speaks_of_files(error, text):
+        return None
+    for file in sorted(files, key=lambda file: file not in text and _path_of(file) not in text):
+        try:
+            for _ in connection.cursor().read_parquet(file).to_arrow_reader():
+                pass
+        except duckdb.Error as fault:
+            path = Path(_path_of(file))
+            reason = _first_line(fault) if path.exists() else "it is missing"
+            table = path.parent.parent
+            return (
+                f"{path}: cannot be read ({reason}); restore it from a backup, or ask about other "
+                f'days; to give up its rows, move it away and run: python -c "import deltalake; '
+                f"deltalake.DeltaTable('{table}').repair()\""
+            )
+    return None
+
+
+_RESTORE = "restore it from a backup"
+
+
+def _speaks_of_files(error: "duckdb.Error", text: str) -> bool:
+    """Damage has many names in DuckDB: errors without a kind of their own, and some that have."""
+    import duckdb
+
+    unspecific = type(error) is duckdb.Error
+    parquet = "parquet" in text.lower() or "Failed to read file" in text
+    return unspecific or isinstance(error, duckdb.IOException | duckdb.InternalException) or parquet
+
+
+def _path_of(file: str) -> str:
+    """The path of a file that Delta names by its URI."""
+    return unquote(urlsplit(file).path) if file.startswith("file:") else file
+
+
+def _reason_not_parquet(path: Path) -> str | None:
+    import pyarrow.parquet as pq
+
+    try:
+        pq.read_table(path)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].strip()

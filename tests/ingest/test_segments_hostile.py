@@ -1,0 +1,124 @@
+"""Journal files that something damaged: every record that is whole is read, and nothing else."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.segments import (
+    CorruptRecord,
+    JournalError,
+    closed_segments,
+    digest_of,
+    encode_record,
+    load_digests,
+    read_records,
+    recover,
+)
+from tests.ingest.batches import unnoted
+
+requests = st.lists(st.binary(max_size=400), min_size=1, max_size=6)
+edits = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "cut", "insert", "zero", "double"]),
+        st.integers(0, 2**16),
+        st.binary(min_size=1, max_size=40),
+    ),
+    max_size=4,
+)
+
+
+def encoded(bodies: list[bytes]) -> list[bytes]:
+    return [encode_record(body, 7 + n, 1, digest_of(body)) for n, body in enumerate(bodies)]
+
+
+def edited(content: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
+    """The file after bytes were changed, lost, put in, zeroed (a lost page) or repeated."""
+    damaged = bytearray(content)
+    for kind, where, what in changes:
+        at = where % (len(damaged) + 1)
+        end = at + len(what)
+        match kind:
+            case "flip" if at < len(damaged):
+                damaged[at] ^= what[0] or 1
+            case "cut":
+                del damaged[at:end]
+            case "insert":
+                damaged[at:at] = what
+            case "zero":
+                damaged[at:end] = bytes(len(damaged[at:end]))
+            case "double":
+                damaged[at:at] = damaged[:at]
+    return bytes(damaged)
+
+
+def read(path: Path) -> tuple[list[bytes], list[JournalError]]:
+    """The requests that can be read, and the damage."""
+    damage: list[JournalError] = []
+    found = [bytes(record.request) for record in read_records(path, damage.append)]
+    return found, damage
+
+
+@given(requests, edits)
+def test_nothing_is_read_that_was_not_written(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], changes: list
+) -> None:
+    """Any damage: no crash, no record but those written; a file with damage is known for it."""
+    path = tmp_path_factory.mktemp("segments") / f"{1:020d}.journal"
+    content = b"".join(encoded(bodies))
+    path.write_bytes(edited(content, changes))
+    found, damage = read(path)
+    assert set(found) <= set(bodies)
+    assert damage or len(path.read_bytes()) == sum(
+        len(encode_record(body, 7, 1, digest_of(body))) for body in found
+    )
+    load_digests(path.parent, since=0.0)
+
+
+@given(requests, edits)
+def test_recovery_survives_any_damage(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], changes: list
+) -> None:
+    """What recovery makes of a damaged open segment holds every record that could be read."""
+    directory = tmp_path_factory.mktemp("crash")
+    path = directory / f"{1:020d}.open"
+    path.write_bytes(edited(b"".join(encoded(bodies)), changes))
+    readable, _ = read(path)
+    recover(directory, unnoted)
+    assert not path.exists()
+    recovered = [read(segment.path)[0] for segment in closed_segments(directory)]
+    assert recovered == ([readable] if readable else [])
+
+
+@given(requests, st.data())
+def test_a_changed_byte_costs_one_record(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], data: st.DataObject
+) -> None:
+    """The records behind a changed one are read too, unless it is the length that changed."""
+    path = tmp_path_factory.mktemp("segments") / f"{1:020d}.journal"
+    records = encoded(bodies)
+    starts = [0, *(sum(map(len, records[: n + 1])) for n in range(len(records)))]
+    hit = data.draw(st.integers(0, len(records) - 1))
+    start, end = list(pairwise(starts))[hit]
+    at = data.draw(st.integers(start + 2, end - 1))
+    damaged = bytearray(b"".join(records))
+    damaged[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(damaged)
+    found, (damage,) = read(path)
+    assert isinstance(damage, CorruptRecord)
+    assert damage.offset == start
+    assert found == bodies[:hit] + bodies[hit + 1 :]
+
+
+def test_the_receiver_starts_over_a_damaged_open_segment(tmp_path: Path) -> None:
+    """A changed byte in an open segment: the others stay, in the segment the writer will read."""
+    records = encoded([b"first", b"second", b"third"])
+    damaged = bytearray(b"".join(records))
+    damaged[len(records[0]) + 3] ^= 1
+    (tmp_path / f"{3:020d}.open").write_bytes(damaged)
+    (found,) = recover(tmp_path, unnoted)
+    assert isinstance(found, CorruptRecord)
+    (segment,) = closed_segments(tmp_path)
+    assert read(segment.path)[0] == [b"first", b"third"]
