@@ -73,6 +73,14 @@ class JournalClosed(Exception):  # noqa: N818 - a state, met on every shutdown
 
 
 @dataclass(frozen=True)
+class Backlog:
+    """What waits for the writer: bytes, and how long the oldest closed segment has waited (s)."""
+
+    bytes: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True)
 class _Batch:
     record: bytes
     digest: bytes
@@ -165,16 +173,23 @@ class Journal:
         await asyncio.shield(durable)
         return True
 
-    def backlog_bytes(self) -> int:
-        """Bytes that the writer has not taken over yet (it stats every segment)."""
-        total = 0
+    def backlog(self) -> Backlog:
+        """What the writer has not taken over yet (it stats every segment)."""
+        total, oldest = 0, None
         for path in self.directory.iterdir():
             if path.suffix in {".open", ".journal"}:
                 try:
-                    total += path.stat().st_size
+                    found = path.stat()
                 except FileNotFoundError:
                     continue  # retired meanwhile
-        return total
+                total += found.st_size
+                if path.suffix == ".journal":
+                    oldest = min(found.st_mtime, oldest or found.st_mtime)
+        return Backlog(total, 0.0 if oldest is None else max(0.0, time.time() - oldest))
+
+    def quarantined_segments(self) -> int:
+        """How many segments were set aside because something in them could not be read."""
+        return len(list((self.directory / "quarantine").glob("*.reason")))
 
     async def close(self) -> None:
         """Take no more batches, make those in flight durable, close the segment."""

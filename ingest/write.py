@@ -29,7 +29,7 @@ from ingest.segment_rows import SegmentRows
 from lake import Lake, LakeError
 
 TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
-_MAX_COMMIT_BYTES = 24 * 1024 * 1024
+_MAX_COMMIT_BYTES = 12 * 1024 * 1024
 _RETRY_SECONDS = 1.0
 _LOG_EVERY_SECONDS = 60.0
 
@@ -203,13 +203,17 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     desk.ledger.settle(signal.name, [each.settlement() for each in read])
     for each in read:
         _clean_up(each)
+    seconds = time.monotonic() - started
+    if rows:
+        files = sum(len(day) for day in desk.lake.days(signal.table).values())
+        desk.ledger.note_commit(signal.name, rows, seconds, files)
     _log.info(
         "writer.committed",
         signal=signal.name,
         rows=rows,
         segments=len(segments),
         position=segments[-1].sequence,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(seconds, 3),
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.config import Config
 from cli.supervise import SETTINGS_VARIABLE
@@ -18,9 +19,6 @@ COMMAND = (sys.executable, "-m", "cli")
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("QUIETPAGER_")
 } | {"NO_COLOR": "1"}
-DEFAULTS = json.loads(
-    Config(data=Path()).model_dump_json(exclude={"alerts", "webhooks", "prices", "slo"})
-)
 IN_ORDER_OF_DRAINING = ("receiver", "writer")
 
 
@@ -71,22 +69,17 @@ class Processes:
     """
 
     def __init__(
-        self, data: Path, log: Path, *, inside: Sequence[str] = (), **settings: object
+        self, data: Path, log: Path, *, inside: Sequence[str] = (), **settings: Any
     ) -> None:
         http_port, grpc_port = _free_ports(2)
         self.url = f"http://127.0.0.1:{http_port}"
         self.grpc = f"127.0.0.1:{grpc_port}"
         self.log = log
         self._inside = inside
-        self._settings = (
-            DEFAULTS
-            | settings
-            | {
-                "data": str(data),
-                "otlp_http": f"127.0.0.1:{http_port}",
-                "otlp_grpc": self.grpc,
-            }
+        config = Config(
+            data=data, otlp_http=f"127.0.0.1:{http_port}", otlp_grpc=self.grpc, **settings
         )
+        self._settings = config.model_dump_json(exclude={"alerts", "webhooks", "prices", "slo"})
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._starting: set[str] = set()
 
@@ -151,7 +144,7 @@ class Processes:
         with self.log.open("a") as log:
             return subprocess.Popen(
                 [*self._inside, sys.executable, "-m", "cli.process", role],
-                env=ENVIRONMENT | {SETTINGS_VARIABLE: json.dumps(self._settings)},
+                env=ENVIRONMENT | {SETTINGS_VARIABLE: self._settings},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -8,6 +8,7 @@ Never: decides anything. Data is kept and committed without it; it only proves.
 
 from ingest.ledger.store import (
     HOUR_SECONDS,
+    Commits,
     Entry,
     Ledger,
     LedgerError,
@@ -19,6 +20,7 @@ from ingest.ledger.store import (
 
 __all__ = [
     "HOUR_SECONDS",
+    "Commits",
     "Entry",
     "Ledger",
     "LedgerError",

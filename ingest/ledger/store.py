@@ -55,6 +55,21 @@ class Entry:
     quarantined: int
 
 
+@dataclass(frozen=True)
+class Commits:
+    """What the writer has done of a signal: commits, rows in them, seconds they took in all.
+
+    `files` is how many live files the table had after the last, at `committed_at` (unix s).
+    """
+
+    signal: str
+    commits: int
+    stored: int
+    seconds: float
+    files: int
+    committed_at: float
+
+
 class Ledger:
     """The ledger of the data directory `data`. Safe for use from several threads and processes.
 
@@ -98,6 +113,31 @@ class Ledger:
             before = {"before": at - _FOLD_AFTER_SECONDS}
             connection.execute(_statement("fold_segments"), before)
             connection.execute(_statement("forget_segments"), before)
+
+    def note_commit(self, signal: str, stored: int, seconds: float, files: int) -> None:
+        """Add a commit to what the writer has done: its rows, how long it took, live files now."""
+        with self._transaction() as connection:
+            row = {
+                "signal": signal, "stored": stored, "seconds": seconds, "files": files,
+                "at": time.time(),
+            }  # fmt: skip
+            connection.execute(_statement("note_commit"), row)
+
+    def commits(self) -> list[Commits]:
+        """What the writer has done so far, one entry per signal that had a commit."""
+        with self._transaction() as connection:
+            return [Commits(*row) for row in connection.execute(_statement("commits"))]
+
+    def quarantined(self) -> dict[str, int]:
+        """Records in quarantine, by signal."""
+        with self._transaction() as connection:
+            return dict(connection.execute(_statement("totals")).fetchall())
+
+    def removed_in_all(self) -> dict[tuple[str, str], int]:
+        """Rows that left the lake, by table and reason."""
+        with self._transaction() as connection:
+            rows = connection.execute(_statement("removed_in_all"))
+            return {(table, reason): count for table, reason, count in rows}
 
     def note_removal(
         self, table: str, number: int, reason: Reason, removed: Mapping[int, int]

@@ -13,6 +13,7 @@ import structlog
 from google.protobuf.message import Message
 
 from ingest.journal import Journal, JournalClosed
+from ingest.ledger import Ledger
 from ingest.receive.decode import Batch, Format, decode_batch
 from ingest.receive.memory import Held, Memory
 from ingest.receive.refusal import Refusal, unavailable
@@ -40,9 +41,12 @@ class Counts:
 class Intake:
     """Takes requests of every transport into the journals; belongs to one event loop."""
 
-    def __init__(self, settings: ReceiverSettings, journals: Mapping[str, Journal]) -> None:
+    def __init__(
+        self, settings: ReceiverSettings, journals: Mapping[str, Journal], ledger: Ledger
+    ) -> None:
         self.settings = settings
         self.journals = journals
+        self.ledger = ledger
         self.counts = Counts()
         self.memory = Memory(
             settings.max_in_flight_bytes,
@@ -150,7 +154,7 @@ class Intake:
 
     def backlog_bytes(self) -> dict[str, int]:
         """What waits for the writer, by signal name."""
-        return {name: journal.backlog_bytes() for name, journal in self.journals.items()}
+        return {name: journal.backlog().bytes for name, journal in self.journals.items()}
 
     def _why_full(self) -> str:
         settings = self.settings

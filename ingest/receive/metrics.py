@@ -1,78 +1,159 @@
-"""The receiver's own numbers in the OpenMetrics text format.
+"""The sidecar's own numbers in the OpenMetrics text format.
 
 Refusals are counted here because the answer alone does not tell anybody: the official exporters
-log a partial success at most.
+log a partial success at most. What the writer has done comes from the ledger, so one endpoint
+tells the whole way of a record.
 """
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from ingest.ledger import LedgerError
 from ingest.receive.intake import Intake
-from ingest.receive.signals import SIGNALS
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-_PREFIX = "quietpager_ingest"
+_INGEST = "quietpager_ingest"
+_LAKE = "quietpager_lake"
 
 
-def exposition(intake: Intake) -> str:
+def exposition(intake: Intake) -> bytes:
     """Every metric with its samples, ending as OpenMetrics requires."""
-    counts = intake.counts
-    names = [signal.name for signal in SIGNALS]
-    backlog = intake.backlog_bytes()
-    lines = [
-        *_family(
-            "accepted_records",
-            "counter",
+    registry = CollectorRegistry()
+    registry.register(_OfIntake(intake))
+    registry.register(_OfLedger(intake))
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call] # of the library
+    return text
+
+
+class _OfIntake(Collector):
+    """What was received since the receiver started, and what waits for the writer."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        intake, counts = self._intake, self._intake.counts
+        yield _counter(
+            f"{_INGEST}_accepted_records",
             "Spans, log records or data points acknowledged after they were on disk",
-            ((f'signal="{name}"', counts.accepted[name]) for name in names),
-        ),
-        *_family(
-            "duplicate_batches",
-            "counter",
+            ("signal",),
+            {(name,): counts.accepted[name] for name in intake.journals},
+        )
+        yield _counter(
+            f"{_INGEST}_duplicate_batches",
             "Retried requests that were acknowledged and dropped",
-            ((f'signal="{name}"', counts.duplicate_batches[name]) for name in names),
-        ),
-        *_family(
-            "refused_records",
-            "counter",
+            ("signal",),
+            {(name,): counts.duplicate_batches[name] for name in intake.journals},
+        )
+        yield _counter(
+            f"{_INGEST}_refused_records",
             "Spans, log records or data points refused by partial success",
-            (
-                (f'signal="{name}",reason="{reason}"', count)
-                for (name, reason), count in sorted(counts.refused_records.items())
-            ),
-        ),
-        *_family(
-            "refused_requests",
-            "counter",
+            ("signal", "reason"),
+            counts.refused_records,
+        )
+        yield _counter(
+            f"{_INGEST}_refused_requests",
             "Whole requests refused",
-            (
-                (f'signal="{name}",reason="{reason}"', count)
-                for (name, reason), count in sorted(counts.refused_requests.items())
-            ),
-        ),
-        *_family(
-            "journal_backlog_bytes",
-            "gauge",
+            ("signal", "reason"),
+            counts.refused_requests,
+        )
+        waiting = {name: journal.backlog() for name, journal in intake.journals.items()}
+        yield _gauge(
+            f"{_INGEST}_journal_backlog_bytes",
             "Bytes in the journal that wait for the writer",
-            ((f'signal="{name}"', backlog[name]) for name in names),
-        ),
-        *_family(
-            "in_flight_bytes",
-            "gauge",
-            "Bytes of requests held in memory",
-            [("", intake.memory.held)],
-        ),
-        "# EOF",
-    ]
-    return "\n".join(lines) + "\n"
+            {(name,): each.bytes for name, each in waiting.items()},
+        )
+        yield _gauge(
+            f"{_INGEST}_journal_oldest_seconds",
+            "Age of the oldest segment that waits for the writer: how far the lake is behind",
+            {(name,): each.oldest_seconds for name, each in waiting.items()},
+        )
+        yield _gauge(
+            f"{_INGEST}_quarantined_segments",
+            "Journal segments set aside because something in them could not be read: alert on it",
+            {(name,): journal.quarantined_segments() for name, journal in intake.journals.items()},
+        )
+        held = GaugeMetricFamily(f"{_INGEST}_in_flight_bytes", "Bytes of requests held in memory")
+        held.add_metric((), intake.memory.held)
+        yield held
 
 
-def _family(
-    name: str, kind: str, description: str, samples: Iterable[tuple[str, int]]
-) -> Iterable[str]:
-    metric = f"{_PREFIX}_{name}"
-    yield f"# TYPE {metric} {kind}"
-    yield f"# HELP {metric} {description}"
-    suffix = "_total" if kind == "counter" else ""
-    for labels, value in samples:
-        yield f"{metric}{suffix}{{{labels}}} {value}" if labels else f"{metric}{suffix} {value}"
+class _OfLedger(Collector):
+    """What became of it, since there is a ledger. Nothing while that cannot be read."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._ledger = intake.ledger
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            commits, quarantined = self._ledger.commits(), self._ledger.quarantined()
+            removed = self._ledger.removed_in_all()
+        except LedgerError:
+            return
+        yield _counter(
+            f"{_LAKE}_stored_records",
+            "Rows committed to the lake",
+            ("signal",),
+            {(each.signal,): each.stored for each in commits},
+        )
+        yield _counter(
+            f"{_LAKE}_quarantined_records",
+            "Acknowledged records that could not be read back",
+            ("signal",),
+            {(signal,): count for signal, count in quarantined.items()},
+        )
+        yield _counter(
+            f"{_LAKE}_removed_rows",
+            "Rows taken out again, by reason: duplicate, expired or erased",
+            ("table", "reason"),
+            removed,
+        )
+        took = SummaryMetricFamily(
+            f"{_LAKE}_commit_seconds",
+            "How long commits take, from the journal read to its clean-up",
+            labels=("signal",),
+        )
+        for each in commits:
+            took.add_metric((each.signal,), count_value=each.commits, sum_value=each.seconds)
+        yield took
+        now = time.time()
+        yield _gauge(
+            f"{_LAKE}_last_commit_age_seconds",
+            "Time since the last commit; it grows while nothing is received",
+            {(each.signal,): max(0.0, now - each.committed_at) for each in commits},
+        )
+        yield _gauge(
+            f"{_LAKE}_live_files",
+            "Parquet files that the table consists of",
+            {(each.signal,): each.files for each in commits},
+        )
+
+
+def _counter(
+    name: str, meaning: str, labels: tuple[str, ...], samples: Mapping[Any, int]
+) -> Metric:
+    family = CounterMetricFamily(name, meaning, labels=labels)
+    for values, count in sorted(samples.items()):
+        family.add_metric(values, count)
+    return family
+
+
+def _gauge(name: str, meaning: str, samples: Mapping[Any, float]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=("signal",))
+    for values, amount in sorted(samples.items()):
+        family.add_metric(values, amount)
+    return family

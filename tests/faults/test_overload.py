@@ -134,7 +134,7 @@ def under(attack: Attack, url: str) -> Iterator[None]:
 def in_flight(url: str) -> int:
     """What the receiver says that it holds."""
     metrics = httpx.get(f"{url}/metrics", timeout=30).text
-    (value,) = re.findall(r"^quietpager_ingest_in_flight_bytes (\d+)$", metrics, re.MULTILINE)
+    (value,) = re.findall(r"^quietpager_ingest_in_flight_bytes (\d+)\.0$", metrics, re.MULTILINE)
     return int(value)
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import duckdb
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ingest import HourAccount, WriterSettings, erase, run_writer, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
+from ingest.ledger import Ledger
 from ingest.lock import DirectoryInUse, sole
-from lake import Lake
+from ingest.remove import remove_tenant
+from lake import Lake, traces_of
 from tests.ingest.batches import logs, spans
 from tests.ingest.running import RunningReceiver
 
@@ -255,3 +259,38 @@ def test_settings_pass_to_the_process() -> None:
     )
 
     assert KeeperSettings.from_json(settings.to_json()) == settings
+
+
+def test_the_whole_way_in_metrics(start_receiver: StartReceiver) -> None:
+    """One endpoint tells what was accepted, stored, set aside and taken out, and what waits."""
+    receiver = start_receiver()
+    accept(receiver, of_tenant("acme"), of_tenant("globex", count=3))
+
+    def scraped() -> dict[str, float]:
+        text = httpx.get(f"{receiver.http}/metrics").text
+        return {
+            f"{sample.name}{sorted(sample.labels.values())}": sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    before = scraped()
+    assert before["quietpager_ingest_journal_backlog_bytes['traces']"] > 0
+    deadline = time.monotonic() + 20
+    while not list((receiver.data / "journal" / "traces").glob("*.journal")):
+        assert time.monotonic() < deadline, "the segment never closes"
+    write(receiver.data)
+    with closing(Ledger(receiver.data)) as ledger, sole(receiver.data, "keeper"):
+        lake = Lake(receiver.data / "lake")
+        remove_tenant(receiver.data, lake, ledger, "acme", traces_of(lake, "acme"), "erased")
+
+    after = scraped()
+
+    assert after["quietpager_ingest_accepted_records_total['traces']"] == 5
+    assert after["quietpager_ingest_journal_oldest_seconds['traces']"] == 0
+    assert after["quietpager_ingest_quarantined_segments['traces']"] == 0
+    assert after["quietpager_lake_stored_records_total['traces']"] == 5
+    assert after["quietpager_lake_removed_rows_total['erased', 'spans']"] == 2
+    assert after["quietpager_lake_commit_seconds_count['traces']"] == 1
+    assert after["quietpager_lake_commit_seconds_sum['traces']"] > 0
+    assert after["quietpager_lake_live_files['traces']"] == 1

@@ -331,10 +331,10 @@ def test_what_operators_ask(receiver: RunningReceiver) -> None:
     assert httpx.get(receiver.http + "/readyz").json() == {"ready": True}
     exposition = httpx.get(receiver.http + "/metrics").text
     for sample in (
-        'quietpager_ingest_accepted_records_total{signal="traces"} 3',
-        'quietpager_ingest_duplicate_batches_total{signal="traces"} 1',
-        'quietpager_ingest_refused_records_total{signal="traces",reason="ids"} 2',
-        'quietpager_ingest_refused_requests_total{signal="traces",reason="malformed"} 1',
+        'quietpager_ingest_accepted_records_total{signal="traces"} 3.0',
+        'quietpager_ingest_duplicate_batches_total{signal="traces"} 1.0',
+        'quietpager_ingest_refused_records_total{reason="ids",signal="traces"} 2.0',
+        'quietpager_ingest_refused_requests_total{reason="malformed",signal="traces"} 1.0',
     ):
         assert sample in exposition.splitlines()
     assert exposition.endswith("# EOF\n")

@@ -178,10 +178,10 @@ def test_partial_success_counts_points(receiver: RunningReceiver) -> None:
     assert list(metric_in(stored).histogram.data_points) == good
     exposition = httpx.get(receiver.http + "/metrics").text.splitlines()
     for sample in (
-        'accepted_records_total{signal="metrics"} 3',
-        'refused_records_total{signal="metrics",reason="buckets"} 1',
-        'refused_records_total{signal="metrics",reason="names"} 2',
-        'refused_records_total{signal="metrics",reason="times"} 1',
+        'accepted_records_total{signal="metrics"} 3.0',
+        'refused_records_total{reason="buckets",signal="metrics"} 1.0',
+        'refused_records_total{reason="names",signal="metrics"} 2.0',
+        'refused_records_total{reason="times",signal="metrics"} 1.0',
     ):
         assert f"quietpager_ingest_{sample}" in exposition
 

@@ -45,7 +45,7 @@ def sample(receiver: RunningReceiver, name: str) -> int:
     """One number of the receiver's own metrics."""
     lines = httpx.get(f"{receiver.http}/metrics").text.splitlines()
     (value,) = [line.rpartition(" ")[2] for line in lines if line.startswith(name + " ")]
-    return int(value)
+    return int(float(value))
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

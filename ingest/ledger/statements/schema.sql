@@ -45,3 +45,13 @@ CREATE TABLE IF NOT EXISTS days_in_order (
     files TEXT NOT NULL,
     PRIMARY KEY (lake_table, day)
 ) WITHOUT ROWID;
+
+-- What the writer has done since there is a ledger.
+CREATE TABLE IF NOT EXISTS commits (
+    signal TEXT NOT NULL PRIMARY KEY,
+    commits INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    files INTEGER NOT NULL,
+    committed_at REAL NOT NULL
+) WITHOUT ROWID;
