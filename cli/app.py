@@ -12,6 +12,7 @@ from cli.commands import (
     backfill,
     cost,
     demo,
+    doctor,
     erase,
     export,
     slo,
@@ -37,7 +38,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, slo, tools, cost, alerts, thread, sql, backfill, verify, export, erase, demo):
+for command in (
+    up,
+    slo,
+    tools,
+    cost,
+    alerts,
+    thread,
+    sql,
+    backfill,
+    verify,
+    doctor,
+    export,
+    erase,
+    demo,
+):
     command.register(app)
 
 

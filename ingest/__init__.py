@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingest.backfill.recognise import FileFormat
     from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
     from ingest.backfill.sender import NoReceiver, Refused, Sender
+    from ingest.condition import Condition, condition_of
     from ingest.erasure import Erasure, StillInJournal, erase, sweep
     from ingest.lock import DirectoryInUse, sole
     from ingest.logs import log_json, log_warnings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ingest.write import WriterError, WriterSettings, run_writer
 
 __all__ = [
+    "Condition",
     "DirectoryInUse",
     "Endpoints",
     "Erasure",
@@ -44,6 +46,7 @@ __all__ = [
     "Unrecognised",
     "WriterError",
     "WriterSettings",
+    "condition_of",
     "erase",
     "import_file",
     "log_json",
@@ -56,6 +59,8 @@ __all__ = [
 ]
 
 _HOME = {
+    "Condition": "ingest.condition",
+    "condition_of": "ingest.condition",
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
     "Erasure": "ingest.erasure",

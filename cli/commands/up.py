@@ -1,9 +1,12 @@
 """`quietpager up`: the sidecar."""
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from cli.config import Config
     from cli.supervise import Child, Ready
 
+ENDPOINTS = Path("state", "endpoints.json")
 TITLES = {"otlp_http": "OTLP/HTTP", "otlp_grpc": "OTLP/gRPC", "dashboard": "Dashboard"}
 
 
@@ -107,7 +111,7 @@ async def _supervise(settings: "Config") -> bool:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    return await supervise(children, _print_endpoints, stop)
+    return await supervise(children, partial(_tell_endpoints, settings.data), stop)
 
 
 def _children(settings: "Config") -> "list[Child]":
@@ -127,7 +131,9 @@ def _children(settings: "Config") -> "list[Child]":
     ]
 
 
-def _print_endpoints(ready: "Mapping[str, Ready]") -> None:
+def _tell_endpoints(data: Path, ready: "Mapping[str, Ready]") -> None:
+    """Print them, and leave them where `quietpager doctor` finds them."""
     said = {name: url for endpoints in ready.values() for name, url in endpoints.items()}
+    (data / ENDPOINTS).write_text(json.dumps(said))
     for name, title in TITLES.items():
         print(f"{title}  {said[name]}", flush=True)

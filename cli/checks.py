@@ -1,0 +1,183 @@
+"""What `quietpager doctor` looks at. Each check says what it found and, if need be, what to do."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from cli.commands.up import ENDPOINTS
+from cli.config import Config
+from cli.figures import length, percent
+from cli.rooms import alert_store, load_objectives, one_line_errors, open_analytics
+
+if TYPE_CHECKING:
+    from ingest import Condition
+
+State = Literal["ok", "note", "problem"]
+
+WINDOW = timedelta(hours=24)
+LATE = timedelta(minutes=1)
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: a note is worth knowing, a problem needs somebody."""
+
+    check: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Every check in turn. One that cannot be made is a problem and does not stop the others."""
+    if not config.data.is_dir():
+        yield Finding(
+            "data", "problem", f"{config.data} is not a directory", "run quietpager up, or --data"
+        )
+        return
+    for name, check in CHECKS.items():
+        try:
+            with one_line_errors():
+                yield from check(config)
+        except Exception as error:  # noqa: BLE001 - that is what the doctor is to tell
+            yield Finding(name, "problem", " ".join(str(error).split()) or repr(error))
+
+
+def _sidecar(config: Config) -> Iterator[Finding]:
+    condition = _condition(config)
+    if condition.sidecar is None:
+        yield Finding("sidecar", "note", "none runs on this directory", "run quietpager up")
+        return
+    yield Finding("sidecar", "ok", f"runs as process {condition.sidecar}")
+    endpoints = json.loads((config.data / ENDPOINTS).read_text())
+    for name, url in (("receiver", endpoints["otlp_http"]), ("dashboard", endpoints["dashboard"])):
+        yield _answer_of(name, f"{url}/readyz")
+
+
+def _answer_of(name: str, url: str) -> Finding:
+    import httpx
+
+    try:
+        answer = httpx.get(url, timeout=5)
+    except httpx.HTTPError as error:
+        remedy = "is this the address it was started with? see its log"
+        return Finding(name, "problem", f"{url}: {error}", remedy)
+    if answer.is_success:
+        return Finding(name, "ok", f"{url} is ready")
+    return Finding(name, "problem", f"{url} answers {answer.status_code}: {answer.text.strip()}")
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    free = _condition(config).free_bytes
+    found = f"{free / GIB:,.1f} GiB free"
+    if free < config.min_free:
+        remedy = "make room: senders are asked to come back meanwhile"
+        yield Finding("disk", "problem", f"{found}, below min_free", remedy)
+    else:
+        yield Finding("disk", "ok", found)
+
+
+def _journal(config: Config) -> Iterator[Finding]:
+    waiting = _condition(config).waiting
+    total = sum(each.bytes for each in waiting)
+    oldest = timedelta(seconds=max((each.oldest_seconds for each in waiting), default=0.0))
+    found = f"{total / 1e6:,.1f} MB wait for the writer"
+    if oldest > LATE:
+        remedy = "see why the writer does not write them: its log lines say writer.failed"
+        yield Finding("journal", "problem", f"{found}, the oldest for {length(oldest)}", remedy)
+    elif total > config.journal_budget / 2:
+        remedy = "the writer is slower than the senders; above it they are asked to come back"
+        yield Finding("journal", "note", f"{found}, over half of the budget", remedy)
+    else:
+        yield Finding("journal", "ok", found)
+    for each in waiting:
+        if each.quarantined:
+            yield Finding(
+                "quarantine",
+                "problem",
+                f"{len(each.quarantined)} segments of {each.signal}",
+                f"read {each.quarantined[0]}; delete segment and reason once they are dealt with",
+            )
+
+
+def _accounts(config: Config) -> Iterator[Finding]:
+    from ingest import verify
+
+    accounts = verify(config.data)
+    wrong = [each for each in accounts if each.missing]
+    if wrong:
+        found = f"{sum(abs(each.missing or 0) for each in wrong):,} records do not add up"
+        yield Finding("accounts", "problem", found, "quietpager verify --hours")
+    else:
+        accepted = sum(each.accepted for each in accounts)
+        yield Finding("accounts", "ok", f"{accepted:,} accepted records are accounted for")
+
+
+def _telemetry(config: Config) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    answer = open_analytics(config).ask("doctor/coverage", since=now - WINDOW, until=now)
+    (row,) = answer.to_pylist()
+    runs, calls = row["runs"], row["model_calls"]
+    if not runs:
+        remedy = "is OTEL_EXPORTER_OTLP_ENDPOINT of the agents this receiver?"
+        yield Finding("telemetry", "note", f"no run in {length(WINDOW)}", remedy)
+        return
+    yield Finding("telemetry", "ok", f"{runs:,} runs and {calls:,} model calls in {length(WINDOW)}")
+    for part, what, remedy in (
+        ("with_ttfb", "a first token time", "send agent.ttfb_ms; see docs/reference/columns.md"),
+        ("with_tenant", "a tenant", "set tenant.id on the spans or the resource"),
+        ("with_user", "a user", "set user.id on the spans"),
+    ):
+        if row[part] < runs:
+            found = f"{percent(row[part] / runs)} of the runs have {what}"
+            yield Finding("telemetry", "note", found, remedy)
+    if row["unpriced_calls"]:
+        found = f"{row['unpriced_calls']:,} calls have no known cost: {row['unpriced_models']}"
+        remedy = "add [[prices]] for these models; see examples/quietpager.toml"
+        yield Finding("prices", "note", found, remedy)
+    if row["cached_over_input"]:
+        found = f"{row['cached_over_input']:,} calls have more cached than input tokens"
+        yield Finding("tokens", "problem", found, "report it: the mapping of a library is wrong")
+
+
+def _alerts(config: Config) -> Iterator[Finding]:
+    from analytics.alerts import AlertHistory
+
+    history = AlertHistory(alert_store(config))
+    objectives = load_objectives(config)
+    yield Finding("objectives", "ok", f"{len(objectives)} objectives are defined")
+    if not config.webhooks:
+        remedy = "add a [[webhooks]] table; see examples/quietpager.toml"
+        yield Finding("alerts", "note", "nobody is told of alerts but the log", remedy)
+    failing = [each for each in history.evaluations() if each.error]
+    for each in failing:
+        yield Finding("alerts", "problem", f"rule {each.rule} cannot be evaluated: {each.error}")
+    if undelivered := history.undelivered():
+        first = undelivered[0]
+        found = f"{len(undelivered)} notifications are not delivered to {first.channel}"
+        yield Finding("alerts", "problem", found, first.last_error or "it is being tried")
+    firing = history.firing()
+    if firing:
+        found = f"{len(firing)} fire, the newest: {firing[0].summary}"
+        yield Finding("alerts", "note", found, "quietpager alerts")
+    elif not failing:
+        yield Finding("alerts", "ok", "none fires")
+
+
+def _condition(config: Config) -> "Condition":
+    from ingest import condition_of
+
+    return condition_of(config.data)
+
+
+CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
+    "sidecar": _sidecar,
+    "disk": _disk,
+    "journal": _journal,
+    "accounts": _accounts,
+    "telemetry": _telemetry,
+    "alerts": _alerts,
+}

@@ -1,0 +1,59 @@
+"""How ingest stands on a data directory, from the files alone."""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.lock import holder
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What of a signal waits for the writer, and what it had to set aside.
+
+    `oldest_seconds` is the age of the oldest closed segment, 0 without any.
+    """
+
+    signal: str
+    bytes: int
+    oldest_seconds: float
+    quarantined: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Who works on the directory (process ids, None for nobody), what waits, what is free."""
+
+    sidecar: int | None
+    keeper: int | None
+    free_bytes: int
+    waiting: tuple[Waiting, ...]
+
+
+def condition_of(data: Path) -> Condition:
+    """The condition of the data directory `data`, which must exist."""
+    journals = sorted(path for path in (data / "journal").glob("*") if path.is_dir())
+    return Condition(
+        sidecar=holder(data, "sidecar"),
+        keeper=holder(data, "keeper"),
+        free_bytes=shutil.disk_usage(data).free,
+        waiting=tuple(_waiting(journal) for journal in journals),
+    )
+
+
+def _waiting(journal: Path) -> Waiting:
+    total, oldest = 0, time.time()
+    for path in (*journal.glob("*.open"), *journal.glob("*.journal")):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue  # written meanwhile
+        total += found.st_size
+        oldest = min(oldest, found.st_mtime) if path.suffix == ".journal" else oldest
+    return Waiting(
+        journal.name,
+        total,
+        max(0.0, time.time() - oldest),
+        tuple(sorted((journal / "quarantine").glob("*.reason"))),
+    )

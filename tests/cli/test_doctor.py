@@ -1,0 +1,93 @@
+"""`quietpager doctor` says what is wrong and what to do about it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.running import quietpager, run
+from tests.sidecar import Sidecar, start_sidecar
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Sidecar]:
+    """A sidecar of this test's own."""
+    sidecar = start_sidecar(tmp_path / "data")
+    yield sidecar
+    sidecar.end()
+
+
+def findings(data: Path, *, exit_code: int) -> dict[tuple[str, str], dict[str, str]]:
+    """The findings by check and state."""
+    done = quietpager("doctor", "--data", str(data), "--format", "json")
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    return {(each["check"], each["state"]): each for each in json.loads(done.stdout)}
+
+
+def send(sidecar: Sidecar, *spans: object) -> None:
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {}, "spans": spans}]}]}
+    assert httpx.post(f"{sidecar.endpoints['OTLP/HTTP']}/v1/traces", json=body).is_success
+
+
+def test_a_healthy_sidecar(sidecar: Sidecar) -> None:
+    """Sidecar, endpoints, disk, journal and accounts are fine; models without a price are noted."""
+    found = findings(sidecar.data, exit_code=0)
+
+    for check in ("sidecar", "receiver", "dashboard", "disk", "journal", "accounts", "telemetry"):
+        assert (check, "ok") in found
+    assert "our-own-7b" in found["prices", "note"]["found"]
+    assert "[[prices]]" in found["prices", "note"]["remedy"]
+    assert "webhooks" in found["alerts", "note"]["remedy"]
+
+
+def test_telemetry_that_says_too_little(own: Sidecar) -> None:
+    """Runs without a tenant are told of with their share, and with what to set."""
+    anonymous = run(10, "acme", "gpt-4o-mini", tool_fails=False)
+    for span in anonymous:
+        span["attributes"] = [
+            each
+            for each in span["attributes"]
+            if each["key"] not in {"tenant.id", "agent.ttfb_ms"}  # type: ignore[attr-defined]
+        ]
+    send(own, *anonymous)
+    own.end()
+
+    done = quietpager("doctor", "--data", str(own.data))
+
+    assert done.returncode == 0
+    assert "none runs on this directory" in done.stdout
+    assert "0.00 % of the runs have a tenant" in done.stdout
+    assert "set tenant.id" in done.stdout
+
+
+def test_a_quarantined_segment_is_a_problem(own: Sidecar) -> None:
+    """What could not be read back needs somebody; the accounts still add up."""
+    send(own, *run(10, "acme", "gpt-4o-mini", tool_fails=False))
+    own.end()
+    quarantine = own.data / "journal" / "traces" / "quarantine"
+    quarantine.mkdir(exist_ok=True)
+    (quarantine / "00000000000000000001.reason").write_text("damaged")
+
+    found = findings(own.data, exit_code=1)
+
+    assert str(quarantine) in found["quarantine", "problem"]["remedy"]
+    assert ("accounts", "ok") in found
+
+
+def test_a_receiver_that_does_not_answer_is_a_problem(own: Sidecar) -> None:
+    """The sidecar runs, but something else or nothing is at its address."""
+    endpoints = own.data / "state" / "endpoints.json"
+    told = json.loads(endpoints.read_text())
+    endpoints.write_text(json.dumps(told | {"otlp_http": "http://127.0.0.1:9"}))
+
+    found = findings(own.data, exit_code=1)
+
+    assert "http://127.0.0.1:9/readyz" in found["receiver", "problem"]["found"]
+    assert ("dashboard", "ok") in found
+
+
+def test_no_data(tmp_path: Path) -> None:
+    """A directory that is not there is the only finding."""
+    assert list(findings(tmp_path / "none", exit_code=1)) == [("data", "problem")]
