@@ -1,7 +1,8 @@
 -- Step: the summary line (log event `agent.run`) of every run, one row per run.
 --
 -- The line is written when the run ends. A run whose line came twice, or on two ways (OTLP and a log
--- file), is one run.
+-- file), is one run. Of a duration that cannot be true (negative, over a year) nothing is concluded:
+-- the run is placed where its line was written.
 CREATE OR REPLACE TEMP TABLE log_runs AS
 SELECT
     COALESCE(run_id, trace_id, log_id) AS run_key,
@@ -13,7 +14,9 @@ SELECT
     user_id,
     agent_name,
     COALESCE(feature, agent_name) AS feature,
-    time - CAST(COALESCE(duration_ms, 0) * 1000 AS BIGINT) * INTERVAL 1 MICROSECOND AS started_at,
+    time - INTERVAL '1' SECOND * CASE
+        WHEN duration_ms BETWEEN 0 AND 31536000000 THEN duration_ms / 1000 ELSE 0
+    END AS started_at,
     time AS ended_at,
     duration_ms,
     ttfb_ms,

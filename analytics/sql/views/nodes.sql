@@ -17,8 +17,9 @@ executions AS (
 lines AS (
     SELECT
         trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, node,
-        time - CAST(COALESCE(duration_ms, 0) * 1000 AS BIGINT) * INTERVAL 1 MICROSECOND
-            AS started_at,
+        time - INTERVAL '1' SECOND * CASE
+            WHEN duration_ms BETWEEN 0 AND 31536000000 THEN duration_ms / 1000 ELSE 0
+        END AS started_at,
         duration_ms, outcome, error_class, error_message
     FROM lake_logs
     WHERE event_name = 'agent.node'
