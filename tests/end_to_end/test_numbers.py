@@ -256,6 +256,8 @@ def test_ttfb(played: Played) -> None:
     assert objective["value"] == pytest.approx(np.percentile(own, 95), abs=1e-6)
     assert objective["total"] == len(own)
     assert objective["good"] == sum(ms < 1500 for ms in own)
+    well = objective["good"] / len(own) >= 0.95 and np.percentile(own, 95) < 1500
+    assert objective["state"] == ("met" if well else "breached")
 
 
 def test_outcomes(played: Played) -> None:
@@ -269,6 +271,7 @@ def test_outcomes(played: Played) -> None:
     assert objective["total"] == len(played.seen)
     assert objective["good"] == sum(seen.outcome == "success" for seen in played.seen)
     assert objective["good"] < objective["total"], "streams were cut"
+    assert objective["state"] == "breached", "of a hundred runs not one may be cut"
 
 
 def test_tool_errors(played: Played) -> None:
