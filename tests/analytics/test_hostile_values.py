@@ -106,7 +106,7 @@ def test_every_view_and_question_answers(telemetry: Telemetry) -> None:
     telemetry.tool(under=agent, tool_name="search")
     with TemporaryDirectory() as root, Analytics(telemetry.lake(Path(root)), threads=1) as asked:
         for view in VIEWS:
-            asked.query(f"SELECT * FROM {view}")  # noqa: S608 - names of ours
+            asked.query(f"SELECT * FROM {view}")
         for name in questions():
             assert questioned(asked, name) is not None
         (run,) = asked.query("SELECT * FROM runs WHERE run_id = 'ordinary'").to_pylist()
@@ -125,7 +125,7 @@ def test_a_long_run_began_when_it_says(minutes: int, telemetry: Telemetry, rows:
     for event in ("agent.run", "agent.node"):
         telemetry.log(event, trace_id="e" * 32, duration_ms=took.total_seconds() * 1000)
     for view in ("runs", "nodes"):
-        (found,) = rows(f"SELECT started_at FROM {view}")  # noqa: S608 - names of ours
+        (found,) = rows(f"SELECT started_at FROM {view}")
         assert found["started_at"] == NOON - took
 
 
