@@ -182,6 +182,15 @@ def test_every_call(played: Played) -> None:
     }  # fmt: skip
 
 
+def test_calls_are_in_nodes(played: Played) -> None:
+    """Every model and tool call says in which node of the agent's graph it was made."""
+    for view in ("llm_calls", "tool_calls"):
+        (told,) = answers(
+            played.sidecar, "sql", f"SELECT count(*) AS calls, count(node) AS placed FROM {view}"
+        )
+        assert told["placed"] == told["calls"] > 0
+
+
 @pytest.mark.parametrize("dimension", ["tenant", "user", "agent", "model"])
 def test_cost(dimension: str, played: Played) -> None:
     """Cost equals the ledger priced by genai-prices, whatever it is broken down by."""
