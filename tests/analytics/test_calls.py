@@ -98,6 +98,40 @@ def test_a_broken_stream_without_usage_is_unpriced(telemetry: Telemetry, rows: A
     ]
 
 
+def test_half_a_usage_has_no_cost(telemetry: Telemetry, rows: Ask) -> None:
+    """Unknown is not zero: without its input or its output a call cannot be priced."""
+    telemetry.llm(input_tokens=None)
+    telemetry.llm(output_tokens=None)
+    telemetry.llm(output_tokens=None, outcome="error")
+    telemetry.llm(input_tokens=0, output_tokens=0)
+    found = rows("SELECT input_tokens, cost_usd, unpriced FROM usage ORDER BY span_id")
+    assert [(row["cost_usd"], row["unpriced"]) for row in found] == [
+        (None, True), (None, True), (None, True), (0, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["embeddings", "EMBEDDING", "ai.embed.doEmbed"])
+def test_embeddings_have_no_output(operation: str, telemetry: Telemetry, rows: Ask) -> None:
+    """A call for embeddings is priced by its input alone."""
+    telemetry.llm(
+        operation=operation, request_model="text-embedding-3-small",
+        input_tokens=1_000_000, output_tokens=None,
+    )  # fmt: skip
+    (found,) = rows("SELECT cost_usd, unpriced FROM usage")
+    assert (float(found["cost_usd"]), found["unpriced"]) == (0.02, False)
+
+
+def test_half_a_usage_in_sum_has_no_cost(telemetry: Telemetry, rows: Ask) -> None:
+    """A sum on an agent span or a summary line is priced only when both counts are known."""
+    model = {"provider": "openai", "request_model": "gpt-4o"}
+    telemetry.agent(output_tokens=5, **model)
+    telemetry.log("agent.run", run_id="r", input_tokens=5, **model)
+    found = rows("SELECT usage_source, cost_usd, unpriced FROM usage ORDER BY 1")
+    assert [tuple(row.values()) for row in found] == [
+        ("rollup", None, True), ("summary", None, True),
+    ]  # fmt: skip
+
+
 def test_usage_on_agent_spans_is_not_added(telemetry: Telemetry, rows: Ask) -> None:
     """Agent and node spans that repeat what their calls used add nothing."""
     agent = telemetry.agent(input_tokens=1500)
