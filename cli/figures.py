@@ -127,6 +127,8 @@ def plain(value: Any) -> str:
             return NOTHING
         case bool():
             return "true" if value else "false"
+        case str() if not value.strip():
+            return f'"{value}"'
         case int():
             return f"{value:,}"
         case float():

@@ -21,10 +21,12 @@ def count(number: int) -> str:
 
 
 def compact(number: int) -> str:
-    """A count in three digits: 1234567 -> "1.23 M"; below 10,000 exact."""
+    """A count in three digits: 1234567 -> "1.23 M"; below 10,000 exact, from 10^15 in powers."""
     if number < 10_000:
         return count(number)
-    for size, suffix in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+    if number >= 10**15 * 0.9995:
+        return _powers(number)
+    for size, suffix in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
         # Rounding to three digits can carry over: 999,950 is 1 M, not 1000 k.
         if number >= size * 0.9995:
             scaled = number / size
@@ -158,6 +160,12 @@ def span(length: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or f"0{NARROW_SPACE}s"
+
+
+def visible(name: str) -> str:
+    """A name from the data; one that would show nothing is put in quotes."""
+    seen = any(letter.isprintable() and not letter.isspace() for letter in name)
+    return name if seen else f'"{name}"'
 
 
 def _powers(number: Decimal | float) -> str:

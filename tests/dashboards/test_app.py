@@ -74,6 +74,21 @@ def test_absurd_numbers_are_shown(ttfb_ms: float, tmp_path: Path) -> None:
     assert answer.json()["totals"]["runs"] == 30
 
 
+def test_long_and_blank_names(tmp_path: Path) -> None:
+    """A long name has its whole text for a pointer, a blank one is shown in quotes."""
+    now = datetime.now(UTC)
+    rows = []
+    for number, tenant in enumerate(("x" * 300, "  ")):
+        run = agent_run(number + 1, now - timedelta(minutes=5), tenant=tenant)
+        rows += [run, model_call(run, 1, provider="openai", model="gpt-4o", tokens=(10, 1))]
+    Lake(tmp_path / "lake").append("spans", table(rows, now), 1)
+    with served(dashboard(tmp_path)) as url:
+        page = Elements(httpx.get(url, timeout=30).text)
+    titles = [name["title"] for name in page.all("bdi") if name["class"] == "name"]
+    assert {"x" * 300, "  ", "gpt-4o"} == set(titles)
+    assert '"  "' in page.text
+
+
 def test_range_links_keep_the_tenant(client: httpx.Client) -> None:
     """Changing one picker does not reset the other."""
     page = Elements(client.get("/", params={"range": "6h", "tenant": "globex"}).text)

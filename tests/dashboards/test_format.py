@@ -104,6 +104,11 @@ def test_any_number_is_legible(value: float, unit: human.Unit) -> None:
         (999_500, "1.00 M"),
         (1_234_567, "1.23 M"),
         (12_345_678_901, "12.3 B"),
+        (999_500_000_000, "1.00 T"),
+        (27_000_000_000_000, "27.0 T"),
+        (999_499_999_999_999, "999 T"),
+        (10**15, "1e+15"),
+        (2**64, "1.84e+19"),
     ],
 )
 def test_compact(number: int, shown: str) -> None:
@@ -129,6 +134,15 @@ def test_compact(number: int, shown: str) -> None:
 def test_limit(value: float, unit: human.Unit, shown: str) -> None:
     """A threshold reads as it was written, without digits of false precision."""
     assert plain(human.limit(value, unit)) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("acme", "acme"), ("", '""'), ("  ", '"  "'), ("\u200b", '"\u200b"'), (" a", " a")],
+)
+def test_a_name_is_never_invisible(name: str, shown: str) -> None:
+    """A blank name is there to be seen."""
+    assert human.visible(name) == shown
 
 
 def test_quantity_follows_the_unit() -> None:
