@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -137,3 +138,15 @@ def test_an_impossible_duration_moves_nothing(
     telemetry.log("agent.run", run_id="r", duration_ms=duration_ms)
     (found,) = rows("SELECT started_at FROM runs")
     assert found["started_at"] == NOON
+
+
+@pytest.mark.parametrize("durations", list(permutations((None, 1.0, math.nan, 1e308), 3)))
+def test_impossible_durations_beside_others(
+    durations: tuple[float | None, ...], telemetry: Telemetry, rows: Ask
+) -> None:
+    """One impossible duration among others fails no query, in whatever order they come."""
+    for event in ("agent.run", "agent.node"):
+        for duration_ms in durations:
+            telemetry.log(event, duration_ms=duration_ms)
+    for view in ("runs", "nodes"):
+        assert len(rows(f"SELECT started_at FROM {view}")) == 3

@@ -14,8 +14,11 @@ SELECT
     user_id,
     agent_name,
     COALESCE(feature, agent_name) AS feature,
-    time - INTERVAL '1' SECOND * CASE
-        WHEN duration_ms BETWEEN 0 AND 31536000000 THEN duration_ms / 1000 ELSE 0
+    -- Within its bounds even where CASE rules it out: engines may compute a branch for every row.
+    CASE
+        WHEN duration_ms BETWEEN 0 AND 31536000000 THEN
+            time - INTERVAL '1' SECOND * (GREATEST(LEAST(duration_ms, 31536000000), 0) / 1000)
+        ELSE time
     END AS started_at,
     time AS ended_at,
     duration_ms,

@@ -17,8 +17,11 @@ executions AS (
 lines AS (
     SELECT
         trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, node,
-        time - INTERVAL '1' SECOND * CASE
-            WHEN duration_ms BETWEEN 0 AND 31536000000 THEN duration_ms / 1000 ELSE 0
+        -- As in log_runs.
+        CASE
+            WHEN duration_ms BETWEEN 0 AND 31536000000 THEN
+                time - INTERVAL '1' SECOND * (GREATEST(LEAST(duration_ms, 31536000000), 0) / 1000)
+            ELSE time
         END AS started_at,
         duration_ms, outcome, error_class, error_message
     FROM lake_logs
