@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.identity import RunIdentity
+from agent_runtime.identity import RunIdentity, node_attributes
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.openai_chat import ChatStream, chat_request
@@ -58,7 +58,12 @@ async def complete(
         tally.llm_calls += 1
         tally.llm_retries += number > 1
         tally.provider, tally.model = candidate.provider, candidate.model
-        attributes = {**identity.attributes(), **_asked(candidate), "agent.attempt": number}
+        attributes = {
+            **identity.attributes(),
+            **node_attributes(),
+            **_asked(candidate),
+            "agent.attempt": number,
+        }
         with span(f"chat {candidate.model}", attributes, SpanKind.CLIENT) as current:
             headers: dict[str, str] = {}
             _TRACEPARENT.inject(headers)

@@ -42,3 +42,12 @@ class RunIdentity:
 
 current_run: ContextVar[RunIdentity] = ContextVar("agent_runtime_run")
 """The run that the current task works for."""
+
+current_node: ContextVar[str] = ContextVar("agent_runtime_node")
+"""The node that the current task works in; a task that a node started stays in that node."""
+
+
+def node_attributes() -> dict[str, str]:
+    """The current node as span attributes; none outside of nodes."""
+    node = current_node.get(None)
+    return {} if node is None else {"agent.node": node}

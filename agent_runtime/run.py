@@ -23,7 +23,7 @@ from agent_runtime.errors import (
 )
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
-from agent_runtime.identity import current_run
+from agent_runtime.identity import current_node, current_run, node_attributes
 from agent_runtime.messages import Message
 from agent_runtime.telemetry import LOG, TRACER, record_error, span, trace_fields
 
@@ -203,7 +203,8 @@ class Run:
         node = self._graph.find(name)
         self.context.emit(Event("node.start", {"node": name, "step": step}))
         began = time.perf_counter()
-        attributes = {**self.identity.attributes(), "agent.node": name}
+        current_node.set(name)
+        attributes = {**self.identity.attributes(), **node_attributes()}
         outcome = SUCCESS
         with span(f"node {name}", attributes) as current:
             try:

@@ -12,6 +12,7 @@ import pydantic_core
 
 from agent_runtime.errors import error_class, error_message
 from agent_runtime.events import Event
+from agent_runtime.identity import node_attributes
 from agent_runtime.messages import Message, ToolCall
 from agent_runtime.telemetry import record_error, span
 
@@ -104,6 +105,7 @@ async def call_tool(tools: Mapping[str, Tool], call: ToolCall, ctx: "Context") -
     ctx.emit(Event("tool.start", {"tool": call.name, "tool_call_id": call.id}))
     attributes = {
         **ctx.identity.attributes(),
+        **node_attributes(),
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": call.name,
         "gen_ai.tool.call.id": call.id,

@@ -37,6 +37,7 @@ ORDER = (
     "log_only_runs",
     "llm_spans",
     "rollup_spans",
+    "rolled_up",
     "billed",
     "tool_spans",
     "llm_calls",

@@ -1,5 +1,6 @@
 """Evaluates an SLO over a window: one answer of its question, and what the budget makes of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -32,7 +33,9 @@ class SloReport:
     tenant: str | None
     """None: all tenants."""
     state: State
-    """met, breached, too_few (below the SLO's min_events) or unknown (nothing to judge by)."""
+    """met: enough events were good, and `value` is on the better side of `threshold` (below it, or
+    for a rate of successes at or above it). breached: one of the two is not so. too_few: fewer
+    events than the SLO's min_events. unknown: nothing to judge by."""
     good: int
     total: int
     """Events that could be judged, good and bad."""
@@ -71,7 +74,7 @@ def evaluate_slo(
         slo=slo,
         window=window,
         tenant=tenant,
-        state=_state(slo, good, total),
+        state=_state(slo, row),
         good=good,
         total=total,
         excluded=row["excluded"],
@@ -99,9 +102,18 @@ def _measure(
     return row
 
 
-def _state(slo: Slo, good: int, total: int) -> State:
+def _state(slo: Slo, row: Mapping[str, Any]) -> State:
+    """A percentile lies between two events, so it can be over its threshold though enough events
+    are good; the headline number and the state must not say opposite things."""
+    good, total = row["good"], row["total"]
     if total == 0:
         return "unknown"
     if total < slo.min_events:
         return "too_few"
-    return "met" if good / total >= slo.target else "breached"
+    met = budget.reaches(good, total, slo.target) and _is_better(row)
+    return "met" if met else "breached"
+
+
+def _is_better(row: Mapping[str, Any]) -> bool:
+    value, threshold = row["value"], row["threshold"]
+    return bool(value < threshold if row["better"] == "lower" else value >= threshold)

@@ -29,6 +29,9 @@ GIVEN_BY_EVALUATION = frozenset({"since", "until", "tenant", "target"})
 MIN_EVENTS = 20
 """Fewer events than this make no observation: a p95 of 19 values is their maximum."""
 
+LARGEST = {"ms": (31_536_000_000, "1500"), "usd": (999_999_999, "0.25")}
+"""Of a parameter, by its unit: a year, and what the questions' decimals hold; with an example."""
+
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DURATION = re.compile(r"(\d+)([mhdw])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -145,8 +148,12 @@ def _measure(spec: yaml_document.Mapping) -> tuple[str, dict[str, float], int]:
     spec.only("question", "min_events", *sorted(wanted))
     params = {name: spec.number(name) for name in sorted(wanted)}
     for name, value in params.items():
-        if not value > 0:
-            raise spec.error(name, f"{name} {value} must be greater than 0")
+        largest, example = LARGEST[name.rpartition("_")[2]]
+        if not 0 < value <= largest:
+            raise spec.error(
+                name,
+                f"{name} {value} must be greater than 0, at most {largest}; write e.g. {example}",
+            )
     min_events = spec.number("min_events") if "min_events" in spec.values else MIN_EVENTS
     if not isinstance(min_events, int) or min_events < 1:
         raise spec.error("min_events", f"min_events {min_events} must be a whole number from 1")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 FILE = Path("quietpager.toml")
 FILE_VARIABLE = "QUIETPAGER_CONFIG"
 PREFIX = "QUIETPAGER_"
+LONGEST_RETENTION = 36_500
+"""Days; a century, which the calendar of any reader holds."""
 
 
 def _address(value: object) -> object:
@@ -160,8 +162,8 @@ class Price(BaseModel):
 
 
 class Config(BaseSettings):
-    """All settings. Each has the same name as option, as key of the file and, in capitals after
-    ``QUIETPAGER_``, as environment variable.
+    """All settings. Each is a key of the file and, in capitals after ``QUIETPAGER_``, an
+    environment variable; where a command has an option of that name, the option comes first.
     """
 
     model_config = SettingsConfigDict(
@@ -180,9 +182,9 @@ class Config(BaseSettings):
     """Where OTLP over gRPC is received."""
     dashboard: Listen = Address("127.0.0.1", 8321)
     """Where the dashboard is served. It has no login: mind who can reach it."""
-    retention_days: Annotated[int, Field(ge=1)] = 30
-    """Days of telemetry to keep besides today (UTC)."""
-    tenant_retention_days: Mapping[str, Annotated[int, Field(ge=0)]] = {}
+    retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION)] = 30
+    """Days of telemetry to keep besides today (UTC), at most 36500."""
+    tenant_retention_days: Mapping[str, Annotated[int, Field(ge=0, le=LONGEST_RETENTION)]] = {}
     """Days of telemetry of single tenants, where it is fewer, e.g. { acme = 7 }."""
     journal_budget: Annotated[ByteSize, Field(gt=0)] = ByteSize(4 * 1024**3)
     """Disk that may wait for the writer before senders are asked to come back, e.g. "4GiB"."""

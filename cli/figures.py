@@ -11,6 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 NOTHING = "–"
+BOUNDLESS = "∞"
+DAY_MS = 86_400_000
+LONG_DAYS = 100_000
+"""More than these are told in powers of ten; nobody measured them."""
+MUCH = 10**15
 
 MONEY = ("_usd",)
 TIMES = ("_ms",)
@@ -43,29 +48,34 @@ def money(amounts: Sequence[Decimal | float | None], least: int = 2) -> list[str
 
     Cents, or as many decimals (at most 9) as give the smallest amount two significant digits.
     """
-    exact = [None if a is None else Decimal(str(a)) for a in amounts]
-    sizes = [abs(a) for a in exact if a]
+    exact = [None if a is None or math.isnan(a) else Decimal(str(a)) for a in amounts]
+    sizes = [abs(a) for a in exact if a and a.is_finite()]
     wanted = max((1 - size.adjusted() for size in sizes), default=least)
     decimals = min(max(least, wanted), 9)
     return [NOTHING if a is None else _dollars(a, decimals) for a in exact]
 
 
 def _dollars(amount: Decimal, decimals: int) -> str:
-    return f"{'-' if amount < 0 else ''}${abs(amount):,.{decimals}f}"
+    size = abs(amount)
+    shown = f"{size:,.{decimals}f}" if size < MUCH else _powers(size)
+    return f"{'-' if amount < 0 else ''}${shown}"
 
 
 def milliseconds(ms: Decimal | float | None) -> str:
     """In the unit that keeps three digits: 842 -> ``842 ms``, 1423 -> ``1.42 s``."""
-    if ms is None or (isinstance(ms, float) and math.isnan(ms)):
+    if ms is None or math.isnan(ms):
         return NOTHING
     ms = float(ms)
-    size = abs(ms)
-    if size < 9.995:
+    if ms < 0:
+        return f"-{milliseconds(-ms)}"
+    if ms < 9.995:
         return f"{ms:.2f} ms"
-    if size < 999.5:
+    if ms < 999.5:
         return f"{ms:.0f} ms"
-    if size < 59_995:
-        return f"{ms / 1000:.{2 if size < 9_995 else 1}f} s"
+    if ms < 59_995:
+        return f"{ms / 1000:.{2 if ms < 9_995 else 1}f} s"
+    if (days := ms / DAY_MS) > LONG_DAYS:
+        return f"{_powers(days)} d"
     return length(timedelta(milliseconds=ms))
 
 
@@ -91,9 +101,16 @@ def percent(share: Decimal | float | None) -> str:
         shown = "< 0.01"
     elif 0.99995 <= size < 1:
         shown = "> 99.99"
+    elif size >= MUCH:
+        shown = _powers(size * 100)
     else:
         shown = f"{size * 100:,.2f}"
     return f"{'-' if share < 0 else ''}{shown} %"
+
+
+def _powers(size: Decimal | float) -> str:
+    """In three digits and a power of ten: 1.23e+20."""
+    return BOUNDLESS if math.isinf(size) else f"{size:.3g}".lower()
 
 
 def moment(at: datetime) -> str:
@@ -110,6 +127,8 @@ def plain(value: Any) -> str:
             return NOTHING
         case bool():
             return "true" if value else "false"
+        case str() if not value.strip():
+            return f'"{value}"'
         case int():
             return f"{value:,}"
         case float():

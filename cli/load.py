@@ -22,6 +22,22 @@ from cli.toml_lines import line_of
 
 USAGE = 2
 PATHS = ("data", "slo")
+WANTED = {
+    "byte_size": 'a size, e.g. "4GiB"',
+    "byte_size_unit": 'a size, e.g. "4GiB"',
+    "dataclass_type": 'HOST:PORT, e.g. "127.0.0.1:4318"',
+    "date_from_datetime_inexact": "a date, e.g. 2026-07-01",
+    "date_from_datetime_parsing": "a date, e.g. 2026-07-01",
+    "decimal_parsing": "a number",
+    "decimal_type": "a number",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "path_type": 'a path, e.g. "data"',
+    "string_type": "a text in quotes",
+    "time_delta_type": 'a duration, e.g. "5m"',
+    "tuple_type": "a list",
+}
+"""What to write instead, by pydantic's type of the fault, where its message speaks of Python."""
 TABLES: Mapping[str, type[BaseModel]] = {"alerts": Alert, "webhooks": Webhook, "prices": Price}
 
 
@@ -119,7 +135,8 @@ def _explain(
             return f"{subject}: missing; add it"
         case "value_error":
             return f"{subject}: {fault['ctx']['error']}"
-    return f"{subject} = {fault['input']!r} must be {problem.removeprefix('Input should be ')}"
+    wanted = WANTED.get(str(fault["type"]), problem.removeprefix("Input should be "))
+    return f"{subject} = {fault['input']!r} must be {wanted}"
 
 
 def _subject(

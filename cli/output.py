@@ -7,6 +7,7 @@ are, times in ISO 8601 UTC, exact decimals, NULL as empty (csv) or null.
 import csv
 import io
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 UNBOUNDED_WIDTH = 10_000
+LONGEST_CELL = 80
+"""Characters of a text in a table; the other formats have the whole."""
 
 
 class Format(StrEnum):
@@ -34,13 +37,22 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
+STEERING = frozenset(("Cc", "Cf", "Zl", "Zp"))
+JOINERS = "\u200c\u200d"
+"""Part of words and emoji."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column of a table for people: numbers stand at its right."""
+    """A column of a table for people: numbers stand at its right.
+
+    A text is one line of at most `LONGEST_CELL` characters, unless it is ``drawn`` over several.
+    """
 
     title: str
     cells: Sequence[str]
     right: bool = False
+    drawn: bool = False
 
 
 def write(
@@ -139,7 +151,7 @@ def columns_of(answer: "pa.Table", titles: Mapping[str, str] | None = None) -> l
 
 
 def render_table(columns: Sequence[Column]) -> str:
-    """A table for people, as wide as it needs to be: a terminal breaks lines, but loses nothing."""
+    """A table for people, as wide as it needs to be: a terminal breaks lines where it must."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -152,9 +164,22 @@ def render_table(columns: Sequence[Column]) -> str:
             no_wrap=column.right,
             overflow="fold",
         )
-    for row in zip(*(column.cells for column in columns), strict=True):
+    for row in zip(*(_shown(column) for column in columns), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return rendered(table)
+
+
+def _shown(column: Column) -> Iterator[str]:
+    for cell in column.cells:
+        text = cell if column.drawn else "".join(_visible(letter) for letter in cell)
+        cut = not (column.right or column.drawn) and len(text) > LONGEST_CELL
+        yield text[: LONGEST_CELL - 1] + "…" if cut else text
+
+
+def _visible(letter: str) -> str:
+    """What would move the cursor or turn the writing around, as its escape: \\x1b, \\u202e."""
+    steers = unicodedata.category(letter) in STEERING and letter not in JOINERS
+    return letter.encode("unicode_escape").decode() if steers else letter
 
 
 def rendered(renderable: Any) -> str:

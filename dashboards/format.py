@@ -1,5 +1,6 @@
 """Numbers as people read them: with units, in the same number of digits, never made up."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -8,6 +9,10 @@ from dashboards.overview import Unit
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+BOUNDLESS = "\N{INFINITY}"
+DAY_MS = 86_400_000
+LONG_DAYS = 100_000
+"""More than these are told in powers of ten; nobody measured them."""
 
 
 def count(number: int) -> str:
@@ -16,10 +21,12 @@ def count(number: int) -> str:
 
 
 def compact(number: int) -> str:
-    """A count in three digits: 1234567 -> "1.23 M"; below 10,000 exact."""
+    """A count in three digits: 1234567 -> "1.23 M"; below 10,000 exact, from 10^15 in powers."""
     if number < 10_000:
         return count(number)
-    for size, suffix in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+    if number >= 10**15 * 0.9995:
+        return _powers(number)
+    for size, suffix in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
         # Rounding to three digits can carry over: 999,950 is 1 M, not 1000 k.
         if number >= size * 0.9995:
             scaled = number / size
@@ -30,19 +37,24 @@ def compact(number: int) -> str:
 
 def milliseconds(ms: float | None) -> str:
     """Milliseconds in the unit that keeps three digits: 842 -> "842 ms", 1423 -> "1.42 s"."""
-    if ms is None:
+    if ms is None or math.isnan(ms):
         return NOTHING
+    if ms <= -0.5:
+        return f"{MINUS}{milliseconds(-ms)}"
     if ms < 999.5:
-        return f"{ms:.0f}{NARROW_SPACE}ms"
+        return f"{abs(ms):.0f}{NARROW_SPACE}ms"
     seconds = ms / 1000
     if seconds < 59.95:
         return f"{seconds:.{2 if seconds < 9.995 else 1}f}{NARROW_SPACE}s"
+    days = ms / DAY_MS
+    if days > LONG_DAYS:
+        return f"{_powers(days)}{NARROW_SPACE}d"
     return span(timedelta(seconds=seconds))
 
 
 def percent(ratio: float | None, decimals: int = 2) -> str:
     """0.0325 -> "3.25 %". Reads 0 % or 100 % only where it is exactly that."""
-    if ratio is None:
+    if ratio is None or math.isnan(ratio):
         return NOTHING
     size = abs(ratio)
     step = 10.0**-decimals
@@ -53,6 +65,8 @@ def percent(ratio: float | None, decimals: int = 2) -> str:
         shown = f"< {step:.{decimals}f}"
     elif size < 1 and float(shown.replace(",", "")) == 100:
         shown = f"> {100 - step:.{decimals}f}"
+    elif size >= 10**12:
+        shown = _powers(size * 100)
     return f"{MINUS if ratio < 0 else ''}{shown}{NARROW_SPACE}%"
 
 
@@ -63,7 +77,10 @@ def percentile(share: float) -> str:
 
 def times(factor: float | None) -> str:
     """How many times faster than even: 1.681 -> "1.7 x"."""
-    return NOTHING if factor is None else f"{factor:,.1f}{NARROW_SPACE}×"
+    if factor is None or math.isnan(factor):
+        return NOTHING
+    shown = f"{factor:,.1f}" if abs(factor) < 10**12 else _powers(factor)
+    return f"{shown}{NARROW_SPACE}×"
 
 
 def usd(amount: Decimal | float | None) -> str:
@@ -71,9 +88,15 @@ def usd(amount: Decimal | float | None) -> str:
     if amount is None:
         return NOTHING
     exact = Decimal(str(amount))
-    if exact == 0 or abs(exact) >= 1:
+    if exact.is_nan():
+        return NOTHING
+    if exact < 0:
+        return f"{MINUS}{usd(-exact)}"
+    if exact >= 10**15:
+        return f"${_powers(exact)}"
+    if exact == 0 or exact >= 1:
         return f"${exact:,.2f}"
-    if abs(exact) < Decimal("0.00005"):
+    if exact < Decimal("0.00005"):
         return "< $0.0001"
     return f"${exact:.4f}"
 
@@ -89,6 +112,8 @@ def quantity(value: float | None, unit: Unit) -> str:
 
 def limit(value: float, unit: Unit) -> str:
     """A number somebody wrote down, in as few digits as they did: "1.5 s", "99.5 %", "$0.05"."""
+    if not math.isfinite(value):
+        return quantity(value, unit)
     if unit == "USD":
         whole, _, cents = f"{Decimal(str(value)):f}".partition(".")
         return f"${int(whole):,}.{cents:0<2}"
@@ -135,6 +160,19 @@ def span(length: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or f"0{NARROW_SPACE}s"
+
+
+def visible(name: str) -> str:
+    """A name from the data; one that would show nothing is put in quotes."""
+    seen = any(letter.isprintable() and not letter.isspace() for letter in name)
+    return name if seen else f'"{name}"'
+
+
+def _powers(number: Decimal | float) -> str:
+    """In three digits and a power of ten: 1.23e+20."""
+    if math.isinf(number):
+        return f"{MINUS if number < 0 else ''}{BOUNDLESS}"
+    return f"{number:.3g}".lower()
 
 
 def _plain(number: Decimal) -> str:

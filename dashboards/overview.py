@@ -46,7 +46,8 @@ class SloCard:
     description: str
     """What it promises; may be empty."""
     state: SloState
-    """met, breached, too_few (a percentile of too few events) or unknown (nothing to count)."""
+    """met (enough runs were good and the value is on the better side of the threshold), breached,
+    too_few (fewer runs than the SLO asks for) or unknown (nothing to count)."""
     value: float | None
     """The headline number, in ``unit``: a p95, a success ratio or an error ratio."""
     unit: Unit

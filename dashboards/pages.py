@@ -68,6 +68,7 @@ class Pages:
             "span": human.span,
             "times": human.times,
             "usd": human.usd,
+            "visible": human.visible,
         }
         self._templates.globals["draw"] = draw
 

@@ -12,6 +12,8 @@ HEIGHT = 64.0
 MARGIN = 4.0
 HEADROOM = 1.15
 """The largest number of a scale from zero stays this factor under the upper edge."""
+FARTHEST = 1e300
+"""Where what is infinite is drawn, so that places can be computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Sparkline:
 
 def draw(card: SloCard) -> Sparkline | None:
     """Place a card's series and its threshold; None when no step has a number."""
-    values = [point.value for point in card.series if point.value is not None]
+    placed = [_place(point.value) for point in card.series]
+    values = [value for value in placed if value is not None]
     if not values:
         return None
     low, high = _scale(values, card)
@@ -53,7 +56,7 @@ def draw(card: SloCard) -> Sparkline | None:
     step = WIDTH / len(card.series)
     threshold_y = y(card.threshold)
     bad_below = card.better == "higher"
-    runs = list(_runs(card.series))
+    runs = list(_runs(placed))
     return Sparkline(
         line=" ".join(_line([(_centre(i, step), y(v)) for i, v in run]) for run in runs),
         area=" ".join(_area([(_centre(i, step), y(v)) for i, v in run]) for run in runs),
@@ -77,12 +80,18 @@ def _scale(values: Sequence[float], card: SloCard) -> tuple[float, float]:
     return (worst - room, high) if room > 0 else (worst - 0.01, high)
 
 
-def _runs(series: Sequence[Point]) -> Iterator[list[tuple[int, float]]]:
+def _place(value: float | None) -> float | None:
+    """The number to draw: none for what is no number."""
+    if value is None or math.isnan(value):
+        return None
+    return max(-FARTHEST, min(value, FARTHEST))
+
+
+def _runs(placed: Sequence[float | None]) -> Iterator[list[tuple[int, float]]]:
     """Unbroken stretches of steps that have a number."""
-    numbered = enumerate(series)
-    for has_value, stretch in groupby(numbered, key=lambda item: item[1].value is not None):
+    for has_value, stretch in groupby(enumerate(placed), key=lambda item: item[1] is not None):
         if has_value:
-            yield [(i, point.value) for i, point in stretch if point.value is not None]
+            yield [(i, value) for i, value in stretch if value is not None]
 
 
 def _centre(index: int, step: float) -> float:

@@ -31,7 +31,7 @@ DASHBOARD = ("127.0.0.1", 8321)
 
 CONFIGURATION = """\
 # Written by `quietpager demo`: the alert looks back seconds instead of minutes, to be over soon.
-data = "data"
+data = "."
 otlp_http = "127.0.0.1:0"
 otlp_grpc = "127.0.0.1:0"
 dashboard = "{dashboard}"
@@ -97,8 +97,8 @@ def _play(narrator: Narrator, home: Path, *, once: bool) -> None:
                 failure="the lake has fewer runs than the agents took on",
             )  # fmt: skip
         print_answers(stage.config)
-        typer.echo(f"\nThe dashboard: {stage.dashboard_url}\n")
         if not once:
+            typer.echo(f"\nThe dashboard: {stage.dashboard_url}\n")
             with flowing(stage.agent_url, traffic, CALM):
                 _keep_going(narrator, stage, traffic, home)
         narrator.say("draining: what was received is written before the sidecar ends")
@@ -149,7 +149,7 @@ def _watch_an_alert(narrator: Narrator, stage: Stage, traffic: Traffic) -> None:
 
 def _keep_going(narrator: Narrator, stage: Stage, traffic: Traffic, home: Path) -> None:
     """Watch the traffic until Ctrl-C."""
-    narrator.say(f"everything keeps running; ask it more, e.g. quietpager slo --data {home}/data")
+    narrator.say(f"everything keeps running; ask it more, e.g. quietpager slo --data {home}")
     with narrator.working("Ctrl-C ends it"):
         while True:
             stage.check()

@@ -6,7 +6,7 @@ from datetime import timedelta
 def seconds(milliseconds: float) -> str:
     """``2410`` → ``2.41 s``."""
     value = milliseconds / 1000
-    return f"{value:.3g} s" if value < 1000 else f"{value:.0f} s"
+    return f"{value:.0f} s" if 1000 <= value < 10**9 else f"{value:.3g} s"
 
 
 def duration(value: timedelta) -> str:

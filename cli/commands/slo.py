@@ -50,7 +50,8 @@ def slo(
 ) -> None:
     """Show each objective: where it stands, what is left of its error budget, on how many events.
 
-    State: met, breached, too few (a percentile of too few events), unknown (nothing to count).
+    State: met (enough events are good and the value keeps its limit), breached, too few (fewer
+    events than the objective asks for), unknown (nothing to count).
     """
     if context.invoked_subcommand is None:
         _report(window, tenant, data, config, form)

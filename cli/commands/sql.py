@@ -11,13 +11,14 @@ import typer
 
 from cli.failure import Failure
 from cli.options import ConfigPath, Data, Output
-from cli.output import Format
+from cli.output import Column, Format
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from analytics import Analytics
 
+EXPLAINED = ["explain_key", "explain_value"]
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
 EXAMPLES = """Examples:
@@ -60,7 +61,15 @@ def sql(
     settings = load_config(config, data=data)
     with one_line_errors():
         answer = _ask(open_analytics(settings), text, parameters)
-    write(answer, form)
+    write(answer, form, shown=_plan(answer))
+
+
+def _plan(answer: "pa.Table") -> "list[Column] | None":
+    """What EXPLAIN draws over many lines; None for any other answer."""
+    if answer.column_names != EXPLAINED:
+        return None
+    keys, values = (answer[name].to_pylist() for name in EXPLAINED)
+    return [Column(EXPLAINED[0], keys), Column(EXPLAINED[1], values, drawn=True)]
 
 
 def _ask(analytics: "Analytics", text: str, parameters: Mapping[str, str | None]) -> "pa.Table":

@@ -53,6 +53,57 @@ def test_a_run_is_one_trace(vendor: ModelServer, telemetry: Telemetry) -> None:
         assert (span.attributes or {})["agent.run.id"] == answer.end["run_id"]
 
 
+def test_calls_name_their_node(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Model and tool calls carry the node they were made in; the run itself is in none."""
+    vendor.follow(Rule(tool_calls=(WEATHER,)))
+    with listening(serve(support(vendor))) as url:
+        ask(url, "How is it in Oslo?")
+    nodes = [(span.name, (span.attributes or {}).get("agent.node")) for span in telemetry.spans()]
+    assert nodes == [
+        ("invoke_agent support", None),
+        ("node agent", "agent"),
+        ("chat gpt-4o-mini", "agent"),
+        ("node tools", "tools"),
+        ("execute_tool get_weather", "tools"),
+        ("node agent", "agent"),
+        ("chat gpt-4o-mini", "agent"),
+    ]
+
+
+def test_a_call_stays_in_the_node_that_began_it(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """What a node leaves running and a run within a node keep their own nodes, side by side."""
+    later: list[asyncio.Task[Any]] = []
+    inner = Runtime(chatting(model_at(vendor)), agent_name="inner")
+
+    async def first(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        async def chat_after(moment: float) -> None:
+            await asyncio.sleep(moment)
+            await ctx.chat(model_at(vendor), state.messages)
+
+        later.append(asyncio.create_task(chat_after(0.05)))
+        return {}, "second"
+
+    async def second(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        await inner.run("nested", thread_id="t2", tenant_id="acme", user_id="ada")
+        await asyncio.gather(*later, ctx.chat(model_at(vendor), state.messages))
+        return {}, END
+
+    graph = Graph()
+    graph.node(entry=True)(first)
+    graph.node()(second)
+
+    async def run() -> None:
+        async with inner, Runtime(graph, agent_name="outer") as runtime:
+            await runtime.run("go", thread_id="t1", tenant_id="acme", user_id="ada")
+
+    asyncio.run(run())
+    chats = Counter(
+        ((span.attributes or {})["gen_ai.agent.name"], (span.attributes or {})["agent.node"])
+        for span in telemetry.spans("chat ")
+    )
+    assert chats == {("outer", "first"): 1, ("outer", "second"): 1, ("inner", "agent"): 1}
+
+
 def test_spans_carry_the_genai_attributes(vendor: ModelServer, telemetry: Telemetry) -> None:
     """Model, usage, finish reason and tool are on the spans under their OpenTelemetry names."""
     vendor.follow(Rule(tool_calls=(WEATHER,), cached_share=0.5, reasoning_tokens=3))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.budget import budget_left, budget_spent, burn_factor, burn_rate, burns, sli
+from analytics.budget import budget_left, budget_spent, burn_factor, burn_rate, burns, reaches, sli
 
 COUNTS = st.integers(1, 10**9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 TARGETS = st.floats(0.01, 0.9999)
@@ -27,12 +27,22 @@ def test_published_numbers(
     assert burn_rate(good, total, target) == pytest.approx(spent)
 
 
+@pytest.mark.parametrize("target", [0.95, 0.98, 0.99, 0.995, 0.999, 0.9])
+def test_a_budget_used_up_is_exactly_zero(target: float) -> None:
+    """At the target nothing is left, not a rest of rounding; one bad event more overspends."""
+    good, total = round(target * 1000), 1000
+    assert (budget_spent(good, total, target), budget_left(good, total, target)) == (1.0, 0.0)
+    assert reaches(good, total, target)
+    assert not reaches(good - 1, total, target)
+
+
 def test_nothing_is_unknown() -> None:
     """Without events nothing is known; it is not a perfect score."""
     assert sli(0, 0) is None
     assert budget_spent(0, 0, 0.995) is None
     assert budget_left(0, 0, 0.995) is None
     assert burn_rate(0, 0, 0.995) is None
+    assert reaches(0, 0, 0.995) is None
 
 
 @given(COUNTS, TARGETS)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from tests.analytics.conftest import Opener
 from tests.analytics.telemetry import NOON, Telemetry, ms
 
 Ask = Callable[..., list[dict[str, Any]]]
@@ -98,6 +100,40 @@ def test_a_broken_stream_without_usage_is_unpriced(telemetry: Telemetry, rows: A
     ]
 
 
+def test_half_a_usage_has_no_cost(telemetry: Telemetry, rows: Ask) -> None:
+    """Unknown is not zero: without its input or its output a call cannot be priced."""
+    telemetry.llm(input_tokens=None)
+    telemetry.llm(output_tokens=None)
+    telemetry.llm(output_tokens=None, outcome="error")
+    telemetry.llm(input_tokens=0, output_tokens=0)
+    found = rows("SELECT input_tokens, cost_usd, unpriced FROM usage ORDER BY span_id")
+    assert [(row["cost_usd"], row["unpriced"]) for row in found] == [
+        (None, True), (None, True), (None, True), (0, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["embeddings", "EMBEDDING", "ai.embed.doEmbed"])
+def test_embeddings_have_no_output(operation: str, telemetry: Telemetry, rows: Ask) -> None:
+    """A call for embeddings is priced by its input alone."""
+    telemetry.llm(
+        operation=operation, request_model="text-embedding-3-small",
+        input_tokens=1_000_000, output_tokens=None,
+    )  # fmt: skip
+    (found,) = rows("SELECT cost_usd, unpriced FROM usage")
+    assert (float(found["cost_usd"]), found["unpriced"]) == (0.02, False)
+
+
+def test_half_a_usage_in_sum_has_no_cost(telemetry: Telemetry, rows: Ask) -> None:
+    """A sum on an agent span or a summary line is priced only when both counts are known."""
+    model = {"provider": "openai", "request_model": "gpt-4o"}
+    telemetry.agent(output_tokens=5, **model)
+    telemetry.log("agent.run", run_id="r", input_tokens=5, **model)
+    found = rows("SELECT usage_source, cost_usd, unpriced FROM usage ORDER BY 1")
+    assert [tuple(row.values()) for row in found] == [
+        ("rollup", None, True), ("summary", None, True),
+    ]  # fmt: skip
+
+
 def test_usage_on_agent_spans_is_not_added(telemetry: Telemetry, rows: Ask) -> None:
     """Agent and node spans that repeat what their calls used add nothing."""
     agent = telemetry.agent(input_tokens=1500)
@@ -106,6 +142,37 @@ def test_usage_on_agent_spans_is_not_added(telemetry: Telemetry, rows: Ask) -> N
     telemetry.llm(under=telemetry.span(under=node), input_tokens=500)
     assert tokens(rows) == 1500
     assert rows("SELECT usage_source FROM runs") == [{"usage_source": "calls"}]
+
+
+def test_calls_below_a_sum_are_not_unpriced(telemetry: Telemetry, opened: Opener) -> None:
+    """What calls without usage cost is in the sum above them: priced, counted once, and judged."""
+    model = {"provider": "openai", "request_model": "gpt-4o"}
+    agent = telemetry.agent(run_id="r", input_tokens=1000, output_tokens=100, **model)
+    for _ in range(2):
+        telemetry.llm(under=telemetry.node(under=agent), input_tokens=None, output_tokens=None)
+    analytics = opened()
+    (run,) = analytics.query(
+        "SELECT llm_calls, input_tokens, cost_usd, unpriced_calls, usage_source FROM runs"
+    ).to_pylist()
+    assert run == {
+        "llm_calls": 2, "input_tokens": 1000, "cost_usd": Decimal("0.0035"), "unpriced_calls": 0,
+        "usage_source": "rollup",
+    }  # fmt: skip
+    (spent,) = analytics.ask("cost/by", by="model").to_pylist()
+    assert (spent["calls"], spent["cost_usd"], spent["unpriced_calls"]) == (
+        1, Decimal("0.0035"), 0,
+    )  # fmt: skip
+    (judged,) = analytics.ask("slo/cost_per_request", limit_usd=1, target=0.95).to_pylist()
+    assert (judged["good"], judged["missing"]) == (1, 0)
+
+
+def test_a_sum_without_a_price_is_unpriced_once(telemetry: Telemetry, rows: Ask) -> None:
+    """Where the sum itself cannot be priced its calls are unpriced as one; others as ever."""
+    summed = telemetry.agent(input_tokens=1000, output_tokens=100)
+    telemetry.llm(under=summed, input_tokens=None, output_tokens=None)
+    telemetry.llm(under=telemetry.agent(), input_tokens=None, output_tokens=None)
+    found = rows("SELECT usage_source, unpriced FROM usage ORDER BY 1")
+    assert [tuple(row.values()) for row in found] == [("calls", True), ("rollup", True)]
 
 
 def test_usage_on_agent_spans_alone_counts(telemetry: Telemetry, rows: Ask) -> None:

@@ -1,7 +1,9 @@
 """evaluate_slo: one report per SLO and window."""
 
+import math
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from analytics import Slo, evaluate_slo
@@ -35,6 +37,44 @@ def test_exactly_on_target_is_met(telemetry: Telemetry, opened: Opener) -> None:
     """The target is reached at the target."""
     runs(telemetry, good=95, bad=5)
     assert evaluate_slo(opened(), TTFB, window=DAY, now=NOW).state == "met"
+
+
+def test_a_value_over_its_limit_is_a_breach(telemetry: Telemetry, opened: Opener) -> None:
+    """95 of 100 runs are fast enough, but the p95 lies between them and the slow ones: breached."""
+    for ttfb in [100.0] * 95 + [60_000.0] * 5:
+        telemetry.agent(ttfb_ms=ttfb)
+    slo = Slo("ttfb", "First token", "slo/ttfb", 0.95, DAY, {"threshold_ms": 1500})
+    report = evaluate_slo(opened(), slo, window=DAY, now=NOW)
+    assert report.value == pytest.approx(np.percentile([100.0] * 95 + [60_000.0] * 5, 95))
+    assert (report.sli, report.state) == (0.95, "breached")
+
+
+@pytest.mark.parametrize(
+    ("question", "failed", "value", "state"),
+    [
+        ("slo/stream_success", 5, 0.95, "met"),
+        ("slo/stream_success", 6, 0.94, "breached"),
+        ("slo/tool_errors", 4, 0.04, "met"),
+        ("slo/tool_errors", 5, 0.05, "breached"),
+    ],
+)
+def test_rates_are_judged_as_their_limits_are_shown(
+    question: str, failed: int, value: float, state: str, telemetry: Telemetry, opened: Opener
+) -> None:
+    """Successes must reach their target; errors must stay below what it leaves them."""
+    for number in range(100):
+        outcome = "error" if number < failed else "success"
+        telemetry.tool(under=telemetry.agent(outcome=outcome), outcome=outcome)
+    report = evaluate_slo(opened(), Slo("s", "S", question, 0.95, DAY), window=DAY, now=NOW)
+    assert (report.value, report.state) == (value, state)
+
+
+def test_infinite_values_breach(telemetry: Telemetry, opened: Opener) -> None:
+    """A p95 that is no number cannot be below its threshold."""
+    runs(telemetry, good=10, bad=0)
+    for _ in range(10):
+        telemetry.agent(ttfb_ms=math.inf)
+    assert evaluate_slo(opened(), TTFB, window=DAY, now=NOW).state == "breached"
 
 
 def test_few_events_are_no_verdict(telemetry: Telemetry, opened: Opener) -> None:

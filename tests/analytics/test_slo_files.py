@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from analytics import Slo, SloError, load_slos
+from analytics import Slo, SloError, load_slos, questions
+from analytics.engine import read_only
+from analytics.slo import GIVEN_BY_EVALUATION, LARGEST
 
 EXAMPLES = Path(__file__).parents[2] / "slo"
 
@@ -86,7 +88,13 @@ def test_a_file_of_several_documents(tmp_path: Path) -> None:
         ("question: slo/ttfb", "question: slo/ttfb_series", 17, "no SLO question"),
         ("threshold_ms: 900", "threshold: 900", 18, "threshold is unknown"),
         ("threshold_ms: 900", "threshold_ms: 0", 18, "threshold_ms 0 must be greater than 0"),
-        ("threshold_ms: 900", "threshold_ms: .nan", 18, "must be greater than 0"),
+        ("threshold_ms: 900", "threshold_ms: .nan", 18, "threshold_ms nan must be greater than 0"),
+        ("threshold_ms: 900", "threshold_ms: .inf", 18,
+         "threshold_ms inf must be greater than 0, at most 31536000000; write e.g. 1500"),
+        ("threshold_ms: 900", "threshold_ms: 1e308", 18, "threshold_ms 1e+308 must be greater"),
+        ("slo/ttfb\n              threshold_ms: 900",
+         "slo/cost_per_request\n              limit_usd: 1000000000000", 18,
+         "limit_usd 1000000000000 must be greater than 0, at most 999999999; write e.g. 0.25"),
         ("threshold_ms: 900", "min_events: 5", 17, "threshold_ms is missing"),
         ("threshold_ms: 900", "threshold_ms: 9\n              min_events: 0.5", 19,
          "must be a whole number from 1"),
@@ -115,6 +123,14 @@ def test_errors_say_where(tmp_path: Path, text: str, instead: str, line: int, me
     assert str(caught.value).startswith(f"{file}:{line}: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_every_parameter_has_a_largest_value() -> None:
+    """The parameters of the SLO questions are in units whose range is known."""
+    for name, question in questions().items():
+        if name.startswith("slo/") and not name.endswith("_series"):
+            for parameter in read_only(question.sql).named_parameters - GIVEN_BY_EVALUATION:
+                assert parameter.rpartition("_")[2] in LARGEST
 
 
 def test_a_name_given_twice(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from lake import Lake
 from tests.browser.conftest import visiting
-from tests.dashboards.agent_traffic import agent_run, table
+from tests.dashboards.agent_traffic import agent_run, model_call, table, tool_call
 from tests.dashboards.conftest import Filled
 from tests.dashboards.serving import dashboard, served
 
@@ -253,6 +253,37 @@ def test_it_fits_every_width(browser: Browser, filled: Filled, width: int) -> No
             "main *", "all => Math.min(...all.map(e => parseFloat(getComputedStyle(e).fontSize)))"
         )
         assert smallest >= 11
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_a_long_name_leaves_the_numbers_in_view(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    """A name of 300 characters takes no more room than others: it ends in an ellipsis."""
+    now = datetime.now(UTC)
+    run = agent_run(1, now - timedelta(minutes=5), tenant="t" * 300)
+    rows = [
+        run,
+        model_call(run, 1, provider="openai", model="m" * 300, tokens=(10, 1)),
+        tool_call(run, 2, tool="f" * 300),
+    ]
+    Lake(tmp_path / "lake").append("spans", table(rows, now), 1)
+    viewport = {"width": width, "height": 800}
+    with served(dashboard(tmp_path)) as url, visiting(browser, url, viewport=viewport) as visit:
+        page = visit.page
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        names = page.eval_on_selector_all(
+            ".name", "all => all.map(e => [e.textContent.length, e.clientWidth, e.scrollWidth])"
+        )
+        assert len(names) == 3
+        for characters, shown, whole in names:
+            assert characters == 300
+            assert shown < min(whole, 250)
+        if width >= 1024:
+            tables = page.eval_on_selector_all(
+                ".panel .scroll", "all => all.map(e => e.scrollWidth - e.clientWidth)"
+            )
+            assert set(tables) == {0}
 
 
 def test_it_works_without_scripts(browser: Browser, filled: Filled) -> None:

@@ -70,6 +70,14 @@ def test_shipped_sql(sidecar: Sidecar, repository: Path) -> None:
     assert json.loads(answer)["total"] == 30
 
 
+def test_explain(sidecar: Sidecar) -> None:
+    """A plan is drawn over its lines, uncut."""
+    answer = asked(sidecar, "sql", "EXPLAIN SELECT count(*) FROM runs")
+
+    assert len(answer.splitlines()) > 5
+    assert "\\n" not in answer
+
+
 def test_parquet(sidecar: Sidecar) -> None:
     """An answer as Parquet goes to a file or pipe as it is."""
     done = subprocess.run(

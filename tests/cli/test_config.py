@@ -170,7 +170,36 @@ def test_webhook_secret(monkeypatch: pytest.MonkeyPatch) -> None:
                 "write e.g. 127.0.0.1:4318 or [::1]:4318"
             ),
         ),
-        ("data = [1]", "quietpager.toml:1: data = [1] must be"),
+        ("data = 5", 'quietpager.toml:1: data = 5 must be a path, e.g. "data"'),
+        (
+            "otlp_http = 5",
+            'quietpager.toml:1: otlp_http = 5 must be HOST:PORT, e.g. "127.0.0.1:4318"',
+        ),
+        (
+            'journal_budget = "4 Zorks"',
+            "quietpager.toml:1: journal_budget = '4 Zorks' must be a size, e.g. \"4GiB\"",
+        ),
+        (
+            'journal_budget = "much"',
+            "quietpager.toml:1: journal_budget = 'much' must be a size, e.g. \"4GiB\"",
+        ),
+        (
+            "retention_days = 36501",
+            "quietpager.toml:1: retention_days = 36501 must be less than or equal to 36500",
+        ),
+        (
+            "tenant_retention_days = { acme = 36501 }",
+            (
+                "quietpager.toml:1: tenant_retention_days.acme = 36501 must be "
+                "less than or equal to 36500"
+            ),
+        ),
+        ("alerts = 5", "quietpager.toml:1: alerts = 5 must be a list"),
+        ("alerts = [5]", "quietpager.toml:1: alerts[0] = 5 must be a table"),
+        (
+            '[[prices]]\nprovider = "a"\nmodel = "b"\ninput = "x"\noutput = 1',
+            "quietpager.toml:4: prices[0].input = 'x' must be a number",
+        ),
         ('\n\ndata = "a', "quietpager.toml:3: not TOML: "),
         ('data = "a"\ndata = "b"', "quietpager.toml:2: not TOML: cannot overwrite a value"),
     ],

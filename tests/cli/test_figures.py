@@ -26,6 +26,11 @@ NOW = datetime(2026, 11, 24, 8, 40, tzinfo=UTC)
         (12345.0, "12.3 s"),
         (61_000, "1 min 1 s"),
         (Decimal(1500), "1.50 s"),
+        (-842.0, "-842 ms"),
+        (-61_000, "-1 min 1 s"),
+        (1e308, "1.16e+300 d"),
+        (math.inf, "∞ d"),
+        (-math.inf, "-∞ d"),
     ],
 )
 def test_milliseconds(ms: float | None, shown: str) -> None:
@@ -76,6 +81,21 @@ def test_units_by_name() -> None:
     assert figures.column("error_rate", [0.02]) == ["2.00 %"]
     assert figures.column("input_tokens", [1234567]) == ["1,234,567"]
     assert figures.column("note_ms", ["not a number"]) == ["not a number"]
+
+
+@given(st.floats(), st.sampled_from(("a_usd", "a_ms", "a_rate", "a")))
+def test_any_number_is_legible(value: float, name: str) -> None:
+    """Whatever a column holds there is a short text for it."""
+    (shown,) = figures.column(name, [value])
+    assert 0 < len(shown) <= 30
+    assert figures.column(name, [value, 1.5, None])[2] == "–"
+
+
+def test_absurd_money() -> None:
+    """Amounts without bounds do not widen the column; what is no number is not zero."""
+    assert figures.money([1e300, math.inf, -math.inf, math.nan, 5]) == [
+        "$1e+300", "$∞", "-$∞", "–", "$5.00",
+    ]  # fmt: skip
 
 
 def test_other_values() -> None:

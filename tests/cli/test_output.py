@@ -55,11 +55,42 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_table_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where no terminal bounds it a table is as wide as it has to be."""
-    long = "x" * 300
+def test_long_texts_are_cut_in_tables_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """A text takes at most 80 characters of a table; programs get the whole."""
+    long = pa.table({"a": ["x" * 300], "b": [1]})
 
-    assert long in written(capsys, pa.table({"a": [long], "b": [1]}), Format.table)
+    assert f"{'x' * 79}…   1\n" in written(capsys, long, Format.table)
+    for form in (Format.csv, Format.json):
+        assert "x" * 300 in written(capsys, long, form)
+
+
+def test_table_is_as_wide_as_it_has_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no terminal bounds it a table of many columns loses none."""
+    wide = pa.table({f"column_{n}": ["x" * 80] for n in range(10)})
+
+    assert written(capsys, wide, Format.table).splitlines()[2] == "   ".join(["x" * 80] * 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\tc", r"a\nb\tc"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("abc\u202edef\u2066\u2028", r"abc\u202edef\u2066\u2028"),
+        ("\x7f\x9b\ufeff", r"\x7f\x9b\ufeff"),
+        ("👩\u200d🚀 é Ω", "👩\u200d🚀 é Ω"),
+        ("", '""'),
+        ("  ", '"  "'),
+    ],
+)
+def test_nothing_in_a_table_steers_the_terminal(
+    text: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Control and direction characters are shown as escapes, a blank text in quotes."""
+    answer = pa.table({"a": [text], "b": ["end"]})
+
+    assert written(capsys, answer, Format.table).splitlines()[2].startswith(f"{shown}   ")
+    assert json.loads(written(capsys, answer, Format.json))[0]["a"] == text
 
 
 def test_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:

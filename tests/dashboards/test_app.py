@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import math
 import re
 import subprocess
 from collections.abc import Iterator
@@ -55,6 +56,37 @@ def test_the_page_stands_without_scripts(client: httpx.Client) -> None:
     assert len(list(page.all("article"))) == 4
     for words in ("house-model-7b", "web_search", "Firing", "globex", "Breached", "Data as of"):
         assert words in page.text
+
+
+@pytest.mark.parametrize("ttfb_ms", [1e308, math.inf, -math.inf, math.nan, 1e17])
+def test_absurd_numbers_are_shown(ttfb_ms: float, tmp_path: Path) -> None:
+    """No number in the data takes the page or its JSON down."""
+    now = datetime.now(UTC)
+    runs = [agent_run(n, now - timedelta(minutes=5)) for n in range(30)]
+    for run in runs:
+        run["ttfb_ms"] = ttfb_ms
+    Lake(tmp_path / "lake").append("spans", table(runs, now), 1)
+    with served(dashboard(tmp_path)) as url:
+        page = httpx.get(url, timeout=30)
+        answer = httpx.get(f"{url}/api/overview", timeout=30)
+    assert (page.status_code, answer.status_code) == (200, 200)
+    assert "First token" in page.text
+    assert answer.json()["totals"]["runs"] == 30
+
+
+def test_long_and_blank_names(tmp_path: Path) -> None:
+    """A long name has its whole text for a pointer, a blank one is shown in quotes."""
+    now = datetime.now(UTC)
+    rows = []
+    for number, tenant in enumerate(("x" * 300, "  ")):
+        run = agent_run(number + 1, now - timedelta(minutes=5), tenant=tenant)
+        rows += [run, model_call(run, 1, provider="openai", model="gpt-4o", tokens=(10, 1))]
+    Lake(tmp_path / "lake").append("spans", table(rows, now), 1)
+    with served(dashboard(tmp_path)) as url:
+        page = Elements(httpx.get(url, timeout=30).text)
+    titles = [name["title"] for name in page.all("bdi") if name["class"] == "name"]
+    assert {"x" * 300, "  ", "gpt-4o"} == set(titles)
+    assert '"  "' in page.text
 
 
 def test_range_links_keep_the_tenant(client: httpx.Client) -> None:

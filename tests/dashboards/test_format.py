@@ -1,5 +1,6 @@
 """Numbers as people read them."""
 
+import math
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -24,6 +25,13 @@ def plain(text: str) -> str:
         (9996.0, "10.0 s"),
         (59_940.0, "59.9 s"),
         (125_000.0, "2 min 5 s"),
+        (-0.2, "0 ms"),
+        (-5.0, "-5 ms"),
+        (-125_000.0, "-2 min 5 s"),
+        (1e308, "1.16e+300 d"),
+        (math.inf, "∞ d"),
+        (-math.inf, "-∞ d"),
+        (math.nan, "–"),
         (None, "–"),
     ],
 )
@@ -41,6 +49,9 @@ def test_milliseconds(ms: float | None, shown: str) -> None:
         (0.99999, "> 99.99 %"),
         (0.00001, "< 0.01 %"),
         (-3.0, "-300.00 %"),
+        (1e306, "1e+308 %"),
+        (math.inf, "∞ %"),
+        (math.nan, "–"),
         (None, "–"),
     ],
 )
@@ -64,12 +75,24 @@ def test_percent_claims_perfection_only_where_it_is(ratio: float) -> None:
         (Decimal("0.0123"), "$0.0123"),
         (Decimal("0.00001"), "< $0.0001"),
         (Decimal(0), "$0.00"),
+        (Decimal(-5), "-$5.00"),
+        (Decimal("1e300"), "$1e+300"),
+        (math.inf, "$∞"),
+        (math.nan, "–"),
         (None, "–"),
     ],
 )
 def test_usd(amount: Decimal | None, shown: str) -> None:
     """Money carries its currency, and an unknown amount is not zero."""
-    assert human.usd(amount) == shown
+    assert plain(human.usd(amount)) == shown
+
+
+@given(st.floats(), st.sampled_from(("ms", "ratio", "USD")))
+def test_any_number_is_legible(value: float, unit: human.Unit) -> None:
+    """Whatever was measured, or written as a limit, there is a short text for it."""
+    for shown in (human.quantity(value, unit), human.times(value)):
+        assert 0 < len(shown) <= 25
+    assert human.limit(value, unit)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +104,11 @@ def test_usd(amount: Decimal | None, shown: str) -> None:
         (999_500, "1.00 M"),
         (1_234_567, "1.23 M"),
         (12_345_678_901, "12.3 B"),
+        (999_500_000_000, "1.00 T"),
+        (27_000_000_000_000, "27.0 T"),
+        (999_499_999_999_999, "999 T"),
+        (10**15, "1e+15"),
+        (2**64, "1.84e+19"),
     ],
 )
 def test_compact(number: int, shown: str) -> None:
@@ -106,6 +134,15 @@ def test_compact(number: int, shown: str) -> None:
 def test_limit(value: float, unit: human.Unit, shown: str) -> None:
     """A threshold reads as it was written, without digits of false precision."""
     assert plain(human.limit(value, unit)) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("acme", "acme"), ("", '""'), ("  ", '"  "'), ("\u200b", '"\u200b"'), (" a", " a")],
+)
+def test_a_name_is_never_invisible(name: str, shown: str) -> None:
+    """A blank name is there to be seen."""
+    assert human.visible(name) == shown
 
 
 def test_quantity_follows_the_unit() -> None:

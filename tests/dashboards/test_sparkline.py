@@ -1,5 +1,6 @@
 """Where the strokes of a sparkline go."""
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -50,6 +51,18 @@ def test_without_numbers_there_is_nothing_to_draw() -> None:
     """No series, or a series of unknowns, draws no line at zero."""
     assert draw(card([])) is None
     assert draw(card([None, None])) is None
+
+
+@given(st.lists(st.none() | st.floats(), min_size=1))
+def test_any_number_has_a_place(values: list[float | None]) -> None:
+    """Infinite and huge numbers are drawn inside the box; what is no number is a gap."""
+    chart = draw(card(values))
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    assert (chart is None) == (not known)
+    if chart is not None:
+        assert "nan" not in chart.line + chart.area
+        assert "inf" not in chart.line + chart.area
+        assert math.isfinite(chart.threshold_y)
 
 
 def test_a_gap_breaks_the_line() -> None:

@@ -182,6 +182,15 @@ def test_every_call(played: Played) -> None:
     }  # fmt: skip
 
 
+def test_calls_are_in_nodes(played: Played) -> None:
+    """Every model and tool call says in which node of the agent's graph it was made."""
+    for view in ("llm_calls", "tool_calls"):
+        (told,) = answers(
+            played.sidecar, "sql", f"SELECT count(*) AS calls, count(node) AS placed FROM {view}"
+        )
+        assert told["placed"] == told["calls"] > 0
+
+
 @pytest.mark.parametrize("dimension", ["tenant", "user", "agent", "model"])
 def test_cost(dimension: str, played: Played) -> None:
     """Cost equals the ledger priced by genai-prices, whatever it is broken down by."""
@@ -256,6 +265,8 @@ def test_ttfb(played: Played) -> None:
     assert objective["value"] == pytest.approx(np.percentile(own, 95), abs=1e-6)
     assert objective["total"] == len(own)
     assert objective["good"] == sum(ms < 1500 for ms in own)
+    well = objective["good"] / len(own) >= 0.95 and np.percentile(own, 95) < 1500
+    assert objective["state"] == ("met" if well else "breached")
 
 
 def test_outcomes(played: Played) -> None:
@@ -269,6 +280,7 @@ def test_outcomes(played: Played) -> None:
     assert objective["total"] == len(played.seen)
     assert objective["good"] == sum(seen.outcome == "success" for seen in played.seen)
     assert objective["good"] < objective["total"], "streams were cut"
+    assert objective["state"] == "breached", "of a hundred runs not one may be cut"
 
 
 def test_tool_errors(played: Played) -> None:

@@ -14,7 +14,7 @@
 --   excluded   BIGINT   runs that are neither good nor bad by the rule
 --   missing    BIGINT   runs that should be judged but cannot
 --   value      DOUBLE   share of runs with a surfaced tool error, 0 to 1; NULL when total is 0
---   threshold  DOUBLE   what the value must not exceed: 1 - target
+--   threshold  DOUBLE   what the value must stay below: 1 - target
 --   unit       VARCHAR  of value and threshold: ratio
 --   better     VARCHAR  whether the value should be lower or higher than the threshold
 SELECT

@@ -6,10 +6,11 @@
 -- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
 -- + cache write x its price + (output - reasoning) x output price + reasoning x its price
 -- + the price per request, at the price valid when the call began, in the tier of its whole input
--- (genai-prices' rule). NULL where the price or the usage is unknown.
+-- (genai-prices' rule). NULL where the price or the usage is unknown: both counts must be known, but
+-- embeddings have no output.
 --
 -- unpriced: cost is unknown though something may have been billed. A call that failed before any
--- answer is not.
+-- answer is not, nor is one whose usage is in the sum of a span above it (summed_above).
 CREATE OR REPLACE TEMP TABLE billed AS
 WITH
 spans_with_usage AS (
@@ -18,7 +19,7 @@ spans_with_usage AS (
         agent_name, feature, node, start_time, duration_ms, ttfb_ms, provider, request_model,
         response_model, response_id, finish_reason, input_tokens, output_tokens,
         cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, status, error_class,
-        attempt
+        attempt, embeds
     FROM llm_spans
     UNION ALL
     SELECT
@@ -26,7 +27,7 @@ spans_with_usage AS (
         agent_name, feature, node, start_time, duration_ms, NULL AS ttfb_ms, provider,
         request_model, response_model, response_id, finish_reason, input_tokens, output_tokens,
         cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, status, error_class,
-        attempt
+        attempt, FALSE AS embeds
     FROM rollup_spans
 ),
 attributed AS (
@@ -51,8 +52,11 @@ attributed AS (
             used.outcome,
             CASE WHEN used.status = 'error' THEN 'error' ELSE 'success' END
         ) AS outcome,
-        used.error_class, used.attempt
+        used.error_class, used.attempt, used.embeds,
+        used.usage_source = 'calls' AND sums.span_id IS NOT NULL AS summed_above
     FROM spans_with_usage AS used
+    LEFT JOIN rolled_up AS sums
+        ON sums.trace_id = used.trace_id AND sums.span_id = used.span_id
     LEFT JOIN run_members AS members
         ON members.trace_id = used.trace_id AND members.span_id = used.span_id
     LEFT JOIN trace_identity AS identity ON identity.trace_id = used.trace_id
@@ -64,7 +68,7 @@ attributed AS (
         runs.duration_ms, NULL AS ttfb_ms, runs.provider, runs.request_model, runs.response_model,
         NULL AS response_id, NULL AS finish_reason, runs.input_tokens, runs.output_tokens,
         runs.cache_read_tokens, runs.cache_write_tokens, runs.reasoning_tokens, runs.outcome,
-        runs.error_class, NULL AS attempt
+        runs.error_class, NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
     FROM log_only_runs AS runs
     ANTI JOIN (
         SELECT trace_id
@@ -93,7 +97,8 @@ priced AS (
         counted.*,
         prices.price_id,
         CASE
-            WHEN counted.input_tokens IS NULL AND counted.output_tokens IS NULL THEN NULL
+            WHEN counted.input_tokens IS NULL THEN NULL
+            WHEN counted.output_tokens IS NULL AND NOT counted.embeds THEN NULL
             WHEN counted.input_tokens < 0 OR counted.output_tokens < 0 THEN NULL
             WHEN counted.cache_read_tokens < 0 OR counted.cache_write_tokens < 0 THEN NULL
             WHEN counted.reasoning_tokens < 0 THEN NULL
@@ -126,8 +131,8 @@ SELECT
     response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens, cost_usd,
     CASE WHEN cost_usd IS NOT NULL THEN price_id END AS price_id,
-    outcome, error_class, attempt,
-    cost_usd IS NULL AND (
+    outcome, error_class, attempt, summed_above,
+    cost_usd IS NULL AND NOT summed_above AND (
         outcome = 'success' OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL
         OR response_id IS NOT NULL OR ttfb_ms IS NOT NULL
     ) AS unpriced

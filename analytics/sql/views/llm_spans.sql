@@ -40,6 +40,7 @@ calls AS NOT MATERIALIZED (
         spans.response_model, spans.response_id, spans.finish_reason, spans.input_tokens,
         spans.output_tokens, spans.cache_read_tokens, spans.cache_write_tokens,
         spans.reasoning_tokens, spans.outcome, spans.status, spans.error_class, spans.attempt,
+        COALESCE(LOWER(spans.operation) LIKE '%embed%', FALSE) AS embeds,
         COALESCE(spans.response_id, spans.trace_id || '/' || spans.span_id) AS call_key
     FROM lake_spans AS spans
     ANTI JOIN above ON above.trace_id = spans.trace_id AND above.ancestor_id = spans.span_id

@@ -1,7 +1,8 @@
 -- Step: the summary line (log event `agent.run`) of every run, one row per run.
 --
 -- The line is written when the run ends. A run whose line came twice, or on two ways (OTLP and a log
--- file), is one run.
+-- file), is one run. Of a duration that cannot be true (negative, over a year) nothing is concluded:
+-- the run is placed where its line was written.
 CREATE OR REPLACE TEMP TABLE log_runs AS
 SELECT
     COALESCE(run_id, trace_id, log_id) AS run_key,
@@ -13,7 +14,12 @@ SELECT
     user_id,
     agent_name,
     COALESCE(feature, agent_name) AS feature,
-    time - CAST(COALESCE(duration_ms, 0) * 1000 AS BIGINT) * INTERVAL 1 MICROSECOND AS started_at,
+    -- Within its bounds even where CASE rules it out: engines may compute a branch for every row.
+    CASE
+        WHEN duration_ms BETWEEN 0 AND 31536000000 THEN
+            time - INTERVAL '1' SECOND * (GREATEST(LEAST(duration_ms, 31536000000), 0) / 1000)
+        ELSE time
+    END AS started_at,
     time AS ended_at,
     duration_ms,
     ttfb_ms,

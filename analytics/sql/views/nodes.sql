@@ -17,8 +17,12 @@ executions AS (
 lines AS (
     SELECT
         trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, node,
-        time - CAST(COALESCE(duration_ms, 0) * 1000 AS BIGINT) * INTERVAL 1 MICROSECOND
-            AS started_at,
+        -- As in log_runs.
+        CASE
+            WHEN duration_ms BETWEEN 0 AND 31536000000 THEN
+                time - INTERVAL '1' SECOND * (GREATEST(LEAST(duration_ms, 31536000000), 0) / 1000)
+            ELSE time
+        END AS started_at,
         duration_ms, outcome, error_class, error_message
     FROM lake_logs
     WHERE event_name = 'agent.node'

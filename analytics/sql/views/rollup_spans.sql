@@ -4,7 +4,7 @@
 -- report on the agent span alone; that is all there is.
 --
 -- The recursion sees only traces in which an agent or node span reports usage.
-CREATE OR REPLACE TEMP VIEW rollup_spans AS
+CREATE OR REPLACE TEMP TABLE rollup_spans AS
 WITH RECURSIVE
 rollups AS (
     SELECT

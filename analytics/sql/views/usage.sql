@@ -1,8 +1,8 @@
 -- Everything that used tokens, once: what to sum for spend.
 --
 -- The rows of `llm_calls`, and the usage that is known only in sum: of agent or node spans with
--- nothing below that reports usage (usage_source `rollup`), and of runs known from their summary
--- line alone (`summary`). Columns as in `llm_calls`, and:
+-- nothing below that reports usage (usage_source `rollup`, in place of the calls below), and of runs
+-- known from their summary line alone (`summary`). Columns as in `llm_calls`, and:
 --   usage_source  VARCHAR  calls, rollup or summary
 --   unpriced      BOOLEAN  cost_usd is unknown though something may have been billed
 CREATE OR REPLACE TEMP VIEW usage AS
@@ -12,3 +12,4 @@ SELECT
     finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
     reasoning_tokens, cost_usd, price_id, outcome, error_class, attempt, unpriced
 FROM billed
+WHERE NOT summed_above

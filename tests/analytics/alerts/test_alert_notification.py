@@ -111,7 +111,14 @@ def test_notification_survives_storage(tenant: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
-    [(2410.4, "2.41 s"), (1500, "1.5 s"), (42, "0.042 s"), (61234, "61.2 s"), (2e6, "2000 s")],
+    [
+        (2410.4, "2.41 s"),
+        (1500, "1.5 s"),
+        (42, "0.042 s"),
+        (61234, "61.2 s"),
+        (2e6, "2000 s"),
+        (1e308, "1e+305 s"),
+    ],
 )
 def test_seconds(milliseconds: float, text: str) -> None:
     """Three significant digits, always in seconds."""
