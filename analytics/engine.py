@@ -67,24 +67,36 @@ class Engine:
         self._prepare(readable)
 
     def answer(
-        self, statement: duckdb.Statement, params: Mapping[str, object], snapshot: Snapshot
+        self,
+        statement: duckdb.Statement,
+        params: Mapping[str, object],
+        snapshot: Snapshot,
+        rests_on: frozenset[str] | None = None,
     ) -> pa.Table:
-        """The whole answer to a statement of `read_only` over `snapshot`. Raises QueryError."""
+        """The whole answer to a statement of `read_only` over `snapshot`. Raises QueryError.
+
+        `rests_on` names the steps that the statement reads; when left out, all are built whose
+        names occur in it.
+        """
         session = None
         try:
             session = self._session(snapshot)
             with session.busy:
                 return _interruptibly(
-                    session.connection, lambda: self._answer(session, statement, params)
+                    session.connection, lambda: self._answer(session, statement, params, rests_on)
                 )
         except duckdb.Error as error:
             damage = session and snapshot.damage_behind(error, session.connection)
             raise QueryError(damage or one_line(error)) from error
 
     def _answer(
-        self, session: Session, statement: duckdb.Statement, params: Mapping[str, object]
+        self,
+        session: Session,
+        statement: duckdb.Statement,
+        params: Mapping[str, object],
+        rests_on: frozenset[str] | None,
     ) -> pa.Table:
-        self._build(session, _names_in(statement))
+        self._build(session, _names_in(statement) if rests_on is None else rests_on)
         return session.connection.sql(statement, params=dict(params)).to_arrow_table()
 
     def close(self) -> None:

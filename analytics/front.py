@@ -55,9 +55,11 @@ class Analytics:
         Without `since` or `until` that side is open. Raises UnknownQuestion, and QueryError for a
         parameter that is missing or not the question's.
         """
-        sql = question_named(question).sql
+        asked = question_named(question)
         given = {"since": since or BEGINNING, "until": until or END, "tenant": None, **params}
-        return self._run(question, sql, given, frozenset(params), since, until)
+        return self._run(
+            question, asked.sql, given, frozenset(params), since, until, rests_on=asked.rests_on
+        )
 
     def query(
         self,
@@ -109,6 +111,8 @@ class Analytics:
         required: frozenset[str],
         since: datetime | None,
         until: datetime | None,
+        *,
+        rests_on: frozenset[str] | None = None,
     ) -> pa.Table:
         statement = read_only(sql)
         wanted = statement.named_parameters
@@ -120,7 +124,10 @@ class Analytics:
                 f"it has {', '.join(sorted(wanted)) or 'none'}"
             )
         return self._engine.answer(
-            statement, {key: given[key] for key in wanted}, self._snapshot(since, until)
+            statement,
+            {key: given[key] for key in wanted},
+            self._snapshot(since, until),
+            rests_on,
         )
 
     def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:

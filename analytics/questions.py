@@ -44,6 +44,7 @@ ORDER = (
     "usage",
     "tool_calls",
     "nodes",
+    "run_endings",
     "runs",
     "run_success",
     "run_tools",
@@ -64,6 +65,7 @@ class Question:
 
     name: str
     sql: str
+    rests_on: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def questions() -> dict[str, Question]:
             for file in room.iterdir():
                 if file.name.endswith(".sql"):
                     name = f"{room.name}/{file.name.removesuffix('.sql')}"
-                    found[name] = Question(name, file.read_text(encoding="utf-8"))
+                    sql = file.read_text(encoding="utf-8")
+                    found[name] = Question(name, sql, _sources_of(sql))
     return dict(sorted(found.items()))
 
 
@@ -114,6 +117,10 @@ def _steps() -> dict[str, Step]:
     steps = {}
     for name in ORDER:
         sql = (SQL / "views" / f"{name}.sql").read_text(encoding="utf-8")
-        sources = (MATCHED.get(source, source) for source in SOURCE.findall(sql))
-        steps[name] = Step(name, sql, frozenset(sources))
+        steps[name] = Step(name, sql, _sources_of(sql))
     return steps
+
+
+def _sources_of(sql: str) -> frozenset[str]:
+    """The tables that shipped SQL reads; names of its own (WITH) are among them."""
+    return frozenset(MATCHED.get(source, source) for source in SOURCE.findall(sql))

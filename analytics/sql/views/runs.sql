@@ -56,47 +56,19 @@ tools_of_run AS (
         COUNT(*) FILTER (WHERE outcome = 'error') AS tool_errors
     FROM tool_spans
     GROUP BY run_key
-),
-known AS (
-    SELECT
-        runs.run_key, runs.run_id, runs.trace_id, runs.thread_id, runs.tenant_id, runs.user_id,
-        runs.agent_name, runs.feature, runs.started_at, runs.ended_at, runs.duration_ms,
-        COALESCE(runs.ttfb_ms, line.ttfb_ms, trace_line.ttfb_ms) AS ttfb_ms,
-        runs.outcome,
-        COALESCE(runs.outcome_reason, line.outcome_reason, trace_line.outcome_reason)
-            AS outcome_reason,
-        runs.error_class, runs.error_message,
-        NULL AS line_llm_calls,
-        NULL AS line_tool_calls,
-        NULL AS line_tool_errors,
-        'spans' AS source
-    FROM run_spans AS runs
-    LEFT JOIN log_runs AS line ON line.run_id = runs.run_id
-    LEFT JOIN log_runs AS trace_line
-        ON trace_line.run_key = runs.run_key AND trace_line.run_id IS NULL
-    UNION ALL
-    SELECT
-        run_key, COALESCE(run_id, run_key) AS run_id, trace_id, thread_id, tenant_id, user_id,
-        agent_name, feature, started_at, ended_at, duration_ms, ttfb_ms, outcome, outcome_reason,
-        error_class, error_message,
-        llm_calls AS line_llm_calls,
-        tool_calls AS line_tool_calls,
-        tool_errors AS line_tool_errors,
-        'logs' AS source
-    FROM log_only_runs
 )
 SELECT
-    known.run_id, known.trace_id, known.thread_id, known.tenant_id, known.user_id,
-    known.agent_name, known.feature, known.started_at, known.ended_at, known.duration_ms,
-    known.ttfb_ms, known.outcome, known.outcome_reason, known.error_class, known.error_message,
+    ended.run_id, ended.trace_id, ended.thread_id, ended.tenant_id, ended.user_id,
+    ended.agent_name, ended.feature, ended.started_at, ended.ended_at, ended.duration_ms,
+    ended.ttfb_ms, ended.outcome, ended.outcome_reason, ended.error_class, ended.error_message,
     used.models,
-    COALESCE(NULLIF(used.llm_calls, 0), known.line_llm_calls, 0) AS llm_calls,
-    COALESCE(tools.tool_calls, known.line_tool_calls, 0) AS tool_calls,
-    COALESCE(tools.tool_errors, known.line_tool_errors, 0) AS tool_errors,
+    COALESCE(NULLIF(used.llm_calls, 0), ended.line_llm_calls, 0) AS llm_calls,
+    COALESCE(tools.tool_calls, ended.line_tool_calls, 0) AS tool_calls,
+    COALESCE(tools.tool_errors, ended.line_tool_errors, 0) AS tool_errors,
     used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
     used.reasoning_tokens, used.cost_usd,
     COALESCE(used.unpriced_calls, 0) AS unpriced_calls,
-    used.usage_source, known.source
-FROM known
-LEFT JOIN usage_of_run AS used ON used.run_key = known.run_key
-LEFT JOIN tools_of_run AS tools ON tools.run_key = known.run_key
+    used.usage_source, ended.source
+FROM run_endings AS ended
+LEFT JOIN usage_of_run AS used ON used.run_key = ended.run_key
+LEFT JOIN tools_of_run AS tools ON tools.run_key = ended.run_key

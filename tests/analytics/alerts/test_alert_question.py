@@ -1,4 +1,4 @@
-"""The question alerts/ttfb_p95 on its own, in a plain DuckDB with a runs view."""
+"""The question alerts/ttfb_p95 on its own, in a plain DuckDB with a table of runs."""
 
 import random
 import statistics
@@ -30,7 +30,7 @@ def ask(
     )
     sql = (repository / "analytics" / "sql" / "alerts" / "ttfb_p95.sql").read_text()
     with duckdb.connect() as connection:
-        connection.register("runs", table)
+        connection.register("run_endings", table)
         parameters = {"since": SINCE, "until": UNTIL, "tenant": tenant}
         rows = connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
     assert [row["scope"] for row in rows] == ["overall"] + ["tenant"] * (len(rows) - 1)
