@@ -53,6 +53,11 @@ def commit(data: Path, signal: str, body: bytes, records: int) -> None:
         await journal.close()
 
     asyncio.run(append())
+    drain(data)
+
+
+def drain(data: Path) -> None:
+    """What a restarted writer does with what is there."""
     stop = threading.Event()
     stop.set()
     run_writer(WriterSettings(data=data), stop)

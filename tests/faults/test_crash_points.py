@@ -4,16 +4,14 @@ import asyncio
 import signal
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 from pathlib import Path
 
-from ingest import WriterSettings, run_writer
 from ingest.journal import Journal
 from ingest.ledger import Ledger
 from lake import Lake
-from tests.faults.batches import rows_per_value, span_batch
+from tests.faults.batches import drain, rows_per_value, span_batch
 
 DYING_WRITER = Path(__file__).with_name("dying_writer.py")
 SEGMENTS = 2
@@ -46,13 +44,6 @@ def write_until_killed(data: Path, change: int) -> bool:
     )
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
     return done.returncode != 0
-
-
-def drain(data: Path) -> None:
-    """What a restarted writer does with what is there."""
-    stop = threading.Event()
-    stop.set()
-    run_writer(WriterSettings(data=data), stop)
 
 
 def test_a_writer_killed_before_any_change_loses_and_doubles_nothing(tmp_path: Path) -> None:
