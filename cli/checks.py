@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from cli.commands.up import ENDPOINTS
 from cli.config import Config
 from cli.figures import length, percent
 from cli.rooms import alert_store, load_objectives, one_line_errors, open_analytics
+from cli.sidecar import ENDPOINTS
 
 if TYPE_CHECKING:
     from ingest import Condition

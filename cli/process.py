@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-# structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
-sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+if __name__ == "__main__":
+    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 import structlog
 

@@ -1,12 +1,5 @@
 """`quietpager up`: the sidecar."""
 
-import asyncio
-import json
-import signal
-import sys
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,10 +8,6 @@ from cli.options import ConfigPath, Data
 
 if TYPE_CHECKING:
     from cli.config import Config
-    from cli.supervise import Child, Ready
-
-ENDPOINTS = Path("state", "endpoints.json")
-TITLES = {"otlp_http": "OTLP/HTTP", "otlp_grpc": "OTLP/gRPC", "dashboard": "Dashboard"}
 
 
 def register(app: typer.Typer) -> None:
@@ -62,22 +51,25 @@ def up(
     """
     from cli.load import load_config
     from cli.lock import sole
-    from ingest import log_json
+    from cli.sidecar import become
 
     settings = load_config(
         config, data=data, otlp_http=otlp_http, otlp_grpc=otlp_grpc, dashboard=dashboard
     )
     settings = settings.model_copy(update={"data": settings.data.absolute()})
-    log_json("supervisor")
     with sole(settings.data, "sidecar"):
-        drained = asyncio.run(_supervise(_with_ports(settings)))
-    raise typer.Exit(0 if drained else 1)
+        settings = _with_ports(settings)
+    # Rules, webhooks and prices are the reader's: the others need not load what checks them.
+    plain = settings.model_dump_json(exclude={"alerts", "webhooks", "prices", "slo", "dashboard"})
+    whole = settings.model_dump_json(exclude_unset=True)
+    become(settings.data, {"receiver": plain, "writer": plain, "reader": whole})
 
 
 def _with_ports(settings: "Config") -> "Config":
     """``settings`` with every port known and free, so that a restarted process finds its own."""
     from cli.addresses import Unavailable, reserve
     from cli.failure import Failure
+    from cli.sidecar import TITLES
 
     reserved = {}
     for name in TITLES:
@@ -95,45 +87,3 @@ def _with_ports(settings: "Config") -> "Config":
                 f"--{option} {wanted}: {TITLES[taken[0]]} listens there; choose another port", 2
             )
     return settings.model_copy(update=reserved)
-
-
-async def _supervise(settings: "Config") -> bool:
-    from cli.supervise import kill, supervise
-
-    children = _children(settings)
-    stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            kill(children)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    return await supervise(children, partial(_tell_endpoints, settings.data), stop)
-
-
-def _children(settings: "Config") -> "list[Child]":
-    """The processes in the order in which they drain: what one has written the next can read."""
-    from cli.supervise import Child
-
-    whole = settings.model_dump_json(exclude_unset=True)
-    # Rules, webhooks and prices are the reader's: the others need not load what checks them.
-    plain = settings.model_dump_json(exclude={"alerts", "webhooks", "prices", "slo", "dashboard"})
-    return [
-        Child(role, (sys.executable, "-m", "cli.process", role), told, drain_seconds)
-        for role, told, drain_seconds in (
-            ("receiver", plain, 20),
-            ("writer", plain, 60),
-            ("reader", whole, 20),
-        )
-    ]
-
-
-def _tell_endpoints(data: Path, ready: "Mapping[str, Ready]") -> None:
-    """Print them, and leave them where `quietpager doctor` finds them."""
-    said = {name: url for endpoints in ready.values() for name, url in endpoints.items()}
-    (data / ENDPOINTS).write_text(json.dumps(said))
-    for name, title in TITLES.items():
-        print(f"{title}  {said[name]}", flush=True)
