@@ -26,6 +26,9 @@ from ingest.receive.refusal import (
 )
 from ingest.receive.signals import SIGNALS, Signal
 
+_LINGER_SECONDS = 5.0
+_LINGER_BODIES = 4
+
 
 def create_app(intake: Intake) -> Starlette:
     """The ASGI application: POST of each signal, GET /healthz, /readyz and /metrics."""
@@ -62,6 +65,7 @@ def create_app(intake: Intake) -> Starlette:
 
 async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
     form = Format.JSON
+    body = None
     try:
         form = _format_of(request)
         here = _check_meant_for(request, intake)
@@ -77,6 +81,8 @@ async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
             )
     except Refusal as refusal:
         intake.counts.refused_requests[signal.name, refusal.reason] += 1
+        if body is None:
+            await _discard_rest(request, intake)
         return _refusal_response(refusal, form)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
@@ -126,6 +132,23 @@ async def _read(request: Request, held: Held, intake: Intake) -> bytes:
     except TimeoutError:
         raise unavailable("slow", f"the body did not arrive within {seconds:g} s; retry") from None
     return b"".join(chunks)
+
+
+async def _discard_rest(request: Request, intake: Intake) -> None:
+    """Let a client that sends all before it reads get its answer, and not a broken connection.
+
+    One that asked to be told first (Expect) is told at once, one that never ends is cut off.
+    """
+    if "expect" in request.headers:
+        return
+    left = _LINGER_BODIES * intake.settings.max_body_bytes
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while left > 0:
+                message = await request.receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+                left -= len(message["body"])
 
 
 def _response(message: Message, form: Format, status: int) -> Response:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import socket
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -307,6 +308,25 @@ def test_a_body_over_the_limit_is_413(
     assert status_of(response).code == Code.RESOURCE_EXHAUSTED
     assert "10000 bytes" in status_of(response).message
     assert "retry-after" not in response.headers
+
+
+def test_a_client_that_sends_all_before_it_reads_gets_the_answer(
+    start_receiver: Callable[..., RunningReceiver],
+) -> None:
+    """A large refused body does not end in a broken connection, from which nobody learns."""
+    receiver = start_receiver(max_body_bytes=8 * 2**20, max_in_flight_bytes=16 * 2**20)
+    address = httpx.URL(receiver.http)
+    with socket.create_connection((address.host, address.port), timeout=30) as connection:
+        body = bytes(24 * 2**20)
+        connection.sendall(
+            b"POST /v1/traces HTTP/1.1\r\nhost: here\r\nconnection: close\r\n"
+            b"content-type: application/x-protobuf\r\ncontent-length: %d\r\n\r\n" % len(body)
+        )
+        connection.sendall(body)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
