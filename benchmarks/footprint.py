@@ -116,7 +116,7 @@ def _sample(pid: int) -> Sample:
     for process in _family(pid):
         try:
             resident = int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
-            role = _role(process)
+            role = _role(process, pid)
             rollup = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended in between
@@ -130,7 +130,7 @@ def _cpu_seconds(pid: int) -> dict[str, float]:
     spent: dict[str, float] = defaultdict(float)
     for process in _family(pid):
         try:
-            role = _role(process)
+            role = _role(process, pid)
             stat = Path(f"/proc/{process}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -155,8 +155,9 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _role(pid: int) -> str:
-    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+def _role(pid: int, of: int) -> str:
+    """What the process does among the descendants of `of`; what comes and goes is the keeper."""
+    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # empty once it has ended
     if "cli.process" in command:
         return command[command.index("cli.process") + 1]
-    return "keeper" if "ingest.keep" in command else "supervisor"
+    return "supervisor" if pid == of else "keeper"

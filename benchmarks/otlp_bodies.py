@@ -19,7 +19,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 RECORDS_PER_REQUEST = 1000
-SPANS_PER_TRACE = 10
+RECORDS_PER_TRACE = 10
 TENANTS = 20
 USERS = 2000
 MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-4-5")
@@ -63,7 +63,10 @@ class _Fields:
 
 
 class SpanRequests:
-    """Requests of 1000 chat spans, about 360 bytes each, in traces of ten: a root and its calls."""
+    """Requests of 1000 chat spans, about 360 bytes each, in traces of ten: a root and its calls.
+
+    The spans of a trace are of one tenant, user and conversation.
+    """
 
     path = "/v1/traces"
 
@@ -75,7 +78,7 @@ class SpanRequests:
         for number, span in enumerate(spans):
             fields.find("trace", span.trace_id)
             fields.find("span", span.span_id)
-            if number % SPANS_PER_TRACE:
+            if number % RECORDS_PER_TRACE:
                 fields.find("parent", span.parent_span_id)
             fields.find("start", span.start_time_unix_nano.to_bytes(8, "little"))
             fields.find("end", span.end_time_unix_nano.to_bytes(8, "little"))
@@ -90,11 +93,11 @@ class SpanRequests:
         count = RECORDS_PER_REQUEST
         end, start = _times(rng, count)
         spans = _random_bytes(rng, count, 8)
-        traces = _random_bytes(rng, count // SPANS_PER_TRACE, 16)
-        is_child = np.arange(count) % SPANS_PER_TRACE > 0
-        fields.write("trace", np.repeat(traces, SPANS_PER_TRACE, axis=0))
+        traces = _random_bytes(rng, count // RECORDS_PER_TRACE, 16)
+        is_child = np.arange(count) % RECORDS_PER_TRACE > 0
+        fields.write("trace", _to_each_record(traces))
         fields.write("span", spans)
-        fields.write("parent", np.repeat(spans[~is_child], SPANS_PER_TRACE - 1, axis=0))
+        fields.write("parent", np.repeat(spans[~is_child], RECORDS_PER_TRACE - 1, axis=0))
         fields.write("start", start)
         fields.write("end", end)
         _write_who(fields, rng, count)
@@ -104,7 +107,7 @@ class SpanRequests:
 
 
 class LogRequests:
-    """Requests of 1000 log records of a structured logger, about 340 bytes each."""
+    """Requests of 1000 log records, about 340 bytes each; ten in turn are of one trace."""
 
     path = "/v1/logs"
 
@@ -127,7 +130,8 @@ class LogRequests:
         observed, happened = _times(rng, count)
         fields.write("time", happened)
         _write_who(fields, rng, count)
-        fields.write("trace", _random_bytes(rng, count, 16))
+        traces = _random_bytes(rng, count // RECORDS_PER_TRACE, 16)
+        fields.write("trace", _to_each_record(traces))
         fields.write("span", _random_bytes(rng, count, 8))
         fields.write("observed", observed)
         return fields.bytes.tobytes()
@@ -150,7 +154,7 @@ def span_request(seed: int, spans: int) -> ExportTraceServiceRequest:
         span = Span(
             trace_id=trace_id,
             span_id=span_id,
-            parent_span_id=parent if number % SPANS_PER_TRACE else b"",
+            parent_span_id=parent if number % RECORDS_PER_TRACE else b"",
             name=f"chat {model}",
             kind=Span.SPAN_KIND_CLIENT,
             start_time_unix_nano=rng.getrandbits(60),
@@ -222,9 +226,18 @@ def _find_who(fields: _Fields) -> None:
 
 
 def _write_who(fields: _Fields, rng: np.random.Generator, count: int) -> None:
-    fields.write("tenant", _decimals(rng.integers(0, TENANTS, count), 2))
-    fields.write("user", _decimals(rng.integers(0, USERS, count), 4))
-    fields.write("conversation", _HEX[rng.integers(0, 16, (count, 16))])
+    """One tenant, user and conversation for all records of a trace."""
+    traces = count // RECORDS_PER_TRACE
+    for name, values in (
+        ("tenant", _decimals(rng.integers(0, TENANTS, traces), 2)),
+        ("user", _decimals(rng.integers(0, USERS, traces), 4)),
+        ("conversation", _HEX[rng.integers(0, 16, (traces, 16))]),
+    ):
+        fields.write(name, _to_each_record(values))
+
+
+def _to_each_record(of_traces: Bytes) -> Bytes:
+    return np.repeat(of_traces, RECORDS_PER_TRACE, axis=0)
 
 
 def _times(rng: np.random.Generator, count: int) -> tuple[Bytes, Bytes]:

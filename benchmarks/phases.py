@@ -12,8 +12,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from footprint import Footprint, watched
-from google.protobuf.internal import api_implementation
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_bodies import RECORDS_PER_REQUEST, SpanRequests, span_request
 from sending import Load, Sent, sending
 from sidecar import (
@@ -81,20 +79,6 @@ def quantile(values: list[float], percentile: int) -> float:
     """The smallest value that so many percent of `values` do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, len(ordered) * percentile // 100)]
-
-
-def parse_rate(seconds: float) -> float:
-    """Spans per second that one core parses with the official classes, and nothing else."""
-    if api_implementation.Type() != "upb":
-        raise RuntimeError(f"protobuf runs as {api_implementation.Type()}, not upb: reinstall it")
-    source = SpanRequests(0)
-    bodies = [source.body() for _ in range(8)]
-    parsed = 0
-    started = time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        ExportTraceServiceRequest.FromString(bodies[parsed % len(bodies)])
-        parsed += 1
-    return parsed * RECORDS_PER_REQUEST / (time.perf_counter() - started)
 
 
 def sustained(
