@@ -4,6 +4,8 @@
 
 Runs the real sidecar (`quietpager up`) and sends OTLP/HTTP requests of 1000 records to it, from a
 process of its own on the same machine. What each figure is, is in benchmarks/README.md.
+
+Of the product only `lake` may be imported here: this file's name hides the package `ingest`.
 """
 
 import argparse

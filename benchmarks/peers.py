@@ -23,7 +23,8 @@ SECONDS = 30.0
 """About how long a peer is kept busy."""
 _INSTALL_SECONDS = 900.0
 _START_SECONDS = 180.0
-_FEWEST_REQUESTS = 2
+_BUSY_FOR = 0.6
+_GROW_AT_MOST = 8
 _MOST_REQUESTS = 2000
 
 
@@ -135,7 +136,8 @@ def _acknowledged(peer: Peer, url: str, seconds: float) -> tuple[int, float]:
 def _stored(peer: Peer, url: str, database: Path, seconds: float) -> tuple[int, float]:
     """From the first request until as many spans are queryable as were sent.
 
-    As many as it needs about `seconds` for, by what two warm-up requests took.
+    As many as keep it busy for most of `seconds`: found by sending more until it does. The first
+    request is to warm up.
     """
 
     def deliver(requests: int) -> float:
@@ -148,10 +150,12 @@ def _stored(peer: Peer, url: str, database: Path, seconds: float) -> tuple[int, 
         return time.monotonic() - started
 
     deliver(1)
-    one = deliver(1)
-    requests = int(min(max(seconds / one, _FEWEST_REQUESTS), _MOST_REQUESTS))
+    requests = 1
+    while (took := deliver(requests)) < _BUSY_FOR * seconds and requests < _MOST_REQUESTS:
+        more = int(requests * min(_GROW_AT_MOST, seconds / took))
+        requests = min(max(more, requests + 1), _MOST_REQUESTS)
     spans = requests * RECORDS_PER_REQUEST
-    return spans, spans / deliver(requests)
+    return spans, spans / took
 
 
 def _spans(database: Path) -> int:
