@@ -42,9 +42,9 @@ collector: ## Build the OpenTelemetry Collector that the tests use (needs Go)
 	@collector/build
 
 .PHONY: bench
-bench: $(VENV)/.installed-test ## Measure: each benchmark prints a ratio against something real
+bench: $(VENV)/.installed-test ## Measure: each benchmark prints a ratio against something real (ARGS='--seconds 20')
 	@set -e; for benchmark in $$(grep -l '__name__ == "__main__"' benchmarks/*.py); do \
-	  echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
+	  echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS); \
 	done
 
 .PHONY: nightly

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 if __name__ == "__main__":
-    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON. pyarrow
+    # looks for dateutil wherever it meets a Python value, and long where it is not installed.
+    for unwanted in ("rich", "dateutil", "dateutil.relativedelta"):
+        sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type]
 
 import structlog
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
@@ -219,7 +220,7 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
 
 def _append(lake: Lake, signal: _Signal, segments: Sequence[SegmentRows]) -> int:
     """Commit the rows of all segments together as they are decoded; returns how many."""
-    parts = (part for segment in segments for part in segment.parts() if part.num_rows)
+    parts = _ahead(part for segment in segments for part in segment.parts() if part.num_rows)
     first = next(parts, None)
     if first is None:
         return 0
@@ -234,6 +235,15 @@ def _append(lake: Lake, signal: _Signal, segments: Sequence[SegmentRows]) -> int
     rows = pa.RecordBatchReader.from_batches(first.schema, batches())
     lake.append(signal.table, rows, position=segments[-1].segment.sequence)
     return written
+
+
+def _ahead(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same, the next one being made while this one is written: those are two cores' work."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part
 
 
 def _clean_up(read: SegmentRows) -> None:

@@ -86,10 +86,14 @@ def unnamed(
 
 
 def create_day_rows(rows: DuckDBPyRelation, table: str) -> None:
-    """Create the view day_rows: `rows` with row_key (equal for copies) and row_time."""
+    """Create the view day_rows: `rows` with row_key (equal for copies), row_time and row_trace."""
     schema = TABLES[table]
     key = FunctionExpression("row", *(ColumnExpression(name) for name in schema.key))
     columns = (ColumnExpression(column.name) for column in schema.columns)
+    trace = ColumnExpression("trace_id") if schema.has_traces else ConstantExpression(None)
     rows.project(
-        *columns, key.alias("row_key"), ColumnExpression(schema.time).alias("row_time")
+        *columns,
+        key.alias("row_key"),
+        ColumnExpression(schema.time).alias("row_time"),
+        trace.alias("row_trace"),
     ).create_view("day_rows")

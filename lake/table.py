@@ -9,7 +9,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError
 
 from lake.column import TableSchema
@@ -33,7 +40,25 @@ SWEEP_GRACE_HOURS = 1
 # Delta keeps time statistics in milliseconds, cut off: a row may be this much later than `max`.
 _STATISTICS_RESOLUTION = timedelta(milliseconds=1)
 
-FILE_FORMAT = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=122_880)
+# Times grow by a little and durations are alike in their high bytes: a dictionary of either is as
+# long as the column. What a table does not have is ignored.
+_PACKED = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
+_SPLIT = ColumnProperties(dictionary_enabled=False, encoding="BYTE_STREAM_SPLIT")
+_COLUMNS = {
+    "start_time": _PACKED,
+    "end_time": _PACKED,
+    "time": _PACKED,
+    "observed_time": _PACKED,
+    "duration_ms": _SPLIT,
+    "ttfb_ms": _SPLIT,
+}
+
+FILE_FORMAT = WriterProperties(
+    compression="ZSTD",
+    compression_level=1,
+    max_row_group_size=122_880,
+    column_properties=_COLUMNS,
+)
 
 
 class LakeError(Exception):

@@ -32,7 +32,8 @@ CROSS JOIN (
         string_agg(DISTINCT COALESCE(response_model, request_model), ', ') FILTER (WHERE unpriced)
             AS unpriced_models,
         COUNT(*) FILTER (
-            WHERE COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0) > input_tokens
+            WHERE CAST(COALESCE(cache_read_tokens, 0) AS DOUBLE)
+                + CAST(COALESCE(cache_write_tokens, 0) AS DOUBLE) > CAST(input_tokens AS DOUBLE)
         ) AS cached_over_input
     FROM usage
     WHERE started_at >= $since
