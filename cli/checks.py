@@ -135,7 +135,8 @@ def _telemetry(config: Config) -> Iterator[Finding]:
             found = f"{percent(row[part] / runs)} of the runs have {what}"
             yield Finding("telemetry", "note", found, remedy)
     if row["unpriced_calls"]:
-        found = f"{row['unpriced_calls']:,} calls have no known cost: {row['unpriced_models']}"
+        models = row["unpriced_models"] or "they name no model"
+        found = f"{row['unpriced_calls']:,} calls have no known cost: {models}"
         remedy = "add [[prices]] for these models; see examples/quietpager.toml"
         yield Finding("prices", "note", found, remedy)
     if row["cached_over_input"]:

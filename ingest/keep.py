@@ -6,6 +6,7 @@ ends when it is done and gives its memory back; the writer starts it. Killed at 
 the lake as it was or as it shall be.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -128,6 +129,7 @@ def _paths(files: Iterable[DayFile]) -> list[str]:
 def main() -> None:
     """One round, as the settings on the command line say."""
     log_json("keeper")
+    os.nice(10)  # nobody waits for it; the writer is waited for
     settings = KeeperSettings.from_json(sys.argv[1])
     try:
         succeeded = keep(settings, datetime.now(UTC))
