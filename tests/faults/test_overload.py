@@ -131,11 +131,11 @@ def under(attack: Attack, url: str) -> Iterator[None]:
             finish.set()
 
 
-def in_flight(url: str) -> int:
+def in_flight(url: str) -> float:
     """What the receiver says that it holds."""
     metrics = httpx.get(f"{url}/metrics", timeout=30).text
-    (value,) = re.findall(r"^quietpager_ingest_in_flight_bytes (\d+)\.0$", metrics, re.MULTILINE)
-    return int(value)
+    (value,) = re.findall(r"^quietpager_ingest_in_flight_bytes (\S+)$", metrics, re.MULTILINE)
+    return float(value)
 
 
 def peak_resident(pid: int) -> int:
