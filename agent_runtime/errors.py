@@ -27,11 +27,11 @@ class RecursionLimitReached(AgentRuntimeError):  # noqa: N818 - a limit, not a b
     """The graph had not reached its end after as many nodes as allowed."""
 
 
-class PromptTooLong(AgentRuntimeError):  # noqa: N818
+class PromptTooLong(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
     """What a prompt must hold exceeds the model's ``context_tokens``."""
 
 
-class Draining(AgentRuntimeError):  # noqa: N818
+class Draining(AgentRuntimeError):  # noqa: N818 - a state, not a bug
     """The runtime is shutting down and takes no new runs."""
 
 
@@ -51,7 +51,7 @@ class ProviderError(AgentRuntimeError):
         super().__init__(mask_secrets(message))
 
 
-class ProviderRefused(ProviderError):  # noqa: N818
+class ProviderRefused(ProviderError):  # noqa: N818 - it names what happened
     """The provider answered with a status other than 200."""
 
     def __init__(
@@ -68,15 +68,15 @@ class ProviderRefused(ProviderError):  # noqa: N818
         self.fallback_helps = status not in {400, 413, 422}
 
 
-class ProviderUnreachable(ProviderError):  # noqa: N818
+class ProviderUnreachable(ProviderError):  # noqa: N818 - it names what happened
     """The connection failed before the provider answered."""
 
 
-class StreamBroken(ProviderError):  # noqa: N818
+class StreamBroken(ProviderError):  # noqa: N818 - it names what happened
     """The provider's stream ended without a finish reason, or cannot be understood."""
 
 
-class ProviderTimeout(ProviderError):  # noqa: N818
+class ProviderTimeout(ProviderError):  # noqa: N818 - it names what happened
     """The provider was too slow."""
 
 

@@ -33,7 +33,7 @@ def retrying(
             return False
         ceiling = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**failures)
         failures += 1
-        wait = random.uniform(0, ceiling) + (error.retry_after_s or 0.0)  # noqa: S311
+        wait = random.uniform(0, ceiling) + (error.retry_after_s or 0.0)  # noqa: S311 - jitter
         return wait if time.monotonic() - began + wait < budget_s else False
 
     return aiter(stamina.retry_context(on=backoff, attempts=attempts, timeout=budget_s))

@@ -36,7 +36,7 @@ def become(data: Path, settings: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     command = (sys.executable, "-m", "cli.sidecar")
-    os.execve(sys.executable, command, {**os.environ, SETTINGS_VARIABLE: told})  # noqa: S606
+    os.execve(sys.executable, command, {**os.environ, SETTINGS_VARIABLE: told})  # noqa: S606 - ourselves
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """How ingest stands on a data directory, from the files alone."""
 
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.lock import holder
+from ingest.segments import backlog_of, quarantined_in
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,7 @@ def condition_of(data: Path) -> Condition:
 
 
 def _waiting(journal: Path) -> Waiting:
-    total, oldest = 0, time.time()
-    for path in (*journal.glob("*.open"), *journal.glob("*.journal")):
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            continue  # written meanwhile
-        total += found.st_size
-        oldest = min(oldest, found.st_mtime) if path.suffix == ".journal" else oldest
+    backlog = backlog_of(journal)
     return Waiting(
-        journal.name,
-        total,
-        max(0.0, time.time() - oldest),
-        tuple(sorted((journal / "quarantine").glob("*.reason"))),
+        journal.name, backlog.bytes, backlog.oldest_seconds, tuple(quarantined_in(journal))
     )

@@ -28,17 +28,20 @@ import structlog
 from ingest.duplicates import DUPLICATE_WINDOW_SECONDS, accepted_before, steady_clock
 from ingest.ledger import NoteSegment, hour_of
 from ingest.segments import (
+    Backlog,
     CorruptRecord,
     JournalError,
     Record,
     Segment,
     TornTail,
+    backlog_of,
     closed_segments,
     digest_of,
     encode_record,
     next_sequence,
     prune_digests,
     quarantine,
+    quarantined_in,
     read_records,
     recover,
     retire,
@@ -70,14 +73,6 @@ _log = structlog.get_logger()
 
 class JournalClosed(Exception):  # noqa: N818 - a state, met on every shutdown
     """The journal takes no more batches because the receiver is going down."""
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """What waits for the writer: bytes, and how long the oldest closed segment has waited (s)."""
-
-    bytes: int
-    oldest_seconds: float
 
 
 @dataclass(frozen=True)
@@ -174,22 +169,12 @@ class Journal:
         return True
 
     def backlog(self) -> Backlog:
-        """What the writer has not taken over yet (it stats every segment)."""
-        total, oldest = 0, None
-        for path in self.directory.iterdir():
-            if path.suffix in {".open", ".journal"}:
-                try:
-                    found = path.stat()
-                except FileNotFoundError:
-                    continue  # retired meanwhile
-                total += found.st_size
-                if path.suffix == ".journal":
-                    oldest = min(found.st_mtime, oldest or found.st_mtime)
-        return Backlog(total, 0.0 if oldest is None else max(0.0, time.time() - oldest))
+        """What the writer has not taken over yet."""
+        return backlog_of(self.directory)
 
     def quarantined_segments(self) -> int:
         """How many segments were set aside because something in them could not be read."""
-        return len(list((self.directory / "quarantine").glob("*.reason")))
+        return len(quarantined_in(self.directory))
 
     async def close(self) -> None:
         """Take no more batches, make those in flight durable, close the segment."""

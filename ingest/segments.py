@@ -18,6 +18,7 @@ A signal's directory holds `{sequence:020d}.open` (being written), `{sequence:02
 import hashlib
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -117,6 +118,33 @@ def closed_segments(directory: Path) -> list[Segment]:
     """The segments ready for the writer, oldest first; none when the directory is missing."""
     paths = (path for path in directory.glob("*.journal") if path.stem.isdigit())
     return sorted(Segment(int(path.stem), path) for path in paths)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for the writer: bytes, and how long the oldest closed segment has waited (s)."""
+
+    bytes: int
+    oldest_seconds: float
+
+
+def backlog_of(directory: Path) -> Backlog:
+    """What of a signal the writer has not taken over yet (it stats every segment)."""
+    total, oldest = 0, None
+    for path in (*directory.glob("*.open"), *directory.glob("*.journal")):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue  # retired meanwhile
+        total += found.st_size
+        if path.suffix == ".journal":
+            oldest = min(found.st_mtime, oldest or found.st_mtime)
+    return Backlog(total, 0.0 if oldest is None else max(0.0, time.time() - oldest))
+
+
+def quarantined_in(directory: Path) -> list[Path]:
+    """The reasons of the segments that were set aside, oldest first."""
+    return sorted((directory / "quarantine").glob("*.reason"))
 
 
 def retire(segment: Segment, digests: Sequence[bytes]) -> None:

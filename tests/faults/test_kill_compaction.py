@@ -3,27 +3,23 @@
 import os
 import random
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from lake import Lake
 from tests.faults.batches import commit, rows_per_value, span_batch
+from tests.faults.killed import live
 
 FILES = 12
-COMPACT = """
-import sys
+PREPARE = """
 from pathlib import Path
 from lake import Lake
 lake = Lake(Path(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
+"""
+COMPACT = """
 lake.compact("spans")
 lake.sweep("spans")
-print("done", flush=True)
 """
 
 
@@ -37,22 +33,7 @@ def small_files(data: Path) -> list[str]:
 
 def compact(lake: Path, kill_after: float | None) -> float:
     """Compact in a process of its own and kill it; returns how many seconds it lived."""
-    with subprocess.Popen(
-        [sys.executable, "-c", COMPACT, str(lake)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout.readline() == "ready\n"
-        started = time.monotonic()
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        if kill_after is None:
-            assert process.stdout.readline() == "done\n"
-        else:
-            time.sleep(kill_after)
-            process.kill()
-        return time.monotonic() - started
+    return live(PREPARE, COMPACT, str(lake), kill_after)
 
 
 @pytest.mark.parametrize(

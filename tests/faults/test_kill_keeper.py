@@ -4,8 +4,6 @@ import asyncio
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,17 +19,16 @@ from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
 from lake import Lake
 from tests.faults.batches import drain, rows_per_value, span_batch
+from tests.faults.killed import live
 
-KEEP = """
-import sys
+PREPARE = """
 from datetime import datetime, timedelta, UTC
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 settings = KeeperSettings.from_json(sys.argv[1])
-print("ready", flush=True)
-sys.stdin.readline()
+"""
+KEEP = """
 keep(settings, datetime.now(UTC) + timedelta(hours=2))
-print("done", flush=True)
 """
 
 
@@ -80,21 +77,7 @@ def settings_of(data: Path) -> KeeperSettings:
 
 def keep_for(data: Path, seconds: float | None) -> float:
     """Run a keeper and kill it; without `seconds` it may finish. Returns how long it lived."""
-    with subprocess.Popen(
-        [sys.executable, "-c", KEEP, settings_of(data).to_json()],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout.readline() == "ready\n"
-        started = time.monotonic()
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        if seconds is None:
-            while process.stdout.readline() != "done\n":
-                assert process.poll() is None, "the keeper died by itself"
-        else:
-            time.sleep(seconds)
-            process.kill()
-        return time.monotonic() - started
+    return live(PREPARE, KEEP, settings_of(data).to_json(), seconds)
 
 
 def check_accounts(data: Path) -> None:

@@ -1,0 +1,85 @@
+"""Log records become rows of the lake: named, classed, placed in time, and known again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from ingest.decode import decode
+from ingest.rows import log_rows
+from tests.ingest.batches import whole
+from tests.ingest.values import RECEIVED, START, any_value, at, pairs
+
+
+def log_row(resource: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    group.resource.attributes.extend(pairs(resource or {}))
+    record = group.scope_logs.add().log_records.add()
+    record.attributes.extend(pairs(fields.pop("attributes", {})))
+    record.body.CopyFrom(any_value(fields.pop("body", None)))
+    for name, value in fields.items():
+        setattr(record, name, value)
+    table = whole(log_rows(decode("logs", [request.SerializeToString()], [RECEIVED])), "logs")
+    table.validate(full=True)
+    [row] = table.to_pylist()
+    return row
+
+
+def test_a_summary_line_becomes_a_row() -> None:
+    """A structlog line as the collector sends it: event as body, fields as attributes."""
+    row = log_row(
+        body="agent.run", time_unix_nano=START, severity_text="INFO", severity_number=9,
+        attributes={
+            "thread_id": "t", "tenant_id": "acme", "prompt_tokens": 10, "ttfb_ms": 12.5,
+            "tool_calls": 2, "outcome": "success", "model": "m",
+        },
+    )  # fmt: skip
+    assert (row["event_name"], row["span_class"]) == ("agent.run", "agent")
+    assert (row["tenant_id"], row["input_tokens"], row["ttfb_ms"]) == ("acme", 10, 12.5)
+    assert (row["tool_calls"], row["outcome"], row["request_model"]) == (2, "success", "m")
+    assert (row["severity"], row["severity_number"], row["time"]) == ("info", 9, at(START))
+
+
+def test_an_event_is_named_once() -> None:
+    """OTLP's event name, else the attribute, else a body that is a dotted name; prose is none."""
+    assert log_row(event_name="a.b", body="c.d")["event_name"] == "a.b"
+    assert log_row(attributes={"event.name": "a.b"}, body="c.d")["event_name"] == "a.b"
+    assert log_row(body="c.d")["event_name"] == "c.d"
+    assert log_row(body="something happened.")["event_name"] is None
+    assert log_row(body={"a": [1]})["body"] == '{"a":[1]}'
+
+
+def test_a_log_without_a_time_happened_when_it_was_seen() -> None:
+    """Observed time, else the time of receipt; every row has a day."""
+    assert log_row(observed_time_unix_nano=START)["time"] == at(START)
+    assert log_row()["time"] == at(RECEIVED)
+    assert log_row()["day"] == at(RECEIVED).date()
+
+
+def test_a_log_is_identified_by_content_and_origin() -> None:
+    """Reading a line again later is the same record; another file, time or value is not."""
+    line = {"body": "x", "time_unix_nano": START, "attributes": {"a": 1}}
+    origin = {"log.file.path": "/a"}
+    same = log_row(origin, **line)["log_id"]
+    assert log_row(origin, **line, observed_time_unix_nano=RECEIVED)["log_id"] == same
+    others = [
+        log_row({"log.file.path": "/b"}, **line),
+        log_row(origin, **line | {"time_unix_nano": START + 1000}),
+        log_row(origin, **line | {"attributes": {"a": 2}}),
+        log_row(origin, **line | {"body": "y"}),
+        log_row(origin, **line, trace_id=bytes(15) + b"\1"),
+    ]
+    assert len({same, *(row["log_id"] for row in others)}) == len(others) + 1
+
+
+def test_the_order_of_attributes_is_not_part_of_a_log_record() -> None:
+    """A collector sends the attributes of the same line in any order: it is the same record."""
+    origin = {"service.name": "a", "host.name": "b"}
+    values = {"n": 1, "m": {"x": "1", "y": [1]}, "k": "v"}
+    turned = {"k": "v", "m": {"y": [1], "x": "1"}, "n": 1}
+    backwards = dict(reversed(origin.items()))
+    same = log_row(origin, attributes=values)["log_id"]
+    assert log_row(backwards, attributes=turned)["log_id"] == same
+    swapped = {"n": "v", "m": turned["m"], "k": 1}
+    assert log_row(origin, attributes=swapped)["log_id"] != same
