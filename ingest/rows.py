@@ -234,7 +234,7 @@ def _log_ids(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:
     """
     time = columns["time"].cast(pa.int64()).cast(pa.string())
     told = [columns[c] for c in ("trace_id", "span_id", "severity", "event_name", "body")]
-    resources = joined(decoded.resource_attributes).take(pa.array(decoded.resource))
+    resources = digests_of(joined(decoded.resource_attributes)).take(pa.array(decoded.resource))
     return digests_of(time, *told, joined(decoded.attributes), resources)
 
 

@@ -34,6 +34,7 @@ def _export(intake: Intake, signal: Signal) -> Callable[[bytes, Any], Awaitable[
         try:
             with intake.memory.hold() as held:
                 held.grow(len(body))
+                await intake.admit()
                 answer = await intake.accept(body, signal, held=held)
         except Refusal as refusal:
             intake.counts.refused_requests[signal.name, refusal.reason] += 1

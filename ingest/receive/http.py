@@ -70,7 +70,7 @@ async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
         form = _format_of(request)
         here = _check_meant_for(request, intake)
         with intake.memory.hold() as held:
-            intake.check_room()
+            await intake.admit()
             body = await _read(request, held, intake)
             answer = await intake.accept(
                 body,

@@ -16,6 +16,7 @@ from ingest.journal import Journal, JournalClosed
 from ingest.ledger import Ledger
 from ingest.receive.decode import Batch, Format, decode_batch
 from ingest.receive.memory import Held, Memory
+from ingest.receive.pace import pause_seconds
 from ingest.receive.refusal import Refusal, unavailable
 from ingest.receive.settings import MIB, ReceiverSettings
 from ingest.receive.signals import Signal
@@ -36,6 +37,7 @@ class Counts:
     duplicate_batches: Counter[str] = field(default_factory=Counter)
     refused_records: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused_requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    paused_seconds: float = 0.0
 
 
 class Intake:
@@ -58,6 +60,7 @@ class Intake:
         self.draining = False
         self._warned_at: dict[str, float] = {}
         self._full = ""
+        self._backlog = 0
         self._room_known_until = float("-inf")
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="decode")
 
@@ -152,13 +155,16 @@ class Intake:
         if self._full:
             raise unavailable("full", f"{self._full}; retry later")
 
-    def backlog_bytes(self) -> dict[str, int]:
-        """What waits for the writer, by signal name."""
-        return {name: journal.backlog().bytes for name, journal in self.journals.items()}
+    async def admit(self) -> None:
+        """Wait for this request's turn; raises Refusal as `check_room` does."""
+        self.check_room()
+        if pause := pause_seconds(self._backlog):
+            self.counts.paused_seconds += pause
+            await asyncio.sleep(pause)
 
     def _why_full(self) -> str:
         settings = self.settings
-        backlog = sum(self.backlog_bytes().values())
+        backlog = self._backlog = sum(each.backlog().bytes for each in self.journals.values())
         if backlog >= settings.journal_budget_bytes:
             return (
                 f"the journal holds {backlog / MIB:.0f} MiB, its budget of "

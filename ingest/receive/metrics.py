@@ -68,6 +68,12 @@ class _OfIntake(Collector):
             ("signal", "reason"),
             counts.refused_requests,
         )
+        paused = CounterMetricFamily(
+            f"{_INGEST}_paused_seconds",
+            "Time that requests were made to wait for the writer, all together",
+        )
+        paused.add_metric((), counts.paused_seconds)
+        yield paused
         waiting = {name: journal.backlog() for name, journal in intake.journals.items()}
         yield _gauge(
             f"{_INGEST}_journal_backlog_bytes",
