@@ -56,7 +56,7 @@ class WriterSettings:
     tenant_retention_days: Mapping[str, int] = field(default_factory=dict)
     commit_every_seconds: float = 1.0
     compact_every_commits: int = 60
-    poll_seconds: float = 0.1
+    poll_seconds: float = 0.2
 
 
 @dataclass

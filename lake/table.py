@@ -167,6 +167,8 @@ class Lake:
             if delta is not None:
                 read[schema.name] = delta.version()
                 files[schema.name] = tuple(_files(delta, schema, since, until))
+        if not any(files.values()):
+            since = until = None  # nothing to cut: one empty range is like another
         return Snapshot(read, files, since, until, damaged)
 
     def compact(self, table: str) -> CompactReport:
