@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from analytics.prices import PriceBook
-from analytics.questions import ORDER, VIEWS, steps_for
+from analytics.questions import ORDER, VIEWS, Step, in_passing, steps_for
 from lake import TABLES, Snapshot
 
 KEPT_SNAPSHOTS = 4
@@ -72,18 +72,26 @@ class Engine:
         params: Mapping[str, object],
         snapshot: Snapshot,
         rests_on: frozenset[str] | None = None,
+        *,
+        alone: bool = False,
     ) -> pa.Table:
         """The whole answer to a statement of `read_only` over `snapshot`. Raises QueryError.
 
         `rests_on` names the steps that the statement reads; when left out, all are built whose
-        names occur in it.
+        names occur in it. `alone` says that no other question will be asked about this snapshot:
+        none of its steps is kept.
         """
         session = None
         try:
-            session = self._session(snapshot)
+            steps = steps_for(_names_in(statement) if rests_on is None else rests_on)
+            if alone and any(snapshot.files.values()):  # one empty range is like the next
+                session, _ = self._opened(snapshot)
+                steps = in_passing(steps, statement.query)
+            else:
+                session = self._session(snapshot)
             with session.busy:
                 return _interruptibly(
-                    session.connection, lambda: self._answer(session, statement, params, rests_on)
+                    session.connection, lambda: self._answer(session, statement, params, steps)
                 )
         except duckdb.Error as error:
             damage = session and snapshot.damage_behind(error, session.connection)
@@ -94,9 +102,9 @@ class Engine:
         session: Session,
         statement: duckdb.Statement,
         params: Mapping[str, object],
-        rests_on: frozenset[str] | None,
+        steps: Sequence[Step],
     ) -> pa.Table:
-        self._build(session, _names_in(statement) if rests_on is None else rests_on)
+        self._build(session, steps)
         return session.connection.sql(statement, params=dict(params)).to_arrow_table()
 
     def close(self) -> None:
@@ -115,13 +123,18 @@ class Engine:
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
 
+    def _opened(self, snapshot: Snapshot) -> tuple[Session, bool]:
+        """A session of a snapshot, and whether every table can be read."""
+        session = Session(self._database.cursor())
+        return session, snapshot.attach(session.connection)
+
     def _session(self, snapshot: Snapshot) -> Session:
         versions = frozenset(snapshot.versions.items())
         key = (versions, snapshot.since, snapshot.until)
         with self._opening:
             if (session := self._sessions.get(key)) is None:
-                session = Session(self._database.cursor())
-                if not snapshot.attach(session.connection):
+                session, whole = self._opened(snapshot)
+                if not whole:
                     return session  # not kept: the file may be restored at any time
                 for old in [old for old in self._sessions if old[0] != versions]:
                     del self._sessions[old]
@@ -131,8 +144,8 @@ class Engine:
                 self._sessions.popitem(last=False)
         return session
 
-    def _build(self, session: Session, names: frozenset[str]) -> None:
-        for step in steps_for(names):
+    def _build(self, session: Session, steps: Sequence[Step]) -> None:
+        for step in steps:
             if step.name not in session.built:
                 session.connection.execute(step.sql)
                 if step.name == "models_used":

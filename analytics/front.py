@@ -47,18 +47,27 @@ class Analytics:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
+        alone: bool = False,
         **params: object,
     ) -> pa.Table:
         """The answer to a shipped question, such as ``slo/ttfb`` or ``cost/by``.
 
         `params` are the parameters its .sql file documents; `tenant` is None (all) if not given.
-        Without `since` or `until` that side is open. Raises UnknownQuestion, and QueryError for a
+        Without `since` or `until` that side is open. `alone` saves memory when no other question
+        will be asked about this very range. Raises UnknownQuestion, and QueryError for a
         parameter that is missing or not the question's.
         """
         asked = question_named(question)
         given = {"since": since or BEGINNING, "until": until or END, "tenant": None, **params}
         return self._run(
-            question, asked.sql, given, frozenset(params), since, until, rests_on=asked.rests_on
+            question,
+            asked.sql,
+            given,
+            frozenset(params),
+            since,
+            until,
+            rests_on=asked.rests_on,
+            alone=alone,
         )
 
     def query(
@@ -113,6 +122,7 @@ class Analytics:
         until: datetime | None,
         *,
         rests_on: frozenset[str] | None = None,
+        alone: bool = False,
     ) -> pa.Table:
         statement = read_only(sql)
         wanted = statement.named_parameters
@@ -128,6 +138,7 @@ class Analytics:
             {key: given[key] for key in wanted},
             self._snapshot(since, until),
             rests_on,
+            alone=alone,
         )
 
     def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:

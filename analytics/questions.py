@@ -1,8 +1,9 @@
 """The shipped SQL: `sql/views/` builds what users query, every other folder holds questions."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -112,6 +113,20 @@ def steps_for(names: Iterable[str]) -> tuple[Step, ...]:
     return tuple(reversed(chosen))
 
 
+def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
+    """The steps of a question that is asked alone: what is read in one place only stays a view.
+
+    So no more than the columns it needs is worked out, and less is held in memory.
+    """
+    read = Counter(name for text in (sql, *(step.sql for step in steps)) for name in _read_in(text))
+    return tuple(
+        replace(step, sql=step.sql.replace("TEMP TABLE", "TEMP VIEW", 1))
+        if read[step.name] == 1
+        else step
+        for step in steps
+    )
+
+
 @cache
 def _steps() -> dict[str, Step]:
     steps = {}
@@ -123,4 +138,9 @@ def _steps() -> dict[str, Step]:
 
 def _sources_of(sql: str) -> frozenset[str]:
     """The tables that shipped SQL reads; names of its own (WITH) are among them."""
-    return frozenset(MATCHED.get(source, source) for source in SOURCE.findall(sql))
+    return frozenset(_read_in(sql))
+
+
+def _read_in(sql: str) -> Sequence[str]:
+    """The same, once for every place in which it is read."""
+    return [MATCHED.get(source, source) for source in SOURCE.findall(sql)]
