@@ -23,13 +23,14 @@ RESOURCES_TAG = 0x0A
 class Frame:
     """One message or line: `raw` as it stands in the file, `body` of it without its framing.
 
-    `fault` says why it cannot be imported. `whole` is False for a last line without its end,
-    `ends` where more of the same message follows.
+    `offset` is the byte at which a line of a log begins. `fault` says why it cannot be imported.
+    `whole` is False for a last line without its end, `ends` where more of the same message follows.
     """
 
     place: str
     raw: bytes
     body: bytes = b""
+    offset: int = 0
     fault: str = ""
     whole: bool = True
     ends: bool = True
@@ -48,14 +49,18 @@ def lines(stream: BinaryIO, number: int, *, longest: int) -> Iterator[Frame]:
             yield Frame(place, raw, ends=raw.endswith(b"\n"))
 
 
-def split_lines(stream: BinaryIO, number: int, *, longest: int) -> Iterator[Frame]:
-    """Lines after the `number` already read; longer ones come in parts, as `file_log` has it."""
+def split_lines(stream: BinaryIO, number: int, offset: int, *, longest: int) -> Iterator[Frame]:
+    """Lines after the `number` already read, which end at byte `offset`.
+
+    Longer ones come in parts, as `file_log` has it.
+    """
     begins = True
     while raw := stream.readline(longest):
         number += begins
         begins = raw.endswith(b"\n")
         whole = begins or len(raw) == longest
-        yield Frame(f"line {number}", raw, raw.strip(b" \t\r\n"), whole=whole)
+        yield Frame(f"line {number}", raw, raw.strip(b" \t\r\n"), offset, whole=whole)
+        offset += len(raw)
 
 
 def prefixed(stream: BinaryIO, offset: int) -> Iterator[Frame]:

@@ -110,7 +110,7 @@ class LogLines:
     def __call__(self, frame: Frame) -> list[Piece]:
         if not frame.whole and is_broken_json(frame.body):
             raise Damage(frame.place, "the file ends inside a line")
-        request = request_of(frame.body, self._path, self._clock)
+        request = request_of(frame.body, self._path, frame.offset, self._clock)
         return [Piece("logs", Format.PROTOBUF, request, len(request), 1, frame.place)]
 
 

@@ -151,7 +151,7 @@ class _Run:
             case FileFormat.otlp_json:
                 return lines(stream, progress.line, longest=MAX_MESSAGE_BYTES)
             case FileFormat.structlog:
-                return split_lines(stream, progress.line, longest=LONGEST_LINE)
+                return split_lines(stream, progress.line, progress.offset, longest=LONGEST_LINE)
             case FileFormat.otlp_prefixed:
                 return prefixed(stream, progress.offset)
             case FileFormat.otlp_delimited:

@@ -69,12 +69,15 @@ def is_broken_json(line: bytes) -> bool:
     return line.startswith(b"{") and _parsed(_text(line)) is None
 
 
-def request_of(line: bytes, path: PurePath | None, clock: Clock) -> bytes:
-    """An export request in protobuf with the one record of `line`, read from the file at `path`."""
+def request_of(line: bytes, path: PurePath | None, offset: int, clock: Clock) -> bytes:
+    """An export request in protobuf with the one record of `line`.
+
+    It was read from byte `offset` of the file at `path`, or of a pipe.
+    """
     text = _text(line)
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, Any] = {"log.file.record_offset": offset}
     if path is not None:
-        attributes = {"log.file.name": path.name, "log.file.path": str(path)}
+        attributes |= {"log.file.name": path.name, "log.file.path": str(path)}
     body: Any = text
     if document := _parsed(text):
         attributes |= document

@@ -69,7 +69,7 @@ READERS: dict[FileFormat, Callable[[io.BytesIO], Iterator[Frame]]] = {
     FileFormat.otlp_delimited: lambda file: delimited(file, 0),
     FileFormat.otlp_proto: lambda file: resources(file, 0),
     FileFormat.otlp_json: lambda file: lines(file, 0, longest=1000),
-    FileFormat.structlog: lambda file: split_lines(file, 0, longest=1000),
+    FileFormat.structlog: lambda file: split_lines(file, 0, 0, longest=1000),
 }
 CUTTERS: dict[FileFormat, Callable[[Frame], list[Piece]]] = {
     FileFormat.otlp_prefixed: OtlpMessages(None),
@@ -259,7 +259,7 @@ def test_a_line_or_message_over_the_limit_is_passed_over(monkeypatch: pytest.Mon
 @given(st.binary(max_size=400))
 def test_any_line_of_a_log_becomes_a_record(line: bytes) -> None:
     """No line is lost for being odd: a record comes of it, with a time."""
-    request = ExportLogsServiceRequest.FromString(request_of(line, None, Clock(NOW)))
+    request = ExportLogsServiceRequest.FromString(request_of(line, None, 0, Clock(NOW)))
     (record,) = request.resource_logs[0].scope_logs[0].log_records
     assert record.time_unix_nano or record.observed_time_unix_nano
 
@@ -277,7 +277,7 @@ JSON = st.recursive(
 def test_any_json_object_becomes_a_record(document: dict[str, object]) -> None:
     """Fields of unexpected types, lone surrogates and endless numbers are no reason to fail."""
     line = json.dumps(document).encode()
-    request = ExportLogsServiceRequest.FromString(request_of(line, None, Clock(NOW)))
+    request = ExportLogsServiceRequest.FromString(request_of(line, None, 0, Clock(NOW)))
     (record,) = request.resource_logs[0].scope_logs[0].log_records
     assert "prompt" not in {pair.key for pair in record.attributes}
 
@@ -289,7 +289,7 @@ def test_lines_without_a_time_follow_the_line_before() -> None:
               b'{"event":"y","timestamp":"2026-11-24T10:00:01Z"}', b"ValueError"]  # fmt: skip
     times = []
     for line in lines_:
-        request = ExportLogsServiceRequest.FromString(request_of(line, None, clock))
+        request = ExportLogsServiceRequest.FromString(request_of(line, None, 0, clock))
         times.append(request.resource_logs[0].scope_logs[0].log_records[0].observed_time_unix_nano)
     ten = 1_795_514_400_000_000_000
     assert [time - ten for time in times] == [0, 1000, 2000, 10**9, 10**9 + 1000]
