@@ -24,7 +24,7 @@ from lake.mapping import AttributeMap, Place, Source
 
 _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_FIRST_IN_LIST = r'^\[\s*"(?P<first>[^"]*)"'
+_FIRST_IN_LIST = r'^(?:\[\s*)?"(?P<first>[^"]*)"'
 _MOMENT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 _NONE = -1
 
