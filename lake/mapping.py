@@ -6,7 +6,7 @@ knows. `AttributeMap.with_rows` puts rows of the user before those that ship.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -116,17 +116,15 @@ class AttributeMap:
     not_providers: frozenset[str] = frozenset()
     dialects: Mapping[str, str] = field(default_factory=dict)
 
-    def with_rows(self, sources: Iterable[Source], kinds: Iterable[Kind]) -> "AttributeMap":
+    def with_rows(
+        self, sources: Iterable[Source], kinds: Iterable[Kind], senders: Iterable[Sender] = ()
+    ) -> "AttributeMap":
         """This one with these tried first, in their order."""
-        return AttributeMap(
+        return replace(
+            self,
             sources=(*sources, *self.sources),
             kinds=(*kinds, *self.kinds),
-            senders=self.senders,
-            endings=self.endings,
-            first_token_events=self.first_token_events,
-            provider_names=self.provider_names,
-            not_providers=self.not_providers,
-            dialects=self.dialects,
+            senders=(*self.senders, *senders),
         )
 
     def of(self, column: str) -> tuple[Source, ...]:

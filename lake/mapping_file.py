@@ -5,11 +5,11 @@ that says twice the same are errors. Rows of the user go through the same checks
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any, Literal, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from lake.mapping import (
     PLACES,
@@ -29,6 +29,8 @@ from lake.mapping import (
 from lake.schema import MAPPED
 
 Table = Mapping[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ON_EVENT = "event"
 
@@ -71,8 +73,7 @@ def read_mapping(text: str) -> AttributeMap:
 
 def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
     """One source of a column. Raises MappingError; ``place`` is where it stands."""
-    if column not in MAPPED:
-        raise MappingError(f"{place}: no column {column!r} is taken from attributes{_near(column)}")
+    _told_of(place, refuse_unmapped, column)
     table = _Table(entry, place)
     unit = table.take("unit", str, "")
     source = Source(
@@ -82,7 +83,7 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         event=table.take("event", str, ""),
         member=table.take("member", str, ""),
         unit=unit,
-        scale=_scale(column, unit, place),
+        scale=_told_of(f"{place}.unit", scale_of, column, unit),
         sender=table.take("sender", str, ""),
         unless=table.take("unless", str, ""),
         when=_pairs(table.take("when", dict, {}), f"{place}.when"),
@@ -95,6 +96,23 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
     )
     table.end()
     return _checked(source, place)
+
+
+def scale_of(column: str, unit: str) -> float:
+    """Factor from a unit to that of the column; 1 for no unit. Raises MappingError."""
+    units = UNITS.get(MAPPED[column].unit, {})
+    if unit and unit not in units:
+        known = f"; known are {', '.join(units)}" if units else f"; {column} has no unit to convert"
+        raise MappingError(f"{unit!r} cannot become {column}{known}")
+    return units[unit] if unit else 1.0
+
+
+def refuse_unmapped(column: str) -> None:
+    """Raises MappingError for a column that is not taken from attributes."""
+    if column not in MAPPED:
+        near = get_close_matches(column, MAPPED, n=1)
+        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(MAPPED)}"
+        raise MappingError(f"no column {column!r} is taken from attributes; {known}")
 
 
 def _checked(source: Source, place: str) -> Source:
@@ -200,6 +218,13 @@ class _Table:
             raise MappingError(f"{self._place}.{key} is no known key; take it out")
 
 
+def _told_of(place: str, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return check(*args, **kwargs)
+    except MappingError as error:
+        raise MappingError(f"{place}: {error}") from None
+
+
 def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
     for value in values:
         if not isinstance(value, str):
@@ -210,21 +235,6 @@ def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
 def _pairs(table: Table, place: str) -> tuple[tuple[str, str], ...]:
     _texts(tuple(table.values()), place)
     return tuple(table.items())
-
-
-def _scale(column: str, unit: str, place: str) -> float:
-    if not unit:
-        return 1.0
-    units = UNITS.get(MAPPED[column].unit, {})
-    if unit not in units:
-        known = f"; known are {', '.join(units)}" if units else f"; {column} has no unit to convert"
-        raise MappingError(f"{place}.unit = {unit!r} cannot become {column}{known}")
-    return units[unit]
-
-
-def _near(column: str) -> str:
-    near = get_close_matches(column, MAPPED, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(MAPPED)}"
 
 
 def _refuse_unknown_names(read: AttributeMap) -> None:
@@ -247,6 +257,34 @@ def _refuse_repeats(sources: Sequence[Source]) -> None:
         if what in seen:
             raise MappingError(f"columns.{source.column}: {source.attribute!r} stands there twice")
         seen.add(what)
+
+
+def with_own(sources: Sequence[Table], kinds: Sequence[Table]) -> AttributeMap:
+    """The shipped mapping behind rows of the user, each as a table of `quietpager.toml`.
+
+    A source may have a ``scope``, the instrumentation scope it is taken from. Keys that are None
+    are not there. Raises MappingError.
+    """
+    scopes = dict.fromkeys(scope for entry in sources if (scope := entry.get("scope")))
+    return SHIPPED.with_rows(
+        [own_source(entry) for entry in sources],
+        [own_kind(entry) for entry in kinds],
+        [Sender(scope, (Match(scope=scope),)) for scope in scopes],
+    )
+
+
+def own_source(entry: Table) -> Source:
+    """One row of the user. Raises MappingError."""
+    said = {key: value for key, value in entry.items() if value is not None}
+    scope = said.pop("scope", None)
+    return source_of(
+        said.pop("column"), said | ({"sender": scope} if scope else {}), f"mapping of {entry}"
+    )
+
+
+def own_kind(entry: Table) -> Kind:
+    """What the user says that an operation or name is. Raises MappingError."""
+    return kind_of(entry["name"], entry["span_class"], entry.get("by"))
 
 
 SHIPPED = read_mapping(files("lake").joinpath("mapping.toml").read_text(encoding="utf-8"))

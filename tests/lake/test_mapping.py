@@ -151,7 +151,7 @@ def test_the_smallest_mapping() -> None:
             '"a", ',
             '"a", unit = "s", ',
             (
-                "columns.tenant_id[0].unit = 's' cannot become tenant_id; "
+                "columns.tenant_id[0].unit: 's' cannot become tenant_id; "
                 "tenant_id has no unit to convert"
             ),
         ),
