@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from lake.column import ATTRIBUTES, Column, TableSchema
-from lake.mapping import AttributeMap, Sender, Source
+from lake.mapping import MEMBER, AttributeMap, Sender, Source
 from lake.mapping_file import SHIPPED
 from lake.schema import HINTS, TABLES
 
@@ -108,7 +108,7 @@ def _conditions(source: Source) -> Iterator[str]:
     if source.unless:
         yield f"not from {source.unless}"
     for key, pattern in source.when:
-        yield f"`{key}` is `{pattern}`"
+        yield f"`{key.replace(MEMBER, '` → `')}` is `{pattern}`"
     if source.ignore:
         yield f"not {_codes(source.ignore)}"
 
@@ -125,6 +125,8 @@ def _sender(sender: Sender) -> list[str]:
         for match in sender.match
     )  # fmt: skip
     peculiar = [] if sender.knows_durations else ["a duration of 0 is unknown"]
+    if sender.answers_apart:
+        peculiar.append(f"tells a streamed answer of {_codes(sender.answers_apart)} apart")
     if sender.finishes:
         peculiar.append(f"tells how a whole response of {_codes(sender.finishes)} ended")
     return [sender.name, " or ".join(by), "; ".join(peculiar)]

@@ -74,11 +74,13 @@ class Sender:
     """A library whose records differ from others of the same names.
 
     ``finishes``: operations of which a whole response always tells a finish reason or usage.
+    ``answers_apart``: operations of which a streamed answer is a record of its own.
     """
 
     name: str
     match: tuple[Match, ...]
     finishes: tuple[str, ...] = ()
+    answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True
 
 
@@ -201,7 +203,7 @@ class AttributeMap:
 
     def known_attributes(self) -> frozenset[str]:
         """Every attribute that some column is taken from, or that decides over another."""
-        deciding = (name for source in self.sources for name, _ in source.when)
+        deciding = (key.split(MEMBER)[0] for source in self.sources for key, _ in source.when)
         return frozenset({*(source.attribute for source in self.sources), *deciding})
 
 

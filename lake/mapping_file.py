@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from lake.mapping import (
+    MEMBER,
     PLACES,
     SPAN_CLASSES,
     UNITS,
@@ -86,7 +87,7 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         scale=_told_of(f"{place}.unit", scale_of, column, unit),
         sender=table.take("sender", str, ""),
         unless=table.take("unless", str, ""),
-        when=_pairs(table.take("when", dict, {}), f"{place}.when"),
+        when=_conditions(table.take("when", dict, {}), f"{place}.when"),
         first_of_list=table.choose("take", ("all", "first"), "all") == "first",
         values=_pairs(table.take("values", dict, {}), f"{place}.values"),
         ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
@@ -168,9 +169,10 @@ def _sender(name: str, entry: Any) -> Sender:
             raise MappingError(f"{place}.match fits everything; give a scope or a name")
         matches.append(found)
     finishes = _texts(table.take("finishes", list, []), f"{place}.finishes")
+    apart = _texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
     zero = table.choose("zero_duration", ("known", "unknown"), "known")
     table.end()
-    return Sender(name, tuple(matches), finishes, knows_durations=zero == "known")
+    return Sender(name, tuple(matches), finishes, apart, knows_durations=zero == "known")
 
 
 def _ending(number: int, entry: Any) -> Ending:
@@ -230,6 +232,11 @@ def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise MappingError(f"{place}: {value!r} must be a text")
     return tuple(values)
+
+
+def _conditions(table: Table, place: str) -> tuple[tuple[str, str], ...]:
+    """Keys of attributes, or of members written as `attribute > path`, and their values."""
+    return tuple((key.replace(" > ", MEMBER), value) for key, value in _pairs(table, place))
 
 
 def _pairs(table: Table, place: str) -> tuple[tuple[str, str], ...]:
