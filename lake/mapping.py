@@ -109,6 +109,7 @@ class AttributeMap:
 
     sources: tuple[Source, ...]
     kinds: tuple[Kind, ...]
+    own_kinds: tuple[Kind, ...] = ()
     senders: tuple[Sender, ...] = ()
     endings: tuple[Ending, ...] = ()
     first_token_events: tuple[tuple[str, str], ...] = ()
@@ -123,7 +124,7 @@ class AttributeMap:
         return replace(
             self,
             sources=(*sources, *self.sources),
-            kinds=(*kinds, *self.kinds),
+            own_kinds=(*kinds, *self.own_kinds),
             senders=(*self.senders, *senders),
         )
 
@@ -166,23 +167,23 @@ class AttributeMap:
             for holder in holders
         }
 
-    def classes(self, by: By) -> tuple[pa.Array, pa.Array]:
-        """Names, and the class of each, by which a record is classed; the first of a name wins."""
-        return self._classes[by]
-
     @cached_property
-    def _classes(self) -> dict[str, tuple[pa.Array, pa.Array]]:
-        tables = {}
-        for by in get_args(By):
-            table: dict[str, str] = {}
-            for kind in self.kinds:
-                if kind.by in {None, by}:
-                    table.setdefault(kind.name, kind.span_class)
-            tables[by] = (
-                pa.array(list(table), pa.string()),
-                pa.array(list(table.values()), pa.string()),
-            )
-        return tables
+    def classes(self) -> tuple[tuple[By, pa.Array, pa.Array], ...]:
+        """Names, and the class of each, to be looked up in this order by operation or name.
+
+        What the user says of either comes before what ships.
+        """
+        tables = []
+        for kinds in (self.own_kinds, self.kinds):
+            for by in ("operation", "name"):
+                table: dict[str, str] = {}
+                for kind in kinds:
+                    if kind.by in {None, by}:
+                        table.setdefault(kind.name, kind.span_class)
+                if table:
+                    names, classes = list(table), list(table.values())
+                    tables.append((by, pa.array(names), pa.array(classes)))
+        return tuple(tables)
 
     def ending_of_error(self, name: str) -> Ending | None:
         """What an error of this class means, without its module; None if only that it failed."""

@@ -103,8 +103,8 @@ def test_rows_of_the_user_come_first() -> None:
     mapping = SHIPPED.with_rows(mine, [Kind("chat", "node")])
     assert mapping.of("tenant_id")[:2] == tuple(mine)
     assert mapping.of("tenant_id")[2:] == SHIPPED.of("tenant_id")
-    names, classes = mapping.classes("operation")
-    assert classes[names.index("chat").as_py()].as_py() == "node"
+    by, names, classes = mapping.classes[0]
+    assert (by, names.to_pylist(), classes.to_pylist()) == ("operation", ["chat"], ["node"])
     assert "customer.id" in mapping.known_attributes()
 
 
