@@ -18,6 +18,7 @@ By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
 
 PLACES: tuple[str, ...] = get_args(Place)
+BY: tuple[By, ...] = get_args(By)
 SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
 
 MEMBER = "\x00"
@@ -173,9 +174,9 @@ class AttributeMap:
 
         What the user says of either comes before what ships.
         """
-        tables = []
+        tables: list[tuple[By, pa.Array, pa.Array]] = []
         for kinds in (self.own_kinds, self.kinds):
-            for by in ("operation", "name"):
+            for by in BY:
                 table: dict[str, str] = {}
                 for kind in kinds:
                     if kind.by in {None, by}:
