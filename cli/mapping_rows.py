@@ -9,7 +9,8 @@ from cli.strict import STRICT
 
 class MappingRow(BaseModel):
     """An attribute of your own that a column is taken from, tried before those that ship
-    (docs/reference/columns.md); of several for one column the first with a value wins.
+    (docs/reference/columns.md); of several for one column the first with a value wins. What a
+    record says itself comes before its span events, and those before its resource.
     """
 
     model_config = STRICT

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ingest.ledger import Ledger
+from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.remove import remove_tenant
 from ingest.segments import recover
@@ -44,6 +45,7 @@ def erase(
     it, and DirectoryInUse when another process rewrites the lake for longer than ten minutes.
     """
     called_at = datetime.now(UTC)
+    tenant = short(tenant)
     _empty_journal(data, mapping, patience_seconds)
     lake = Lake(data / "lake")
     with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS), closing(Ledger(data)) as ledger:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Decoded, attributes_of, to_numpy
+from ingest.limits import shortened
 from ingest.origin import digests_of, joined, piece_ranges, placed_in_time, table_of
 from ingest.promote import pairs_of, promoted
 from ingest.senders import Senders
@@ -59,7 +60,7 @@ def _rows_of(kind: str, decoded: Decoded, of_metric: Columns, mapping: Attribute
     own = pairs_of(decoded.attributes, mapping)
     senders = Senders(mapping, decoded, of_metric["name"])
     columns = _nothing(len(points)) | promoted(decoded, _PROMOTED, mapping, own, senders)
-    columns |= of_metric | measured
+    columns |= shortened(columns) | of_metric | measured
     columns |= _of_point(points, decoded)
     columns["metric_id"] = _metric_ids(decoded, of_metric, measured)
     return table_of(METRICS.arrow, decoded, columns, mapping)

@@ -42,7 +42,8 @@ def span_outcome(
         interrupt,
         by_finish,
         columns["reported_outcome"],
-        where(pc.or_(failed, cut), pa.repeat("error", len(failed))),
+        where(failed, pa.repeat("error", len(failed))),
+        where(cut, pa.repeat("interrupt", len(failed))),
         pa.scalar("success"),
     )
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)

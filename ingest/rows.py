@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ingest.decode import Decoded, text_of
 from ingest.events import SpanEvents
+from ingest.limits import shortened
 from ingest.origin import digests_of, joined, pieces, placed_in_time, table_of
 from ingest.outcome import class_in, log_outcome, presentable, span_outcome
 from ingest.pairs import Pairs
@@ -65,6 +66,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns = promoted(decoded, _OF_SPANS, mapping, own, senders)
     events = SpanEvents.of(field("events"), mapping)
     columns |= events.behind(columns)
+    columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
     columns["span_class"] = _span_class(columns, field("name"), mapping)
     columns["span_class"] = _without_askers(columns, status, mapping, senders)
@@ -99,6 +101,7 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     event = _event(field("event_name"), promote(own, (MAPPED["event"],), mapping)["event"], body)
     senders = Senders(mapping, decoded, event)
     columns = promoted(decoded, _OF_LOGS, mapping, own, senders)
+    columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
     columns["span_class"] = _span_class(columns, event, mapping)
     columns |= log_outcome(columns, mapping)
@@ -143,13 +146,8 @@ def _renamed(provider: pa.Array, mapping: AttributeMap) -> pa.Array:
 
 def _span_class(columns: Mapping[str, pa.Array], name: pa.Array, mapping: AttributeMap) -> pa.Array:
     """From the operation, else the name, else whether a node is named."""
-    found = [
-        classes.take(pc.index_in(said, names))
-        for said, (names, classes) in (
-            (columns["operation"], mapping.classes("operation")),
-            (name, mapping.classes("name")),
-        )
-    ]
+    said = {"operation": columns["operation"], "name": name}
+    found = [classes.take(pc.index_in(said[by], names)) for by, names, classes in mapping.classes]
     a_node = where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"])))
     return pc.coalesce(*found, a_node, pa.scalar("other"))
 

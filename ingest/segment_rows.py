@@ -9,6 +9,7 @@ import structlog
 
 from ingest.decode import Decoded, Signal, decode
 from ingest.ledger import HOUR_SECONDS, Settlement
+from ingest.limits import Labels
 from ingest.metric_rows import metric_rows
 from ingest.rows import log_rows, span_rows
 from ingest.segments import Record, Segment, read_records
@@ -30,7 +31,9 @@ _log = structlog.get_logger()
 class SegmentRows:
     """The rows of a segment. What else there is to say of it is known once `parts` has ended."""
 
-    def __init__(self, signal: Signal, segment: Segment, mapping: AttributeMap) -> None:
+    def __init__(
+        self, signal: Signal, segment: Segment, mapping: AttributeMap, labels: Labels
+    ) -> None:
         self.segment = segment
         self.digests: list[bytes] = []
         self.damage: str | None = None
@@ -38,6 +41,7 @@ class SegmentRows:
         self._damages = 0
         self._signal = signal
         self._mapping = mapping
+        self._labels = labels
         self._stored: Counter[int] = Counter()
 
     def parts(self) -> Iterator[pa.Table]:
@@ -89,7 +93,8 @@ class SegmentRows:
     def _decoded(self, records: Sequence[Record]) -> Iterator[pa.Table]:
         requests = [bytes(record.request) for record in records]
         received = [record.received_unix_nano for record in records]
-        return ROWS_OF[self._signal](decode(self._signal, requests, received), self._mapping)
+        decoded = decode(self._signal, requests, received)
+        return map(self._labels.bounded, ROWS_OF[self._signal](decoded, self._mapping))
 
     def _note(self, damage: str) -> None:
         """The first in words, of others the number: there may be thousands."""

@@ -25,6 +25,7 @@ from ingest.decode import Signal
 from ingest.journal import Segment, closed_segments, quarantine, retire
 from ingest.keeper import Keeper, KeeperSettings
 from ingest.ledger import Ledger
+from ingest.limits import Labels
 from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, sole
 from ingest.segment_rows import SegmentRows
 from lake import AttributeMap, Lake, LakeError
@@ -86,6 +87,7 @@ class _Desk:
     settings: WriterSettings
     lake: Lake
     ledger: Ledger
+    labels: Labels = field(default_factory=Labels)
 
 
 def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
@@ -197,7 +199,7 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     """
     started = time.monotonic()
     position = desk.lake.position(signal.table)
-    read = [SegmentRows(signal.name, segment, desk.settings.mapping) for segment in segments]
+    read = [_rows_of(desk, signal, segment) for segment in segments]
     if segments[0].sequence <= position:
         os.sync()  # the crash may have come before the commit was on disk, not only in its cache
     for each in read:
@@ -219,6 +221,10 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
         position=segments[-1].sequence,
         seconds=round(seconds, 3),
     )
+
+
+def _rows_of(desk: _Desk, signal: _Signal, segment: Segment) -> SegmentRows:
+    return SegmentRows(signal.name, segment, desk.settings.mapping, desk.labels)
 
 
 def _append(lake: Lake, signal: _Signal, segments: Sequence[SegmentRows]) -> int:

@@ -12,12 +12,14 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
-Place = Literal["record", "resource", "event"]
+Place = Literal["record", "resource", "event", "name"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
+Take = Literal["all", "first", "json"]
 
 PLACES: tuple[str, ...] = get_args(Place)
+BY: tuple[By, ...] = get_args(By)
 SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
 
 MEMBER = "\x00"
@@ -27,7 +29,10 @@ MEMBER = "\x00"
 UNITS: Mapping[str, Mapping[str, float]] = {
     "ms": {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6},
     "USD": {"USD": 1.0, "micro-USD": 1e-6},
+    "tries": {"from 0": 1.0},
 }
+FROM_ZERO = "from 0"
+"""The unit of a number that counts from 0, where its column does from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Source:
     sender: str = ""
     unless: str = ""
     when: tuple[tuple[str, str], ...] = ()
-    first_of_list: bool = False
+    take: Take = "all"
     values: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
     cached: Cached = "inclusive"
@@ -111,6 +116,7 @@ class AttributeMap:
 
     sources: tuple[Source, ...]
     kinds: tuple[Kind, ...]
+    own_kinds: tuple[Kind, ...] = ()
     senders: tuple[Sender, ...] = ()
     endings: tuple[Ending, ...] = ()
     first_token_events: tuple[tuple[str, str], ...] = ()
@@ -125,7 +131,7 @@ class AttributeMap:
         return replace(
             self,
             sources=(*sources, *self.sources),
-            kinds=(*kinds, *self.kinds),
+            own_kinds=(*kinds, *self.own_kinds),
             senders=(*self.senders, *senders),
         )
 
@@ -168,23 +174,23 @@ class AttributeMap:
             for holder in holders
         }
 
-    def classes(self, by: By) -> tuple[pa.Array, pa.Array]:
-        """Names, and the class of each, by which a record is classed; the first of a name wins."""
-        return self._classes[by]
-
     @cached_property
-    def _classes(self) -> dict[str, tuple[pa.Array, pa.Array]]:
-        tables = {}
-        for by in get_args(By):
-            table: dict[str, str] = {}
-            for kind in self.kinds:
-                if kind.by in {None, by}:
-                    table.setdefault(kind.name, kind.span_class)
-            tables[by] = (
-                pa.array(list(table), pa.string()),
-                pa.array(list(table.values()), pa.string()),
-            )
-        return tables
+    def classes(self) -> tuple[tuple[By, pa.Array, pa.Array], ...]:
+        """Names, and the class of each, to be looked up in this order by operation or name.
+
+        What the user says of either comes before what ships.
+        """
+        tables: list[tuple[By, pa.Array, pa.Array]] = []
+        for kinds in (self.own_kinds, self.kinds):
+            for by in BY:
+                table: dict[str, str] = {}
+                for kind in kinds:
+                    if kind.by in {None, by}:
+                        table.setdefault(kind.name, kind.span_class)
+                if table:
+                    names, classes = list(table), list(table.values())
+                    tables.append((by, pa.array(names), pa.array(classes)))
+        return tuple(tables)
 
     def ending_of_error(self, name: str) -> Ending | None:
         """What an error of this class means, without its module; None if only that it failed."""
@@ -203,8 +209,9 @@ class AttributeMap:
 
     def known_attributes(self) -> frozenset[str]:
         """Every attribute that some column is taken from, or that decides over another."""
-        deciding = (key.split(MEMBER)[0] for source in self.sources for key, _ in source.when)
-        return frozenset({*(source.attribute for source in self.sources), *deciding})
+        taken = {source.attribute for source in self.sources if source.on != "name"}
+        deciding = (key.partition(MEMBER)[0] for s in self.sources for key, _ in s.when)
+        return frozenset({*taken, *deciding})
 
 
 def known_attributes() -> frozenset[str]:

@@ -26,6 +26,7 @@ from lake.mapping import (
     Sender,
     Source,
     SpanClass,
+    Take,
 )
 from lake.schema import MAPPED
 
@@ -34,6 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ON_EVENT = "event"
+_MEMBER_OF = " -> "
 
 
 class MappingError(ValueError):
@@ -87,8 +89,11 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         scale=_told_of(f"{place}.unit", scale_of, column, unit),
         sender=table.take("sender", str, ""),
         unless=table.take("unless", str, ""),
-        when=_conditions(table.take("when", dict, {}), f"{place}.when"),
-        first_of_list=table.choose("take", ("all", "first"), "all") == "first",
+        when=tuple(
+            (key.replace(_MEMBER_OF, MEMBER), pattern)
+            for key, pattern in _pairs(table.take("when", dict, {}), f"{place}.when")
+        ),
+        take=cast("Take", table.choose("take", ("all", "first", "json"), "all")),
         values=_pairs(table.take("values", dict, {}), f"{place}.values"),
         ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
         cached=cast("Cached", table.choose("cached", ("inclusive", "exclusive"), "inclusive")),
@@ -122,7 +127,7 @@ def _checked(source: Source, place: str) -> Source:
         raise MappingError(f"{place}.attribute is empty; name the attribute")
     if (source.on == _ON_EVENT) != bool(source.event):
         raise MappingError(f'{place}: `event` names the span event of on = "event", and only that')
-    if source.on != "record" and (source.sender or source.unless or source.when):
+    if source.on not in {"record", "name"} and (source.sender or source.unless or source.when):
         raise MappingError(f"{place}: sender, unless and when are conditions of a record")
     if source.cached == "exclusive" and source.column != "input_tokens":
         raise MappingError(f"{place}: cached is said of input_tokens only")
@@ -232,11 +237,6 @@ def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise MappingError(f"{place}: {value!r} must be a text")
     return tuple(values)
-
-
-def _conditions(table: Table, place: str) -> tuple[tuple[str, str], ...]:
-    """Keys of attributes, or of members written as `attribute > path`, and their values."""
-    return tuple((key.replace(" > ", MEMBER), value) for key, value in _pairs(table, place))
 
 
 def _pairs(table: Table, place: str) -> tuple[tuple[str, str], ...]:

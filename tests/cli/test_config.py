@@ -120,8 +120,8 @@ def test_rows_of_the_mapping_come_before_those_that_ship() -> None:
     assert (mapping.of("ttfb_ms")[0].attribute, mapping.of("ttfb_ms")[0].scale) == (
         "acme.first_token", 1000,
     )  # fmt: skip
-    names, classes = mapping.classes("operation")
-    assert classes[names.index("chat").as_py()].as_py() == "node"
+    by, names, classes = mapping.classes[0]
+    assert (by, names.to_pylist(), classes.to_pylist()) == ("operation", ["chat"], ["node"])
 
 
 def test_no_alerts() -> None:
