@@ -24,7 +24,7 @@ def retry_as_spans_side_by_side(happened: Happened) -> Expected:
 
 @shape
 def failed_try_below_the_call(happened: Happened) -> Expected:
-    """A failed try inside the span of the call is a call of its own beside the one that answered."""
+    """A failed try inside the span of the call is a call beside the one that answered."""
     call = happened.llm(happened.agent(), used=CALL)
     happened.llm(call, status="error", error__type="RateLimitError")
     return Expected({None: CALL}, llm_calls=2)
