@@ -1,4 +1,4 @@
-"""A support agent on 10xGraph: two questions in one thread, the second meets a failing tool."""
+"""A support agent on 10xGraph: two questions in one thread; the second's tool fails."""
 
 import asyncio
 
@@ -15,15 +15,8 @@ from tenxgraph.utils.constants import END
 provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 trace.set_tracer_provider(provider)
-publisher = OtelPublisher()
 tracer = trace.get_tracer("support")
-WHO = {
-    "gen_ai.operation.name": "invoke_agent",
-    "gen_ai.agent.name": "support",
-    "gen_ai.conversation.id": "thread-1",
-    "tenant.id": "acme",
-    "user.id": "ada",
-}
+graph = StateGraph(publisher=OtelPublisher())
 
 ORDERS = {1042: "shipped this morning"}
 
@@ -37,7 +30,6 @@ def route(state: AgentState) -> str:
     return "TOOL" if state.context and state.context[-1].tools_calls else END
 
 
-graph = StateGraph(publisher=publisher)
 graph.add_node("MAIN", Agent(model="openai/gpt-4o-mini", tool_node="TOOL"))
 graph.add_node("TOOL", ToolNode([find_order]))
 graph.add_conditional_edges("MAIN", route, {"TOOL": "TOOL", END: END})
@@ -49,10 +41,17 @@ app = graph.compile(checkpointer=InMemoryCheckpointer())
 async def main() -> None:
     for question in ("Please find order 1042.", "And please find order 7."):
         asked = {"messages": [Message.text_message(question)]}
-        with tracer.start_as_current_span("invoke_agent support", attributes=WHO):
+        who = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": "support",
+            "gen_ai.conversation.id": "thread-1",
+            "tenant.id": "acme",
+            "user.id": "ada",
+        }
+        with tracer.start_as_current_span("invoke_agent support", attributes=who):
             answer = await app.ainvoke(asked, config={"thread_id": "thread-1", "user_id": "ada"})
         print(answer["messages"][-1].text())
-    await asyncio.sleep(1)
+    await app.aclose()  # the publisher works in the background
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""A support agent on LangGraph: two questions in one thread, the second meets a failing tool."""
+"""A support agent on LangGraph: two questions in one thread; the second's tool fails."""
 
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI

@@ -1,4 +1,4 @@
-"""A support agent on the OpenAI Agents SDK: two questions in a thread, the second's tool fails."""
+"""An agent on the OpenAI Agents SDK: two questions in one thread; the second's tool fails."""
 
 from agents import Agent, Runner, function_tool
 from agents.memory import SQLiteSession

@@ -1,4 +1,4 @@
-"""A support agent on pydantic-ai: two questions in one thread, the second meets a failing tool."""
+"""A support agent on pydantic-ai: two questions in one thread; the second's tool fails."""
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
