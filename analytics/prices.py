@@ -196,7 +196,9 @@ class PriceBook:
         try:
             return self._public.find_provider_model(model, None, seller, None)
         except LookupError:
-            return None
+            # LiteLLM's names begin with the provider: openai/gpt-4o-mini.
+            before, _, name = model.partition("/")
+            return self._find(before, name) if name and before in {seller, provider} else None
 
 
 def _rows(

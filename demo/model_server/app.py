@@ -3,36 +3,35 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
-from demo.model_server import completions
+from demo.model_server import answers, completions, messages, responses
 from demo.model_server.ledger import Call, Ledger
 from demo.model_server.rules import Behaviour, Rule, Script, ToolCall
+from demo.model_server.wire import Asked, Wire
 
 STALL_SECONDS = 3600.0
+Traceparent = Annotated[str | None, Header()]
 
 
 class StreamCut(Exception):  # noqa: N818 - on purpose: the server then drops the connection
     """Ends a response in the middle."""
 
 
-class ChatRequest(BaseModel):
-    """The part of an OpenAI chat completion request that matters here."""
+@dataclass(frozen=True)
+class Reply:
+    """An answer that is decided and waits to be sent."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    model: str
-    messages: list[dict[str, Any]]
-    tools: list[dict[str, Any]] = Field(default_factory=list)
-    stream: bool = False
-    stream_options: dict[str, Any] = Field(default_factory=dict)
-    user: str = ""
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    wire: Wire
+    call: Call
+    behaviour: Behaviour
+    text: str
+    calls: Sequence[ToolCall]
 
 
 def create_app(script: Script, ledger: Ledger) -> FastAPI:
@@ -41,28 +40,40 @@ def create_app(script: Script, ledger: Ledger) -> FastAPI:
     numbers = count()
 
     @app.post("/v1/chat/completions")
-    async def chat(
-        request: ChatRequest, traceparent: Annotated[str | None, Header()] = None
+    async def chat(request: completions.ChatRequest, traceparent: Traceparent = None) -> Response:
+        return await respond(completions, request.asked(), traceparent)
+
+    @app.post("/v1/responses")
+    async def respond_to(
+        request: responses.ResponsesRequest, traceparent: Traceparent = None
     ) -> Response:
+        return await respond(responses, request.asked(), traceparent)
+
+    @app.post("/v1/messages")
+    async def message(
+        request: messages.MessagesRequest, traceparent: Traceparent = None
+    ) -> Response:
+        return await respond(messages, request.asked(), traceparent)
+
+    async def respond(wire: Wire, asked: Asked, traceparent: str | None) -> Response:
         number = next(numbers)
         call = Call(
-            f"chatcmpl-{number:08d}", request.model, request.user, request.metadata,
-            request.stream, traceparent, time.time(),
+            f"{wire.prefix}-{number:08d}", asked.model, asked.user, dict(asked.metadata),
+            asked.stream, traceparent, time.time(),
         )  # fmt: skip
         ledger.enter(call)
-        behaviour = script.behaviour(request.model, request.user)
+        behaviour = script.behaviour(asked.model, asked.user)
         if behaviour.status is not None:
             return _refusal(call, behaviour)
-        text = completions.answer(behaviour, number)
-        calls = completions.tools_to_call(behaviour, request.messages, request.tools)
-        call.prompt_tokens = completions.prompt_tokens(request.messages, request.tools)
+        calls = answers.tools_to_call(behaviour, asked.messages, asked.tools)
+        call.prompt_tokens = answers.prompt_tokens(asked.messages, asked.tools)
         call.cached_tokens = int(call.prompt_tokens * behaviour.cached_share)
         call.tool_calls = [tool.name for tool in calls]
-        if request.stream:
-            with_usage = behaviour.usage and bool(request.stream_options.get("include_usage"))
-            stream = _stream(call, behaviour, text, calls, with_usage=with_usage)
-            return StreamingResponse(stream, media_type="text/event-stream")
-        return await _whole(call, behaviour, text, calls)
+        reply = Reply(wire, call, behaviour, answers.answer(behaviour, number), calls)
+        if asked.stream:
+            usage = behaviour.usage and asked.usage_in_stream
+            return StreamingResponse(_stream(reply, usage=usage), media_type="text/event-stream")
+        return await _whole(reply)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -98,27 +109,25 @@ def _refusal(call: Call, behaviour: Behaviour) -> Response:
     return JSONResponse({"error": error}, behaviour.status, headers)
 
 
-async def _whole(
-    call: Call, behaviour: Behaviour, text: str, calls: Sequence[ToolCall]
-) -> Response:
-    pieces = len(list(completions.deltas(text, calls, call)))
+async def _whole(reply: Reply) -> Response:
+    call, behaviour = reply.call, reply.behaviour
+    pieces = sum(1 for _ in reply.wire.pieces(call, reply.text, reply.calls))
     await asyncio.sleep((behaviour.first_token_ms + behaviour.token_ms * (pieces - 1)) / 1000)
     call.first_token_at = time.time()
     call.reasoning_tokens = behaviour.reasoning_tokens
     call.completion_tokens = pieces + behaviour.reasoning_tokens
     _end(call, "completed")
-    return JSONResponse(completions.completion(call, text, calls, usage=behaviour.usage))
+    return JSONResponse(reply.wire.whole(call, reply.text, reply.calls, usage=behaviour.usage))
 
 
-async def _stream(
-    call: Call, behaviour: Behaviour, text: str, calls: Sequence[ToolCall], *, with_usage: bool
-) -> AsyncIterator[bytes]:
+async def _stream(reply: Reply, *, usage: bool) -> AsyncIterator[bytes]:
+    wire, call, behaviour = reply.wire, reply.call, reply.behaviour
     ending = "client_gone"
     try:
-        yield completions.chunk(call, {"role": "assistant", "content": None if calls else ""})
+        yield wire.opening(call, reply.calls)
         await asyncio.sleep(behaviour.first_token_ms / 1000)
         call.reasoning_tokens = call.completion_tokens = behaviour.reasoning_tokens
-        for sent, delta in enumerate(completions.deltas(text, calls, call)):
+        for sent, piece in enumerate(wire.pieces(call, reply.text, reply.calls)):
             if sent == behaviour.cut_after_tokens:
                 ending = "cut"
                 raise StreamCut(call.id)
@@ -128,12 +137,12 @@ async def _stream(
                 await asyncio.sleep(behaviour.token_ms / 1000)
             call.first_token_at = call.first_token_at or time.time()
             call.completion_tokens += 1
-            yield completions.chunk(call, delta)
-        yield completions.chunk(call, {}, completions.finish_reason(calls))
-        if with_usage:
-            yield completions.usage_chunk(call)
+            yield piece
+        *before, last = wire.closing(call, reply.text, reply.calls, usage=usage)
+        for piece in before:
+            yield piece
         ending = "completed"
-        yield b"data: [DONE]\n\n"
+        yield last
     finally:
         _end(call, ending)
 

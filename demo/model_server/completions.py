@@ -1,64 +1,82 @@
-"""What the model says: deterministic texts, tool calls and token counts, and their wire format."""
+"""OpenAI's chat completions: `POST /v1/chat/completions`."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from demo.model_server.ledger import Call
-from demo.model_server.rules import Behaviour, ToolCall
+from demo.model_server.rules import ToolCall
+from demo.model_server.wire import Asked, event, tokens_of, tool_call_id
 
-_SENTENCES = (
-    "Your order left our warehouse this morning and should reach you within two working days.",
-    "I looked into it: the charge is a pending authorisation and will disappear by tomorrow.",
-    "The report is ready. Revenue grew in all regions but one, where two large orders slipped.",
-    "Here is what I found in the documentation, in short: restart the job, then check its log.",
-)
-_CHARACTERS_PER_TOKEN = 4
-
-Message = Mapping[str, Any]
+prefix = "chatcmpl"
 
 
-def tokens_of(text: str) -> list[str]:
-    """The text in pieces as a stream sends them: one word each, with the space before it."""
-    words = text.split(" ")
-    return [words[0], *(f" {word}" for word in words[1:])]
+class ChatRequest(BaseModel):
+    """The part of a request that matters here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    user: str = ""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    def asked(self) -> Asked:
+        """The request as the script sees it."""
+        options = self.stream_options or {}
+        return Asked(
+            self.model, self.messages, self.tools, self.stream, self.user, self.metadata,
+            bool(options.get("include_usage")),
+        )  # fmt: skip
 
 
-def prompt_tokens(messages: Sequence[Message], tools: Sequence[Message]) -> int:
-    """Four characters a token, over everything that was sent."""
-    sent = json.dumps([list(messages), list(tools)], ensure_ascii=False, separators=(",", ":"))
-    return math.ceil(len(sent) / _CHARACTERS_PER_TOKEN)
+def whole(call: Call, text: str, calls: Sequence[ToolCall], *, usage: bool) -> dict[str, Any]:
+    """A whole response, for a call that does not stream."""
+    message: dict[str, Any] = {"role": "assistant", "content": None if calls else text}
+    if calls:
+        message["tool_calls"] = _tool_calls(call, calls)
+    choice = {"index": 0, "message": message, "finish_reason": _finish_reason(calls)}
+    body = _envelope(call, "chat.completion") | {"choices": [choice]}
+    return body | ({"usage": _usage(call)} if usage else {})
 
 
-def answer(behaviour: Behaviour, number: int) -> str:
-    """The scripted text, or the sentence whose turn it is."""
-    return _SENTENCES[number % len(_SENTENCES)] if behaviour.text is None else behaviour.text
+def opening(call: Call, calls: Sequence[ToolCall]) -> bytes:
+    """The chunk that names the role."""
+    return _chunk(call, {"role": "assistant", "content": None if calls else ""})
 
 
-def tools_to_call(
-    behaviour: Behaviour, messages: Sequence[Message], tools: Sequence[Message]
-) -> list[ToolCall]:
-    """The tools to call now; none once their results are in, or when they are not offered."""
-    if not messages or messages[-1].get("role") == "tool":
-        return []
-    offered = {tool["function"]["name"]: tool["function"] for tool in tools}
-    if behaviour.tool_calls is not None:
-        return [call for call in behaviour.tool_calls if call.name in offered]
-    said = str(messages[-1].get("content") or "")
-    return [
-        ToolCall(name=name, arguments=_arguments(function, said))
-        for name, function in offered.items()
-        if name in said or name.replace("_", " ") in said
-    ]
+def pieces(call: Call, text: str, calls: Sequence[ToolCall]) -> Iterator[bytes]:
+    """A word each, or the head and the arguments of each tool call."""
+    if not calls:
+        yield from (_chunk(call, {"content": token}) for token in tokens_of(text))
+        return
+    for part in _tool_calls(call, calls):
+        head = part["function"] | {"arguments": ""}
+        yield _chunk(call, {"tool_calls": [part | {"function": head}]})
+        arguments = {"arguments": part["function"]["arguments"]}
+        yield _chunk(call, {"tool_calls": [{"index": part["index"], "function": arguments}]})
 
 
-def tool_call_message(calls: Sequence[ToolCall], call: Call) -> list[dict[str, Any]]:
-    """The tool calls as a message carries them."""
+def closing(call: Call, text: str, calls: Sequence[ToolCall], *, usage: bool) -> Iterator[bytes]:
+    """The finish reason, usage if it was asked for, and the end mark."""
+    del text
+    yield _chunk(call, {}, _finish_reason(calls))
+    if usage:
+        body = _envelope(call, "chat.completion.chunk")
+        yield event(body | {"choices": [], "usage": _usage(call)})
+    yield b"data: [DONE]\n\n"
+
+
+def _tool_calls(call: Call, calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
     return [
         {
             "index": index,
-            "id": f"call-{call.id}-{index}",
+            "id": tool_call_id(call, index),
             "type": "function",
             "function": {"name": tool.name, "arguments": json.dumps(tool.arguments)},
         }
@@ -66,8 +84,7 @@ def tool_call_message(calls: Sequence[ToolCall], call: Call) -> list[dict[str, A
     ]
 
 
-def usage_of(call: Call) -> dict[str, Any]:
-    """The usage object of a response."""
+def _usage(call: Call) -> dict[str, Any]:
     return {
         "prompt_tokens": call.prompt_tokens,
         "completion_tokens": call.completion_tokens,
@@ -77,59 +94,13 @@ def usage_of(call: Call) -> dict[str, Any]:
     }
 
 
-def completion(call: Call, text: str, calls: Sequence[ToolCall], *, usage: bool) -> dict[str, Any]:
-    """A whole response, for a call that does not stream."""
-    message: dict[str, Any] = {"role": "assistant", "content": None if calls else text}
-    if calls:
-        message["tool_calls"] = tool_call_message(calls, call)
-    choice = {"index": 0, "message": message, "finish_reason": finish_reason(calls)}
-    body = _envelope(call, "chat.completion") | {"choices": [choice]}
-    return body | ({"usage": usage_of(call)} if usage else {})
-
-
-def finish_reason(calls: Sequence[ToolCall]) -> str:
-    """Why the model stopped."""
+def _finish_reason(calls: Sequence[ToolCall]) -> str:
     return "tool_calls" if calls else "stop"
 
 
-def chunk(call: Call, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
-    """One server-sent event of a stream."""
+def _chunk(call: Call, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": dict(delta), "finish_reason": finish}
     return event(_envelope(call, "chat.completion.chunk") | {"choices": [choice], "usage": None})
-
-
-def usage_chunk(call: Call) -> bytes:
-    """The last event before `[DONE]` when usage was asked for."""
-    body = _envelope(call, "chat.completion.chunk")
-    return event(body | {"choices": [], "usage": usage_of(call)})
-
-
-def event(body: Mapping[str, Any]) -> bytes:
-    """A server-sent event holding JSON."""
-    return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
-
-
-def deltas(text: str, calls: Sequence[ToolCall], call: Call) -> Iterator[dict[str, Any]]:
-    """The pieces of an answer after the opening one, a token each."""
-    if not calls:
-        yield from ({"content": token} for token in tokens_of(text))
-        return
-    for part in tool_call_message(calls, call):
-        function = part["function"]
-        yield {"tool_calls": [part | {"function": {"name": function["name"], "arguments": ""}}]}
-        arguments = {"index": part["index"], "function": {"arguments": function["arguments"]}}
-        yield {"tool_calls": [arguments]}
-
-
-def _arguments(function: Message, said: str) -> dict[str, Any]:
-    """Plausible arguments for a tool, from its JSON schema."""
-    samples = {"string": said[:40], "integer": 1, "number": 1.0, "boolean": True}
-    properties = function.get("parameters", {}).get("properties", {})
-    return {
-        name: samples[schema.get("type", "string")]
-        for name, schema in properties.items()
-        if schema.get("type", "string") in samples
-    }
 
 
 def _envelope(call: Call, kind: str) -> dict[str, Any]:

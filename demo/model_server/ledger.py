@@ -10,7 +10,7 @@ Ending = Literal["open", "completed", "refused", "cut", "client_gone"]
 
 @dataclass
 class Call:
-    """One request to `/v1/chat/completions`. Times are unix seconds; tokens are as billed.
+    """One request for an answer, over any API. Times are unix seconds; tokens are as billed.
 
     `prompt_tokens` include `cached_tokens`; `completion_tokens` include `reasoning_tokens`. A
     stream that ended early is billed for the prompt and what was sent; a refusal for nothing.

@@ -170,6 +170,14 @@ def test_providers_are_known_by_their_opentelemetry_names(
     assert rows("SELECT cost_usd > 0 AS priced FROM llm_calls") == [{"priced": True}]
 
 
+def test_a_models_name_may_begin_with_its_provider(telemetry: Telemetry, rows: Ask) -> None:
+    """LiteLLM's openai/gpt-4o is OpenAI's; under a server of one's own it is nobody's."""
+    telemetry.llm(provider="openai", request_model="openai/gpt-4o-mini")
+    telemetry.llm(provider="ollama", request_model="openai/gpt-4o-mini")
+    found = rows("SELECT price_id FROM llm_calls ORDER BY provider")
+    assert [row["price_id"] for row in found] == [None, "openai/gpt-4o-mini"]
+
+
 def test_ones_own_price_wins_on_its_days(telemetry: Telemetry, opened: Opener) -> None:
     """A contract holds from its first day to before its last, for every name of the model."""
     contract = PriceOverride(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.model_server import ModelServer, Rule, running
-from demo.model_server.completions import tokens_of
 from demo.model_server.ledger import Ledger
 from demo.model_server.rules import Script
+from demo.model_server.wire import tokens_of
 
 WEATHER = {
     "type": "function",
@@ -166,3 +166,44 @@ def test_the_same_seed_gives_the_same_faults() -> None:
 def test_an_empty_ledger_totals_zero() -> None:
     """No calls, no tokens."""
     assert set(Ledger().as_json()["totals"].values()) == {0}
+
+
+SCHEMA = {"type": "object", "properties": {"station": {"type": "integer"}}}
+ASKING = "please get_weather of station 17"
+APIS: dict[str, dict[str, Any]] = {
+    "responses": {
+        "input": ASKING,
+        "tools": [{"type": "function", "name": "get_weather", "parameters": SCHEMA}],
+    },
+    "messages": {
+        "messages": [{"role": "user", "content": ASKING}],
+        "tools": [{"name": "get_weather", "input_schema": SCHEMA}],
+    },
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_other_apis_call_the_tool_with_the_number_that_was_said(
+    vendor: ModelServer, api: str
+) -> None:
+    """The arguments are the same streamed and whole, and the call is in the ledger."""
+    body = {"model": "m", **APIS[api]}
+    whole = httpx.post(f"{vendor.base_url}/{api}", json=body).json()
+    streamed = httpx.post(f"{vendor.base_url}/{api}", json=body | {"stream": True}).text
+    assert "17" in json.dumps(whole)
+    assert '{\\"station\\": 17}' in streamed
+    assert [call.tool_calls for call in vendor.calls()] == [["get_weather"]] * 2
+
+
+def test_every_api_reports_what_the_ledger_bills(vendor: ModelServer) -> None:
+    """Cached tokens are part of the input, but beside it in Anthropic's wording."""
+    vendor.follow(Rule(cached_share=0.5, first_token_ms=0, token_ms=0, text="one two three"))
+    one = httpx.post(f"{vendor.base_url}/responses", json={"model": "m", "input": "hi"}).json()
+    said = [{"role": "user", "content": "hi"}]
+    other = httpx.post(f"{vendor.base_url}/messages", json={"model": "m", "messages": said}).json()
+    (first, second), used = vendor.calls(), other["usage"]
+    assert one["usage"]["input_tokens"] == first.prompt_tokens
+    assert one["usage"]["input_tokens_details"]["cached_tokens"] == first.cached_tokens > 0
+    assert used["cache_read_input_tokens"] == second.cached_tokens > 0
+    assert used["input_tokens"] == second.prompt_tokens - second.cached_tokens
+    assert one["usage"]["output_tokens"] == used["output_tokens"] == 3
