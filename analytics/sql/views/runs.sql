@@ -3,6 +3,8 @@
 -- A run is the outermost agent span of a trace (see run_spans), or a summary line (log event
 -- `agent.run`) of a run that left no spans.
 --
+--   thread_id       VARCHAR         the conversation; NULL if none was named, never the trace_id
+--   duration_ms     DOUBLE          ms; NULL if the source does not measure (0)
 --   ttfb_ms         DOUBLE          ms from the request accepted to the first token sent; from the
 --                                   run's own span or summary line, NULL if neither says
 --   outcome         VARCHAR         success, error or interrupt
