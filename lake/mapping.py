@@ -80,12 +80,14 @@ class Sender:
     """A library whose records differ from others of the same names.
 
     ``finishes``: operations of which a whole response always tells a finish reason or usage.
+    ``cut``: what a call of these is that tells neither.
     ``answers_apart``: operations of which a streamed answer is a record of its own.
     """
 
     name: str
     match: tuple[Match, ...]
     finishes: tuple[str, ...] = ()
+    cut: Bad = "error"
     answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True
 

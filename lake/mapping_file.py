@@ -174,11 +174,13 @@ def _sender(name: str, entry: Any) -> Sender:
     finishes = _texts(table.take("finishes", list, []), f"{place}.finishes")
     apart = _texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
     zero = table.choose("zero_duration", ("known", "unknown"), "known")
+    cut = table.choose("cut", ("error", "interrupt"), "error")
     table.end()
     return Sender(
         name=name,
         match=tuple(matches),
         finishes=finishes,
+        cut=cast("Bad", cut),
         answers_apart=apart,
         knows_durations=zero == "known",
     )
