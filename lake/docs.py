@@ -43,7 +43,7 @@ _ENDINGS = """\
 Believed in this order: `outcome` as stated; an interrupt, by the last part of the error's class; a
 finish reason that is here; what the sender says in words of its own (`reported_outcome`); the
 status of the span. A model call that its sender tells no finish reason and no usage of, though it
-does of whole responses, was cut: `interrupt`, `incomplete`; by whom is not known.
+does of whole responses, was cut: `incomplete`, and an error unless only its caller can have left.
 """
 
 
@@ -131,7 +131,9 @@ def _sender(sender: Sender) -> list[str]:
     if sender.answers_apart:
         peculiar.append(f"tells a streamed answer of {_codes(sender.answers_apart)} apart")
     if sender.finishes:
-        peculiar.append(f"tells how a whole response of {_codes(sender.finishes)} ended")
+        peculiar.append(
+            f"tells how a whole response of {_codes(sender.finishes)} ended; else {sender.cut}"
+        )
     return [sender.name, " or ".join(by), "; ".join(peculiar)]
 
 

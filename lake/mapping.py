@@ -16,6 +16,7 @@ Place = Literal["record", "resource", "event", "name"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
+Bad = Literal["error", "interrupt"]
 Take = Literal["all", "first", "json"]
 
 PLACES: tuple[str, ...] = get_args(Place)
@@ -79,12 +80,14 @@ class Sender:
     """A library whose records differ from others of the same names.
 
     ``finishes``: operations of which a whole response always tells a finish reason or usage.
+    ``cut``: what a call of these is that tells neither.
     ``answers_apart``: operations of which a streamed answer is a record of its own.
     """
 
     name: str
     match: tuple[Match, ...]
     finishes: tuple[str, ...] = ()
+    cut: Bad = "error"
     answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True
 
@@ -103,7 +106,7 @@ class Kind:
 class Ending:
     """How a record ended, by the class of its error or its finish reason."""
 
-    outcome: Literal["error", "interrupt"]
+    outcome: Bad
     reason: str
     errors: tuple[str, ...] = ()
     finishes: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 -- Step: everything that used tokens, once, with whom it was for and what it cost.
 --
 -- usage_source says where the usage was reported: `calls` (model call), `rollup` (any other
--- span with nothing below that reports usage) or `summary` (summary line of a run that left no spans).
+-- span with nothing below that reports usage) or `summary` (summary line of a run without spans).
 --
 -- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
 -- + cache write x its price + (output - reasoning) x output price + reasoning x its price
@@ -48,9 +48,8 @@ attributed AS (
             identity.agent_name
         ) AS feature,
         used.node, used.start_time AS started_at, NULLIF(used.duration_ms, 0) AS duration_ms,
-        used.ttfb_ms, used.provider,
-        used.request_model, used.response_model, used.response_id, used.finish_reason,
-        used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
+        used.ttfb_ms, used.provider, used.request_model, used.response_model,
+        used.response_id, used.finish_reason, used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
         used.reasoning_tokens,
         COALESCE(
             used.outcome,
@@ -73,7 +72,8 @@ attributed AS (
         runs.duration_ms, NULL AS ttfb_ms, runs.provider, runs.request_model, runs.response_model,
         NULL AS response_id, NULL AS finish_reason, runs.input_tokens, runs.output_tokens,
         runs.cache_read_tokens, runs.cache_write_tokens, runs.reasoning_tokens, runs.outcome,
-        runs.outcome_reason, runs.error_class, NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
+        runs.outcome_reason, runs.error_class, NULL AS attempt, FALSE AS embeds,
+        FALSE AS summed_above
     FROM log_only_runs AS runs
     ANTI JOIN (
         SELECT trace_id

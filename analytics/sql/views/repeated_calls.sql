@@ -2,11 +2,12 @@
 --
 -- Two instrumentations of one process, or the SDK and a gateway, report the same response_id: in one
 -- trace, or in two where the context was not passed on. A gateway that answers from its cache repeats
--- the id too, however much later, and is charged nothing. Counts that differ are other calls; a span
--- that knows none is the same.
+-- the id too, however much later, and is charged nothing.
 --
 -- Servers like Ollama draw their ids from a small pool (chatcmpl-0 to chatcmpl-999): up to 12
--- characters name the same response only within a minute of the one before.
+-- characters name the same response only within a minute of the one before, and counts that differ
+-- are other calls; a span that knows none is the same. Under a longer id counts that differ are one
+-- instrumentation's mistake: OpenLLMetry's of Anthropic's streams are a token too high.
 --
 --   call_key      VARCHAR  the same for all spans of the call
 --   in_agent_run  BOOLEAN  its trace has an agent span
@@ -51,14 +52,14 @@ bursts AS (
 SELECT
     bursts.trace_id, bursts.span_id,
     bursts.response_id || '/' || CAST(bursts.burst AS VARCHAR) || '/' || COALESCE(
-        CAST(
+        CASE WHEN LENGTH(bursts.response_id) <= 12 THEN CAST(
             COALESCE(
                 bursts.output_tokens,
                 MIN(bursts.output_tokens) OVER (
                     PARTITION BY bursts.response_id, bursts.burst
                 )
             ) AS VARCHAR
-        ),
+        ) END,
         ''
     ) AS call_key,
     traces.agent_spans > 0 AS in_agent_run

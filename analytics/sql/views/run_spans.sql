@@ -96,8 +96,8 @@ ended AS (
     SELECT
         owned.*,
         CASE
-            WHEN owned.outcome = 'success' OR (owned.outcome = 'error' AND owned.error_class IS NULL)
-                THEN troubles.interrupted
+            WHEN owned.outcome = 'success'
+                OR (owned.outcome = 'error' AND owned.error_class IS NULL) THEN troubles.interrupted
         END AS interrupted,
         owned.outcome = 'success' AND NOT COALESCE(troubles.interrupted, TRUE) AS failed,
         troubles.outcome_reason AS told_reason,
