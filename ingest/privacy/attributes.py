@@ -1,0 +1,144 @@
+"""Attributes without content: which pairs go, which values are masked, which are cut."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.decode import Attributes, Index, to_numpy
+from ingest.privacy.masking import MASK, cut, masked
+from ingest.privacy.table import anyone_of, content_table, pattern_of
+from ingest.vectors import matches
+from lake.agent_columns import AGENT_COLUMNS
+from lake.column import ATTRIBUTES
+
+Flags = npt.NDArray[np.bool_]
+
+_CONTENT = content_table().content
+_SECRET_NAMES = pattern_of(content_table().secret_names)
+_UNMASKED = anyone_of(content_table().unmasked_keys)
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Attributes after content went, and how many each owner lost."""
+
+    attributes: Attributes
+    dropped: Index
+
+
+def screened(attributes: Attributes, kept: Flags) -> Screened:
+    """`attributes` without content but for owners in `kept`; secrets masked, long values cut."""
+    encoded = attributes.keys.dictionary_encode()
+    codes, names = to_numpy(encoded.indices, np.int64), encoded.dictionary
+    content = _flags(matches(names, _CONTENT))[codes]
+    dropped = np.zeros(len(kept), np.int64)
+    if content.any():
+        owners = attributes.owners()
+        going = content & ~kept[owners]
+        dropped = np.bincount(owners[going], minlength=len(kept))
+        attributes = _only(attributes, ~going, dropped)
+        codes, content = codes[~going], content[~going]
+    values = _without_secrets(attributes.values, names, codes)
+    values = _without_members(values, names, codes)
+    # What is kept on demand is kept whole.
+    values = cut(values) if not content.any() else _cut_where(values, ~content)
+    return Screened(Attributes(attributes.offsets, attributes.keys, values), dropped)
+
+
+def screened_map(column: pa.MapArray, kept: Flags) -> tuple[pa.MapArray, Index]:
+    """The same of a column of the lake: the very column where nothing had to change."""
+    attributes = _of_map(column)
+    result = screened(attributes, kept)
+    after = result.attributes
+    if after.values is attributes.values:
+        return column, result.dropped
+    offsets = pa.array(after.offsets, pa.int32())
+    return pa.MapArray.from_arrays(offsets, after.keys, after.values, ATTRIBUTES), result.dropped
+
+
+def _of_map(column: pa.MapArray) -> Attributes:
+    offsets = to_numpy(column.offsets, np.int64)
+    first, last = offsets[0], offsets[-1]
+    keys, values = (part.slice(first, last - first) for part in (column.keys, column.items))
+    return Attributes(offsets - first, keys, values)
+
+
+def _only(attributes: Attributes, staying: Flags, dropped: Index) -> Attributes:
+    counts = np.diff(attributes.offsets) - dropped
+    mask = pa.array(staying)
+    return Attributes(
+        np.concatenate(([0], np.cumsum(counts))),
+        attributes.keys.filter(mask),
+        attributes.values.filter(mask),
+    )
+
+
+def _without_secrets(values: pa.Array, names: pa.Array, codes: Index) -> pa.Array:
+    secret = (_flags(matches(names, _SECRET_NAMES))[codes]) & _flags(pc.is_valid(values))
+    if secret.any():
+        values = pc.if_else(pa.array(secret), MASK, values)
+    looked_at = ~_flags(matches(names, _UNMASKED))[codes]
+    return _where(values, looked_at, masked)
+
+
+def _where(values: pa.Array, chosen: Flags, change: "pc.Function") -> pa.Array:
+    """`values`, those that are chosen changed; the very array where the change changes none."""
+    before = values.filter(pa.array(chosen))
+    after = change(before)
+    return values if after is before else pc.replace_with_mask(values, pa.array(chosen), after)
+
+
+def _cut_where(values: pa.Array, chosen: Flags) -> pa.Array:
+    return _where(values, chosen, cut)
+
+
+def _without_members(values: pa.Array, names: pa.Array, codes: Index) -> pa.Array:
+    """Of JSON objects in attributes only the members that say who and where."""
+    for position, name in enumerate(names.to_pylist()):
+        if (members := _members().get(name)) is not None:
+            values = _where(values, codes == position, lambda texts: _pruned(texts, members))  # noqa: B023
+    return values
+
+
+def _pruned(texts: pa.Array, members: frozenset[str]) -> pa.Array:
+    encoded = texts.dictionary_encode()
+    before = encoded.dictionary.to_pylist()
+    after = [_only_members(text, members) for text in before]
+    return texts if after == before else pa.array(after, pa.string()).take(encoded.indices)
+
+
+def _only_members(text: str, members: frozenset[str]) -> str:
+    """The texts and numbers among `members` of a JSON object; nothing of what is none."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    kept = {
+        name: value
+        for name, value in document.items()
+        if name in members and isinstance(value, str | int | float)
+    }
+    return text if kept == document else json.dumps(kept, ensure_ascii=False)
+
+
+@cache
+def _members() -> Mapping[str, frozenset[str]]:
+    """Those of the table, and those that columns are taken from."""
+    sources = [source.attribute for column in AGENT_COLUMNS for source in column.sources]
+    return {
+        name: listed | {s.removeprefix(f"{name}.") for s in sources if s.startswith(f"{name}.")}
+        for name, listed in content_table().members.items()
+    }
+
+
+def _flags(values: pa.Array) -> Flags:
+    return to_numpy(values, np.bool_)
