@@ -107,6 +107,7 @@ def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
             data=data,
             retention_days=told["retention_days"],
             tenant_retention_days=told["tenant_retention_days"],
+            keep_content_for=told["privacy"]["keep_content_for"],
         )
         try:
             run_writer(settings, stop)

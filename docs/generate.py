@@ -56,7 +56,8 @@ def configuration_page() -> str:
     """Every key of quietpager.toml, from the models that check the file."""
     parts = [NOTICE, "# quietpager.toml\n", f"{getdoc(Config)}\n".replace("``", "`"), *keys(Config)]
     for table, model in TABLES.items():
-        parts += [f"## [[{table}]]\n", f"{getdoc(model)}\n", *keys(model)]
+        title = table if Config.model_fields[table].annotation is model else f"[{table}]"
+        parts += [f"## [{title}]\n", f"{getdoc(model)}\n", *keys(model)]
     return "\n".join(parts)
 
 

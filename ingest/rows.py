@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ingest.decode import Decoded, Index, attributes_of, text_of, to_numpy
 from ingest.origin import digests_of, joined, pieces, placed_in_time, table_of
+from ingest.privacy.masking import masked
 from ingest.promote import promote, promoted
 from ingest.vectors import (
     fields_of,
@@ -40,7 +41,6 @@ _OUTCOMES = pa.array(["success", "error", "interrupt"])
 _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _FIRST_TOKEN = pa.array(FIRST_TOKEN_EVENTS)
 _EVENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$"
-_CREDENTIAL = r"(?i)\b(sk-[\w-]{12,}|bearer\s+[\w.~+/-]{12,}|(api[_-]?key|password)\s*[=:]\s*\S+)"
 
 _LOG_NUMBERS = tuple(
     column
@@ -242,5 +242,4 @@ def _presentable(message: pa.Array) -> pa.Array:
     """Secrets masked, then cut to `MAX_ERROR_MESSAGE`."""
     if message.null_count == len(message):
         return message
-    masked = pc.replace_substring_regex(message, _CREDENTIAL, "[masked]")
-    return pc.utf8_slice_codeunits(masked, 0, MAX_ERROR_MESSAGE)
+    return pc.utf8_slice_codeunits(masked(message), 0, MAX_ERROR_MESSAGE)

@@ -1,7 +1,7 @@
 """One closed segment on its way into the lake: records in, rows out, a few megabytes at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +10,7 @@ import structlog
 from ingest.decode import Decoded, Signal, decode
 from ingest.ledger import HOUR_SECONDS, Settlement
 from ingest.metric_rows import metric_rows
+from ingest.privacy.rows import Screen
 from ingest.rows import log_rows, span_rows
 from ingest.segments import Record, Segment, read_records
 
@@ -29,8 +30,11 @@ _log = structlog.get_logger()
 class SegmentRows:
     """The rows of a segment. What else there is to say of it is known once `parts` has ended."""
 
-    def __init__(self, signal: Signal, segment: Segment) -> None:
+    def __init__(
+        self, signal: Signal, segment: Segment, keep_content_for: Collection[str] = ()
+    ) -> None:
         self.segment = segment
+        self.screen = Screen(keep_content_for)
         self.digests: list[bytes] = []
         self.damage: str | None = None
         """What of the segment could not be read or decoded, and why."""
@@ -70,7 +74,10 @@ class SegmentRows:
         if not records:
             return
         try:
-            parts = list(_decoded(self._signal, [record for _, record in records]))
+            parts = [
+                self.screen.screened(rows)
+                for rows in _decoded(self._signal, [record for _, record in records])
+            ]
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the record is kept in quarantine

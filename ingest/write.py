@@ -9,8 +9,8 @@ one path.
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -48,12 +48,14 @@ class WriterSettings:
     A row is in the lake `commit_every_seconds` after its segment was closed, plus the commit.
     The keeper, which it starts every `compact_every_commits` and every hour, deletes days older
     than `retention_days` (UTC, by the row's own time), those of a tenant in
-    `tenant_retention_days` when they are older than that; None keeps all.
+    `tenant_retention_days` when they are older than that; None keeps all. Content is dropped but
+    from rows of the tenants in `keep_content_for`.
     """
 
     data: Path
     retention_days: int | None = None
     tenant_retention_days: Mapping[str, int] = field(default_factory=dict)
+    keep_content_for: Collection[str] = ()
     commit_every_seconds: float = 1.0
     compact_every_commits: int = 60
     poll_seconds: float = 0.1
@@ -194,13 +196,15 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     """
     started = time.monotonic()
     position = desk.lake.position(signal.table)
-    read = [SegmentRows(signal.name, segment) for segment in segments]
+    kept = desk.settings.keep_content_for
+    read = [SegmentRows(signal.name, segment, kept) for segment in segments]
     if segments[0].sequence <= position:
         os.sync()  # the crash may have come before the commit was on disk, not only in its cache
     for each in read:
         if each.segment.sequence <= position:
             deque(each.parts(), maxlen=0)  # they are in the lake; the ledger wants their number
-    rows = _append(desk.lake, signal, [each for each in read if each.segment.sequence > position])
+    new = [each for each in read if each.segment.sequence > position]
+    rows = _append(desk.lake, signal, new)
     desk.ledger.settle(signal.name, [each.settlement() for each in read])
     for each in read:
         _clean_up(each)
@@ -208,6 +212,7 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     if rows:
         files = sum(len(day) for day in desk.lake.days(signal.table).values())
         desk.ledger.note_commit(signal.name, rows, seconds, files)
+        desk.ledger.note_dropped(signal.name, sum((each.screen.dropped for each in new), Counter()))
     _log.info(
         "writer.committed",
         signal=signal.name,

@@ -53,7 +53,9 @@ def erase(
     log_warnings()
     try:
         with one_line_errors():
-            erasure = erase_tenant(settings.data, tenant)
+            erasure = erase_tenant(
+                settings.data, tenant, keep_content_for=settings.privacy.keep_content_for
+            )
             if now:
                 sweep(settings.data)
     except (DirectoryInUse, StillInJournal) as error:

@@ -1,9 +1,9 @@
 """Attributes without content: which pairs go, which values are masked, which are cut."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,13 @@ import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Index, to_numpy
 from ingest.privacy.masking import MASK, cut, masked
-from ingest.privacy.table import anyone_of, content_table, pattern_of
-from ingest.vectors import matches
+from ingest.privacy.names import Sort, Sorts, sorts_of
+from ingest.privacy.table import content_table
 from lake.agent_columns import AGENT_COLUMNS
 from lake.column import ATTRIBUTES
 
 Flags = npt.NDArray[np.bool_]
-
-_CONTENT = content_table().content
-_SECRET_NAMES = pattern_of(content_table().secret_names)
-_UNMASKED = anyone_of(content_table().unmasked_keys)
+Codes = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -36,19 +33,18 @@ class Screened:
 def screened(attributes: Attributes, kept: Flags) -> Screened:
     """`attributes` without content but for owners in `kept`; secrets masked, long values cut."""
     encoded = attributes.keys.dictionary_encode()
-    codes, names = to_numpy(encoded.indices, np.int64), encoded.dictionary
-    content = _flags(matches(names, _CONTENT))[codes]
+    codes, names = to_numpy(encoded.indices, np.int32), encoded.dictionary
+    sorts = sorts_of(names)
     dropped = np.zeros(len(kept), np.int64)
-    if content.any():
+    if (sorts & Sort.CONTENT).any() and not kept.all():
         owners = attributes.owners()
-        going = content & ~kept[owners]
+        going = (sorts[codes] & Sort.CONTENT > 0) & ~kept[owners]
         dropped = np.bincount(owners[going], minlength=len(kept))
-        attributes = _only(attributes, ~going, dropped)
-        codes, content = codes[~going], content[~going]
-    values = _without_secrets(attributes.values, names, codes)
+        attributes, codes = _only(attributes, ~going, dropped), codes[~going]
+    values = _without_secrets(attributes.values, sorts[codes])
     values = _without_members(values, names, codes)
     # What is kept on demand is kept whole.
-    values = cut(values) if not content.any() else _cut_where(values, ~content)
+    values = cut(values) if not kept.any() else _where(values, sorts[codes] & Sort.CONTENT == 0, cut)
     return Screened(Attributes(attributes.offsets, attributes.keys, values), dropped)
 
 
@@ -80,30 +76,27 @@ def _only(attributes: Attributes, staying: Flags, dropped: Index) -> Attributes:
     )
 
 
-def _without_secrets(values: pa.Array, names: pa.Array, codes: Index) -> pa.Array:
-    secret = (_flags(matches(names, _SECRET_NAMES))[codes]) & _flags(pc.is_valid(values))
+def _without_secrets(values: pa.Array, sorts: Sorts) -> pa.Array:
+    secret = sorts & Sort.SECRET > 0
     if secret.any():
-        values = pc.if_else(pa.array(secret), MASK, values)
-    looked_at = ~_flags(matches(names, _UNMASKED))[codes]
-    return _where(values, looked_at, masked)
+        values = pc.if_else(pc.and_(pa.array(secret), pc.is_valid(values)), MASK, values)
+    return _where(values, sorts & Sort.PLAIN == 0, masked)
 
 
-def _where(values: pa.Array, chosen: Flags, change: "pc.Function") -> pa.Array:
+def _where(values: pa.Array, chosen: Flags, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
     """`values`, those that are chosen changed; the very array where the change changes none."""
+    if not chosen.any():
+        return values
     before = values.filter(pa.array(chosen))
     after = change(before)
     return values if after is before else pc.replace_with_mask(values, pa.array(chosen), after)
 
 
-def _cut_where(values: pa.Array, chosen: Flags) -> pa.Array:
-    return _where(values, chosen, cut)
-
-
-def _without_members(values: pa.Array, names: pa.Array, codes: Index) -> pa.Array:
+def _without_members(values: pa.Array, names: pa.Array, codes: Codes) -> pa.Array:
     """Of JSON objects in attributes only the members that say who and where."""
     for position, name in enumerate(names.to_pylist()):
         if (members := _members().get(name)) is not None:
-            values = _where(values, codes == position, lambda texts: _pruned(texts, members))  # noqa: B023
+            values = _where(values, codes == position, partial(_pruned, members=members))
     return values
 
 
@@ -139,6 +132,3 @@ def _members() -> Mapping[str, frozenset[str]]:
         for name, listed in content_table().members.items()
     }
 
-
-def _flags(values: pa.Array) -> Flags:
-    return to_numpy(values, np.bool_)

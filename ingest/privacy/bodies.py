@@ -55,8 +55,11 @@ def _without_events(bodies: pa.Array, events: pa.Array, kept: Flags) -> pa.Array
 
 
 def _without_members(bodies: pa.Array, kept: Flags) -> pa.Array:
-    telling = pc.and_(matches(bodies, _LIKE_JSON), matches(bodies, _WITH_CONTENT))
-    chosen = to_numpy(telling, np.bool_) & ~kept
+    chosen = to_numpy(matches(bodies, _LIKE_JSON), np.bool_) & ~kept
+    if not chosen.any():
+        return bodies
+    telling = matches(bodies.filter(pa.array(chosen)), _WITH_CONTENT)
+    chosen[chosen] = to_numpy(telling, np.bool_)
     if not chosen.any():
         return bodies
     encoded = bodies.filter(pa.array(chosen)).dictionary_encode()
