@@ -6,7 +6,7 @@ line has to become the same record, or it would count twice when it comes both w
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -19,6 +19,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ingest.backfill.redaction import redacted, redacted_body
+from lake.agent_columns import AGENT_COLUMNS
 
 LONGEST_LINE = 1024 * 1024
 """`max_log_size` of the collector: a longer line becomes several records."""
@@ -34,6 +35,13 @@ _SEVERITIES = {
     "exception": 17,
     "critical": 21,
 }  # fmt: skip
+_TENANT = tuple(
+    source.attribute
+    for column in AGENT_COLUMNS
+    if column.name == "tenant_id"
+    for source in column.sources
+    if source.on == "record"
+)
 _PARSED_KEYS = ("timestamp", "level", "trace_id", "span_id", "trace_flags")
 _UNTIMED_STEP_NS = 1000  # a microsecond, the resolution of the lake
 _INT64 = range(-(2**63), 2**63)
@@ -69,8 +77,13 @@ def is_broken_json(line: bytes) -> bool:
     return line.startswith(b"{") and _parsed(_text(line)) is None
 
 
-def request_of(line: bytes, path: PurePath | None, clock: Clock) -> bytes:
-    """An export request in protobuf with the one record of `line`, read from the file at `path`."""
+def request_of(
+    line: bytes, path: PurePath | None, clock: Clock, keep_content_for: Collection[str] = ()
+) -> bytes:
+    """An export request in protobuf with the one record of `line`, read from the file at `path`.
+
+    Content goes, unless the line names a tenant in `keep_content_for`.
+    """
     text = _text(line)
     attributes: dict[str, Any] = {}
     if path is not None:
@@ -86,7 +99,8 @@ def request_of(line: bytes, path: PurePath | None, clock: Clock) -> bytes:
     resource = {key: attributes.pop(key) for key in ("service.name",) if key in attributes}
     for key in _PARSED_KEYS:
         attributes.pop(key, None)
-    record.attributes.extend(_pairs(redacted(attributes)))
+    keep_content = _tenant(attributes) in keep_content_for
+    record.attributes.extend(_pairs(redacted(attributes, keep_content=keep_content)))
     if body is not None:
         record.body.CopyFrom(_value(redacted_body(body)))
     return ExportLogsServiceRequest(
@@ -97,6 +111,11 @@ def request_of(line: bytes, path: PurePath | None, clock: Clock) -> bytes:
             )
         ]
     ).SerializeToString()
+
+
+def _tenant(attributes: Mapping[str, Any]) -> str | None:
+    """The tenant that a line names, by the attributes that the column is taken from."""
+    return next((str(value) for name in _TENANT if (value := attributes.get(name))), None)
 
 
 def _text(line: bytes) -> str:
