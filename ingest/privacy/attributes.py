@@ -44,7 +44,9 @@ def screened(attributes: Attributes, kept: Flags) -> Screened:
     values = _without_secrets(attributes.values, sorts[codes])
     values = _without_members(values, names, codes)
     # What is kept on demand is kept whole.
-    values = cut(values) if not kept.any() else _where(values, sorts[codes] & Sort.CONTENT == 0, cut)
+    values = (
+        cut(values) if not kept.any() else _where(values, sorts[codes] & Sort.CONTENT == 0, cut)
+    )
     return Screened(Attributes(attributes.offsets, attributes.keys, values), dropped)
 
 
@@ -131,4 +133,3 @@ def _members() -> Mapping[str, frozenset[str]]:
         name: listed | {s.removeprefix(f"{name}.") for s in sources if s.startswith(f"{name}.")}
         for name, listed in content_table().members.items()
     }
-

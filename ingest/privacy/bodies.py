@@ -27,9 +27,7 @@ _LIKE_JSON = r"^\s*[\[{]"
 _WITH_CONTENT = '"' + content_table().content[1:-1].replace(".*", '[^"]*') + r'"\s*:'
 
 
-def screened_bodies(
-    bodies: pa.Array, events: pa.Array, kept: Flags
-) -> tuple[pa.Array, Index]:
+def screened_bodies(bodies: pa.Array, events: pa.Array, kept: Flags) -> tuple[pa.Array, Index]:
     """Bodies without content but where `kept`, secrets masked, long ones cut; and which lost some.
 
     The body of an event in the table goes whole. Of another JSON body the members go whose names

@@ -65,7 +65,11 @@ class Screen:
         if not lost.any():
             return
         losing = np.flatnonzero(lost)
-        services = _whole(rows["service_name"]).take(pa.array(losing)).dictionary_encode(null_encoding="encode")
+        services = (
+            _whole(rows["service_name"])
+            .take(pa.array(losing))
+            .dictionary_encode(null_encoding="encode")
+        )
         counts = np.bincount(to_numpy(services.indices, np.int64), weights=lost[losing])
         names = services.dictionary.to_pylist()
         for name, count in zip(names, counts, strict=True):

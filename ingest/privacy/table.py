@@ -57,13 +57,6 @@ def content_table() -> ContentTable:
     return _table(tomllib.loads(text))
 
 
-@cache
-def known_names() -> tuple[str, ...]:
-    """Names of agent telemetry that no column is taken from on purpose, with `*` for any text."""
-    text = (resources.files("ingest.privacy") / "known.toml").read_text("utf-8")
-    return tuple(name for group in tomllib.loads(text)["known"] for name in group["names"])
-
-
 def pattern_of(names: Iterable[str]) -> str:
     """An expression that matches these names whole, the same for RE2 and for Python."""
     return rf"^({'|'.join(map(_escaped, names))})$"

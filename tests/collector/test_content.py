@@ -58,7 +58,9 @@ def test_the_configuration_has_the_names_of_the_table(repository: Path) -> None:
         ("metric_statements", {"datapoint", "resource"}),
     ):
         dropping = [
-            group for group in groups[statements] if "delete_matching_keys" in group["statements"][0]
+            group
+            for group in groups[statements]
+            if "delete_matching_keys" in group["statements"][0]
         ]
         assert {group["context"] for group in dropping} == contexts
         for group in dropping:

@@ -34,7 +34,7 @@ EVENTS: list[dict[str, Any]] = [
      "card": "4111 1111 1111 1111", "in_list": ["bob@example.com"],
      "total_tokens": "4111111111111", "api_key": "any", "x.password": 12, "refresh_token": [1],
      "error": "no such user: password=hunter22, eyJhbGciOiJI.eyJzdWIiOiIx.c2ln"},
-    {"event": "secrets of AKIAIOSFODNN7EXAMPLE", "header": "Bearer abcdefghijklmnop"},
+    {"event": "a key AKIAIOSFODNN7EXAMPLE", "header": "Bearer abcdefghijklmnop"},
     {"event": {"what": "an object", "mail": "bob@example.com", "card": 4111111111111111,
                "list": ["bob@example.com", 1], "user_id": "bob@example.com", "api_key": 7}},
     {"event": 4111111111111111}, {"event": 1.5}, {"event": True}, {"event": ["a", 1]},

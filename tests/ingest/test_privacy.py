@@ -120,7 +120,9 @@ def test_recordings_lose_what_was_said_and_no_count(path: Path) -> None:
     free = {"attributes", "resource_attributes", "events", "body"}
     for name in set(rows.column_names) - free:
         assert rows[name] == sent[name]
-    for before, after in zip(sent["attributes"].to_pylist(), rows["attributes"].to_pylist(), strict=True):
+    for before, after in zip(
+        sent["attributes"].to_pylist(), rows["attributes"].to_pylist(), strict=True
+    ):
         counts = {(name, value) for name, value in before if "usage" in name or "token" in name}
         assert counts <= set(after)
 
