@@ -43,8 +43,9 @@ def erase(
 
     Its rows are those that name it, and those that name nobody in a trace that names it. A reader
     sees a day with them or without. It may run beside the sidecar; where none runs it first writes
-    what the journal holds, without content but for the tenants in `keep_content_for`. Raises StillInJournal when the writer does not come to it, and
-    DirectoryInUse when another process rewrites the lake for longer than ten minutes.
+    what the journal holds, without content but for the tenants in `keep_content_for`. Raises
+    StillInJournal when the writer does not come to it, and DirectoryInUse when another process
+    rewrites the lake for longer than ten minutes.
     """
     called_at = datetime.now(UTC)
     _empty_journal(WriterSettings(data=data, keep_content_for=keep_content_for), patience_seconds)

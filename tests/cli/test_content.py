@@ -1,6 +1,5 @@
 """Content over the wire to a real sidecar, and every byte that it stored of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,7 +16,7 @@ TENANTS = ("acme", "globex", None)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Sidecar:
     """A sidecar that keeps content for acme, after it was sent content of everybody, and ended."""
     folder = tmp_path_factory.mktemp("content")
     (folder / "quietpager.toml").write_text(ALLOWED)
@@ -37,7 +36,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     modes = {path.stat().st_mode & 0o777 for path in (folder / "data").glob("journal/*/*.open")}
     assert modes <= {0o600}
     assert sidecar.end() == 0
-    yield sidecar
+    return sidecar
 
 
 def rows_in(folder: Path) -> dict[str, list[str]]:

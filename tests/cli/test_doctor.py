@@ -45,10 +45,10 @@ def test_a_healthy_sidecar(sidecar: Sidecar) -> None:
 def test_telemetry_that_says_too_little(own: Sidecar) -> None:
     """Runs without a tenant are told of with their share, and with what to set."""
     anonymous = run(10, "acme", "gpt-4o-mini", tool_fails=False)
-    for span in anonymous:
-        span["attributes"] = [
+    for made in anonymous:
+        made["attributes"] = [
             each
-            for each in span["attributes"]
+            for each in made["attributes"]
             if each["key"] not in {"tenant.id", "agent.ttfb_ms"}  # type: ignore[attr-defined]
         ]
     send(own, *anonymous)
