@@ -77,15 +77,15 @@ def content_page() -> str:
         NOTICE,
         "# What is not stored\n",
         (
-            "Attributes of these names are dropped from spans, span events, log records, data points "
-            "and resources. `*` stands for any text. The table is `ingest/privacy/content.toml`.\n"
+            "Attributes of these names are dropped from spans, span events, log records, data "
+            "points and resources. `*` stands for any text. The table is `ingest/privacy/content.toml`.\n"
         ),
         "| dialect | names |\n|---|---|",
         *(f"| {each.name} | {_listed(each.names)} |" for each in table.dialects),
         "",
         (
-            f"The body of a log record goes when its event is one of {_listed(table.body_events)}; of "
-            "another JSON body the members go that have such a name.\n"
+            f"The body of a log record goes when its event is one of {_listed(table.body_events)}; "
+            "of another JSON body the members go that have such a name.\n"
         ),
         "## What is masked\n",
         (
