@@ -78,7 +78,7 @@ def content_page() -> str:
         "# What is not stored\n",
         (
             "Attributes of these names are dropped from spans, span events, log records, data "
-            "points and resources. `*` stands for any text. The table is `ingest/privacy/content.toml`.\n"
+            "points and resources. `*` stands for any text. See `ingest/privacy/content.toml`.\n"
         ),
         "| dialect | names |\n|---|---|",
         *(f"| {each.name} | {_listed(each.names)} |" for each in table.dialects),
