@@ -34,14 +34,8 @@ def content(config: Config) -> Iterator[Finding]:
 
 def corrected(config: Config) -> Iterator[Finding]:
     """Sources whose cached tokens are not part of their input tokens; ingest added them."""
-    from lake.agent_columns import AGENT_COLUMNS
-
-    names = [
-        source.attribute
-        for column in AGENT_COLUMNS
-        if column.name == "input_tokens"
-        for source in column.sources
-    ]
+    sources = config.attribute_map().placed("input_tokens", "record")
+    names = [source.attribute for source in sources if not source.member]
     for row in _asked(config, "doctor/corrected_input", input_names=names).to_pylist():
         found = (
             f"{row['corrected']:,} calls of {_scope(row)} state more cached tokens than input, "
@@ -55,7 +49,7 @@ def unknown(config: Config) -> Iterator[Finding]:
     """Attributes of agent telemetry that no column is taken from and nobody has looked at."""
     from ingest import known_names
 
-    known = known_names()
+    known = known_names(config.attribute_map())
     prefixes = list(known.prefixes)
     rows = _asked(
         config, "doctor/unknown_attributes", prefixes=prefixes, known=known.pattern

@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from cli.config import FILE, FILE_VARIABLE, PREFIX, Alert, Config, Price, Privacy, Webhook
 from cli.failure import Failure
+from cli.mapping_rows import KindRow, MappingRow
 from cli.toml_lines import line_of
 
 USAGE = 2
@@ -44,6 +45,8 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "webhooks": Webhook,
     "prices": Price,
     "privacy": Privacy,
+    "mapping": MappingRow,
+    "kinds": KindRow,
 }
 
 

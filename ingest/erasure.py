@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from ingest.ledger import Ledger
+from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.remove import remove_tenant
 from ingest.segments import recover
 from ingest.write import TABLE_OF, WriterSettings, run_writer
-from lake import TABLES, Lake, rows_of_tenant, traces_of
+from lake import TABLES, AttributeMap, Lake, rows_of_tenant, traces_of
+from lake.mapping_file import SHIPPED
 
 KEEPER_PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 0.1
@@ -35,6 +37,7 @@ class Erasure:
 def erase(
     data: Path,
     tenant: str,
+    mapping: AttributeMap = SHIPPED,
     *,
     keep_content_for: Collection[str] = (),
     patience_seconds: float = 60.0,
@@ -43,12 +46,14 @@ def erase(
 
     Its rows are those that name it, and those that name nobody in a trace that names it. A reader
     sees a day with them or without. It may run beside the sidecar; where none runs it first writes
-    what the journal holds, without content but for the tenants in `keep_content_for`. Raises
-    StillInJournal when the writer does not come to it, and DirectoryInUse when another process
-    rewrites the lake for longer than ten minutes.
+    what the journal holds, by `mapping`, without content but for the tenants in
+    `keep_content_for`. Raises StillInJournal when the writer does not come to it, and
+    DirectoryInUse when another process rewrites the lake for longer than ten minutes.
     """
     called_at = datetime.now(UTC)
-    _empty_journal(WriterSettings(data=data, keep_content_for=keep_content_for), patience_seconds)
+    tenant = short(tenant)
+    writing = WriterSettings(data=data, mapping=mapping, keep_content_for=keep_content_for)
+    _empty_journal(writing, patience_seconds)
     lake = Lake(data / "lake")
     with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS), closing(Ledger(data)) as ledger:
         traces = traces_of(lake, tenant)

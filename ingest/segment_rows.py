@@ -9,12 +9,14 @@ import structlog
 
 from ingest.decode import Decoded, Signal, decode
 from ingest.ledger import HOUR_SECONDS, Settlement
+from ingest.limits import Labels
 from ingest.metric_rows import metric_rows
 from ingest.privacy.rows import Screen
 from ingest.rows import log_rows, span_rows
 from ingest.segments import Record, Segment, read_records
+from lake import AttributeMap
 
-ROWS_OF: Mapping[Signal, Callable[[Decoded], Iterator[pa.Table]]] = {
+ROWS_OF: Mapping[Signal, Callable[[Decoded, AttributeMap], Iterator[pa.Table]]] = {
     "traces": span_rows,
     "logs": log_rows,
     "metrics": metric_rows,
@@ -31,7 +33,12 @@ class SegmentRows:
     """The rows of a segment. What else there is to say of it is known once `parts` has ended."""
 
     def __init__(
-        self, signal: Signal, segment: Segment, keep_content_for: Collection[str] = ()
+        self,
+        signal: Signal,
+        segment: Segment,
+        mapping: AttributeMap,
+        labels: Labels,
+        keep_content_for: Collection[str] = (),
     ) -> None:
         self.segment = segment
         self.screen = Screen(keep_content_for)
@@ -40,6 +47,8 @@ class SegmentRows:
         """What of the segment could not be read or decoded, and why."""
         self._damages = 0
         self._signal = signal
+        self._mapping = mapping
+        self._labels = labels
         self._stored: Counter[int] = Counter()
 
     def parts(self) -> Iterator[pa.Table]:
@@ -74,10 +83,7 @@ class SegmentRows:
         if not records:
             return
         try:
-            parts = [
-                self.screen.screened(rows)
-                for rows in _decoded(self._signal, [record for _, record in records])
-            ]
+            parts = list(self._decoded([record for _, record in records]))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the record is kept in quarantine
@@ -91,17 +97,18 @@ class SegmentRows:
         else:
             yield from parts
 
+    def _decoded(self, records: Sequence[Record]) -> Iterator[pa.Table]:
+        requests = [bytes(record.request) for record in records]
+        received = [record.received_unix_nano for record in records]
+        decoded = decode(self._signal, requests, received)
+        for rows in ROWS_OF[self._signal](decoded, self._mapping):
+            yield self.screen.screened(self._labels.bounded(rows))
+
     def _note(self, damage: str) -> None:
         """The first in words, of others the number: there may be thousands."""
         self._damages += 1
         first = damage if self.damage is None else self.damage.partition(", and ")[0]
         self.damage = first if self._damages == 1 else f"{first}, and {self._damages - 1} more"
-
-
-def _decoded(signal: Signal, records: Sequence[Record]) -> Iterator[pa.Table]:
-    requests = [bytes(record.request) for record in records]
-    received = [record.received_unix_nano for record in records]
-    return ROWS_OF[signal](decode(signal, requests, received))
 
 
 def _by_hour(rows: pa.Table) -> dict[int, int]:

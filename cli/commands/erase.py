@@ -54,7 +54,10 @@ def erase(
     try:
         with one_line_errors():
             erasure = erase_tenant(
-                settings.data, tenant, keep_content_for=settings.privacy.keep_content_for
+                settings.data,
+                tenant,
+                settings.attribute_map(),
+                keep_content_for=settings.privacy.keep_content_for,
             )
             if now:
                 sweep(settings.data)

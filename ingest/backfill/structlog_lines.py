@@ -19,7 +19,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ingest.backfill.redaction import redacted, redacted_body
-from lake.agent_columns import AGENT_COLUMNS
+from lake.mapping_file import SHIPPED
 
 LONGEST_LINE = 1024 * 1024
 """`max_log_size` of the collector: a longer line becomes several records."""
@@ -37,10 +37,8 @@ _SEVERITIES = {
 }  # fmt: skip
 _TENANT = tuple(
     source.attribute
-    for column in AGENT_COLUMNS
-    if column.name == "tenant_id"
-    for source in column.sources
-    if source.on == "record"
+    for source in SHIPPED.placed("tenant_id", "record")
+    if not (source.member or source.sender)
 )
 _PARSED_KEYS = ("timestamp", "level", "trace_id", "span_id", "trace_flags")
 _UNTIMED_STEP_NS = 1000  # a microsecond, the resolution of the lake

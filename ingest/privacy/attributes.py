@@ -15,8 +15,8 @@ from ingest.decode import Attributes, Index, to_numpy
 from ingest.privacy.masking import MASK, cut, masked
 from ingest.privacy.names import Sort, Sorts, sorts_of
 from ingest.privacy.table import content_table
-from lake.agent_columns import AGENT_COLUMNS
 from lake.column import ATTRIBUTES
+from lake.mapping_file import SHIPPED
 
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int32]
@@ -128,8 +128,8 @@ def _only_members(text: str, members: frozenset[str]) -> str:
 @cache
 def _members() -> Mapping[str, frozenset[str]]:
     """Those of the table, and those that columns are taken from."""
-    sources = [source.attribute for column in AGENT_COLUMNS for source in column.sources]
+    mapped = SHIPPED.members
     return {
-        name: listed | {s.removeprefix(f"{name}.") for s in sources if s.startswith(f"{name}.")}
+        name: listed | mapped.get(name, frozenset())
         for name, listed in content_table().members.items()
     }

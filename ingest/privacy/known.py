@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from ingest.privacy.table import content_table, pattern_of
-from lake.schema import TABLES
+from lake.mapping import AttributeMap
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,12 @@ class KnownNames:
     pattern: str
 
 
-def known_names() -> KnownNames:
-    """Names that columns are taken from, those of content, and those left unmapped on purpose."""
+def known_names(mapping: AttributeMap) -> KnownNames:
+    """Names that `mapping` takes columns from, of content, and left unmapped on purpose."""
     text = (resources.files("ingest.privacy") / "known.toml").read_text("utf-8")
     document = tomllib.loads(text)
     unmapped = {name for group in document["known"] for name in group["names"]}
-    mapped = {
-        source.attribute
-        for table in TABLES.values()
-        for column in table.columns
-        for source in column.sources
-    }
     table = content_table()
     content = {name for dialect in table.dialects for name in dialect.names}
-    every = unmapped | mapped | content | set(table.secret_names)
+    every = unmapped | mapping.known_attributes() | content | set(table.secret_names)
     return KnownNames(tuple(document["prefixes"]), pattern_of(sorted(every)))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest.privacy.table import content_table, pattern_of
-from lake.schema import TABLES
+from lake.mapping_file import SHIPPED
 
 Sorts = npt.NDArray[np.uint8]
 
@@ -70,10 +70,5 @@ def _unmasked() -> tuple[re.Pattern[str], ...]:
 @cache
 def _mapped() -> frozenset[str]:
     """Names that columns are taken from, which are of ids, names and numbers, never of prose."""
-    return frozenset(
-        source.attribute
-        for table in TABLES.values()
-        for column in table.columns
-        if column.name not in _PROSE
-        for source in column.sources
-    )
+    prose = {s.attribute for s in SHIPPED.sources if s.column in _PROSE or s.member}
+    return SHIPPED.known_attributes() - prose

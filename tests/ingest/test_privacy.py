@@ -18,7 +18,8 @@ from ingest.privacy.names import Sort, sorts_of
 from ingest.privacy.rows import Screen
 from ingest.privacy.table import CONTENT_DROPPED, content_table
 from ingest.segment_rows import ROWS_OF
-from lake.schema import TABLES
+from lake.mapping import known_attributes
+from lake.mapping_file import SHIPPED
 from tests.ingest.batches import whole
 from tests.ingest.content import (
     CANARY,
@@ -46,7 +47,7 @@ def stored(signal: Signal, request: Any, screen: Screen | None = None) -> pa.Tab
     """The rows as they would be written."""
     body = request if isinstance(request, bytes) else request.SerializeToString()
     screen = screen or Screen()
-    parts = map(screen.screened, ROWS_OF[signal](decode(signal, [body], [RECEIVED])))
+    parts = map(screen.screened, ROWS_OF[signal](decode(signal, [body], [RECEIVED]), SHIPPED))
     table = whole(parts, TABLE_OF[signal])
     table.validate(full=True)
     return table
@@ -113,7 +114,9 @@ def test_what_is_dropped_is_counted_by_service() -> None:
 def test_recordings_lose_what_was_said_and_no_count(path: Path) -> None:
     """Of what real libraries sent no word is left; every token attribute and column is."""
     signal: Signal = "logs" if path.stem.startswith("logs") else "traces"
-    sent = whole(ROWS_OF[signal](decode(signal, [path.read_bytes()], [RECEIVED])), TABLE_OF[signal])
+    sent = whole(
+        ROWS_OF[signal](decode(signal, [path.read_bytes()], [RECEIVED]), SHIPPED), TABLE_OF[signal]
+    )
     rows = stored(signal, path.read_bytes())
     text = str(rows.to_pylist())
     assert [word for word in SPOKEN if word in text] == []
@@ -127,16 +130,20 @@ def test_recordings_lose_what_was_said_and_no_count(path: Path) -> None:
         assert counts <= set(after)
 
 
-def test_no_name_that_a_column_is_taken_from_is_content() -> None:
-    """Dropping an attribute never costs a column its raw value."""
-    sources = {
-        source.attribute
-        for table in TABLES.values()
-        for column in table.columns
-        for source in column.sources
-    }
-    sorts = sorts_of(pa.array(sorted(sources)))
-    assert not (sorts & (Sort.CONTENT | Sort.SECRET)).any()
+def test_what_columns_take_from_content_is_taken_first() -> None:
+    """Few columns have a source that is dropped; they have its value nevertheless."""
+    known = sorted(known_attributes())
+    sorts = sorts_of(pa.array(known))
+    dropped = [name for name, sort in zip(known, sorts, strict=True) if sort & Sort.CONTENT]
+    assert dropped == [
+        "embedding.invocation_parameters",
+        "gen_ai.completion.0.finish_reason",
+        "llm.invocation_parameters",
+    ]
+    assert not (sorts & Sort.SECRET).any()
+    row = one_span({"llm.invocation_parameters": '{"model":"m"}', "openinference.span.kind": "LLM"})
+    assert row["request_model"] == "m"
+    assert "llm.invocation_parameters" not in dict(row["attributes"])
 
 
 SECRETS = {
