@@ -2,33 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cli.config import Config
+from cli.convention_checks import content, corrected, unknown
 from cli.figures import length, percent
+from cli.finding import WINDOW, Finding
 from cli.rooms import alert_store, load_objectives, one_line_errors, open_analytics
 from cli.sidecar import ENDPOINTS
 
 if TYPE_CHECKING:
     from ingest import Condition
 
-State = Literal["ok", "note", "problem"]
-
-WINDOW = timedelta(hours=24)
 LATE = timedelta(minutes=1)
 GIB = 1024**3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor: a note is worth knowing, a problem needs somebody."""
-
-    check: str
-    state: State
-    found: str
-    remedy: str = ""
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -180,5 +168,8 @@ CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "journal": _journal,
     "accounts": _accounts,
     "telemetry": _telemetry,
+    "content": content,
+    "tokens": corrected,
+    "attributes": unknown,
     "alerts": _alerts,
 }

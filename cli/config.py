@@ -162,6 +162,16 @@ class Price(BaseModel):
         return self
 
 
+class Privacy(BaseModel):
+    """What of a message's content is stored: nothing, but for the tenants you name."""
+
+    model_config = STRICT
+
+    keep_content_for: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Tenants whose prompts, answers and tool data are stored. Records that name no tenant
+    themselves, nor on their resource, are stored without; secrets are masked for everybody."""
+
+
 class Config(BaseSettings):
     """All settings. Each is a key of the file and, in capitals after ``QUIETPAGER_``, an
     environment variable; where a command has an option of that name, the option comes first.
@@ -200,6 +210,8 @@ class Config(BaseSettings):
     """Who is told of alerts, besides the log."""
     prices: tuple[Price, ...] = ()
     """Prices of your contracts and corrections; they come before the public price list."""
+    privacy: Privacy = Privacy()
+    """Whose content is stored."""
     mapping: tuple[MappingRow, ...] = ()
     """Attributes of your own that columns are taken from, e.g. the tenant from customer.id."""
     kinds: tuple[KindRow, ...] = ()

@@ -16,15 +16,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from cli.config import (
-    FILE,
-    FILE_VARIABLE,
-    PREFIX,
-    Alert,
-    Config,
-    Price,
-    Webhook,
-)
+from cli.config import FILE, FILE_VARIABLE, PREFIX, Alert, Config, Price, Privacy, Webhook
 from cli.failure import Failure
 from cli.mapping_rows import KindRow, MappingRow
 from cli.toml_lines import line_of
@@ -41,6 +33,7 @@ WANTED = {
     "decimal_type": "a number",
     "dict_type": "a table",
     "model_type": "a table",
+    "string_too_short": "a name in quotes",
     "path_type": 'a path, e.g. "data"',
     "string_type": "a text in quotes",
     "time_delta_type": 'a duration, e.g. "5m"',
@@ -51,6 +44,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "alerts": Alert,
     "webhooks": Webhook,
     "prices": Price,
+    "privacy": Privacy,
     "mapping": MappingRow,
     "kinds": KindRow,
 }

@@ -108,6 +108,7 @@ def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
             data=data,
             retention_days=told["retention_days"],
             tenant_retention_days=told["tenant_retention_days"],
+            keep_content_for=told["privacy"]["keep_content_for"],
             mapping=with_own(told["mapping"], told["kinds"]),
         )
         try:

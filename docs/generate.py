@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: the command line, the columns, the views and questions.
+"""Write docs/reference from the code: command line, columns, content, views, questions.
 
 python docs/generate.py            write the pages
 python docs/generate.py --check    exit 1 and name the pages that are stale
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from inspect import getdoc
 from itertools import takewhile
 from pathlib import Path
@@ -21,6 +21,7 @@ from analytics import VIEWS, Analytics, questions
 from cli.app import app
 from cli.config import Config
 from cli.load import TABLES
+from ingest.privacy.table import content_table
 from lake import Lake
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -56,7 +57,8 @@ def configuration_page() -> str:
     """Every key of quietpager.toml, from the models that check the file."""
     parts = [NOTICE, "# quietpager.toml\n", f"{getdoc(Config)}\n".replace("``", "`"), *keys(Config)]
     for table, model in TABLES.items():
-        parts += [f"## [[{table}]]\n", f"{getdoc(model)}\n", *keys(model)]
+        title = table if Config.model_fields[table].annotation is model else f"[{table}]"
+        parts += [f"## [{title}]\n", f"{getdoc(model)}\n", *keys(model)]
     return "\n".join(parts)
 
 
@@ -66,6 +68,43 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield f"| `{field.alias or name}` | {' '.join((field.description or '').split())} |"
     yield ""
+
+
+def content_page() -> str:
+    """The names under which content is dropped, and what is masked."""
+    table = content_table()
+    parts = [
+        NOTICE,
+        "# What is not stored\n",
+        (
+            "Attributes of these names are dropped from spans, span events, log records, data "
+            "points and resources. `*` stands for any text. See `ingest/privacy/content.toml`.\n"
+        ),
+        "| dialect | names |\n|---|---|",
+        *(f"| {each.name} | {_listed(each.names)} |" for each in table.dialects),
+        "",
+        (
+            f"The body of a log record goes when its event is one of {_listed(table.body_events)}; "
+            "of another JSON body the members go that have such a name.\n"
+        ),
+        "## What is masked\n",
+        (
+            f"Whole values under the names {_listed(table.secret_names)}, and in every other text "
+            "what matches one of these, card numbers only if their check digit is right:\n"
+        ),
+        "```text",
+        *(f"{name:20}{pattern}" for name, pattern in table.masked.items()),
+        "```\n",
+        (
+            f"Left alone are values whose name matches one of {_listed(table.unmasked_keys)}, and "
+            "those that columns are taken from, but for error messages.\n"
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`".replace("|", "\\|") for name in names)
 
 
 def columns_page() -> str:
@@ -116,6 +155,7 @@ PAGES = {
     "cli.md": cli_page,
     "columns.md": columns_page,
     "configuration.md": configuration_page,
+    "content.md": content_page,
     "questions.md": questions_page,
     "views.md": views_page,
 }

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from ingest.backfill.recognise import FileFormat
     from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
     from ingest.backfill.sender import NoReceiver, Refused, Sender
-    from ingest.condition import Condition, condition_of
+    from ingest.condition import Condition, condition_of, dropped_content
     from ingest.erasure import Erasure, StillInJournal, erase, sweep
     from ingest.lock import DirectoryInUse, sole
     from ingest.logs import log_json, log_warnings
+    from ingest.privacy.known import known_names
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
     from ingest.write import WriterError, WriterSettings, run_writer
@@ -47,8 +48,10 @@ __all__ = [
     "WriterError",
     "WriterSettings",
     "condition_of",
+    "dropped_content",
     "erase",
     "import_file",
+    "known_names",
     "log_json",
     "log_warnings",
     "run_writer",
@@ -61,6 +64,7 @@ __all__ = [
 _HOME = {
     "Condition": "ingest.condition",
     "condition_of": "ingest.condition",
+    "dropped_content": "ingest.condition",
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
     "Erasure": "ingest.erasure",
@@ -80,6 +84,7 @@ _HOME = {
     "WriterSettings": "ingest.write",
     "erase": "ingest.erasure",
     "import_file": "ingest.backfill.run",
+    "known_names": "ingest.privacy.known",
     "log_json": "ingest.logs",
     "log_warnings": "ingest.logs",
     "run_writer": "ingest.write",

@@ -1,9 +1,13 @@
 """How ingest stands on a data directory, from the files alone."""
 
 import shutil
+import time
+from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.ledger import Ledger, hour_of
 from ingest.lock import holder
 from ingest.segments import backlog_of, quarantined_in
 
@@ -40,6 +44,16 @@ def condition_of(data: Path) -> Condition:
         free_bytes=shutil.disk_usage(data).free,
         waiting=tuple(_waiting(journal) for journal in journals),
     )
+
+
+def dropped_content(data: Path, hours: int) -> dict[str, int]:
+    """Attributes and bodies that were dropped as content in the last `hours`, by service."""
+    with closing(Ledger(data)) as ledger:
+        dropped = ledger.dropped(since=hour_of(time.time_ns()) - hours)
+    by_service = Counter[str]()
+    for (_, service), count in dropped.items():
+        by_service[service] += count
+    return dict(by_service.most_common())
 
 
 def _waiting(journal: Path) -> Waiting:

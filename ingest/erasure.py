@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,18 +35,25 @@ class Erasure:
 
 
 def erase(
-    data: Path, tenant: str, mapping: AttributeMap = SHIPPED, *, patience_seconds: float = 60.0
+    data: Path,
+    tenant: str,
+    mapping: AttributeMap = SHIPPED,
+    *,
+    keep_content_for: Collection[str] = (),
+    patience_seconds: float = 60.0,
 ) -> Erasure:
     """Take out every row of `tenant` that was accepted before this was called.
 
     Its rows are those that name it, and those that name nobody in a trace that names it. A reader
     sees a day with them or without. It may run beside the sidecar; where none runs it first writes
-    what the journal holds, by `mapping`. Raises StillInJournal when the writer does not come to
-    it, and DirectoryInUse when another process rewrites the lake for longer than ten minutes.
+    what the journal holds, by `mapping`, without content but for the tenants in
+    `keep_content_for`. Raises StillInJournal when the writer does not come to it, and
+    DirectoryInUse when another process rewrites the lake for longer than ten minutes.
     """
     called_at = datetime.now(UTC)
     tenant = short(tenant)
-    _empty_journal(data, mapping, patience_seconds)
+    writing = WriterSettings(data=data, mapping=mapping, keep_content_for=keep_content_for)
+    _empty_journal(writing, patience_seconds)
     lake = Lake(data / "lake")
     with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS), closing(Ledger(data)) as ledger:
         traces = traces_of(lake, tenant)
@@ -65,12 +72,13 @@ def sweep(data: Path) -> int:
         return sum(lake.sweep(table, grace_hours=0) for table in TABLES)
 
 
-def _empty_journal(data: Path, mapping: AttributeMap, patience_seconds: float) -> None:
+def _empty_journal(settings: WriterSettings, patience_seconds: float) -> None:
     """Return when all that was accepted before is in the lake."""
+    data = settings.data
     waiting = _segments(data)
     try:
         with sole(data, "receiver"), sole(data, "writer"):
-            _write_journal(data, mapping)
+            _write_journal(settings)
     except DirectoryInUse:
         deadline = time.monotonic() + patience_seconds
         while waiting & _segments(data):
@@ -82,14 +90,15 @@ def _empty_journal(data: Path, mapping: AttributeMap, patience_seconds: float) -
             time.sleep(_POLL_SECONDS)
 
 
-def _write_journal(data: Path, mapping: AttributeMap) -> None:
+def _write_journal(settings: WriterSettings) -> None:
+    data = settings.data
     with closing(Ledger(data)) as ledger:
         for signal in TABLE_OF:
             if (directory := data / "journal" / signal).is_dir():
                 recover(directory, partial(ledger.close_segment, signal))
     stop = threading.Event()
     stop.set()
-    run_writer(WriterSettings(data=data, mapping=mapping), stop)
+    run_writer(settings, stop)
     if _segments(data):
         raise StillInJournal(
             f"{data / 'journal'} cannot be written to the lake; see the log lines above"

@@ -259,7 +259,7 @@ class Journal:
             self._close_segment()
         if self._segment is None:
             path = self.directory / f"{next(self._sequences):020d}.open"
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             self._segment = _OpenSegment(path, fd, time.monotonic())
             sync_directory(self.directory)
         self._mend(self._segment)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.privacy.masking import masked
 from ingest.senders import Senders
 from ingest.vectors import nulls, where
 from lake.mapping import AttributeMap, Ending
@@ -21,7 +22,6 @@ MAX_ERROR_MESSAGE = 500
 _OUTCOMES = pa.array(["success", "error", "interrupt"])
 _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
-_CREDENTIAL = r"(?i)\b(sk-[\w-]{12,}|bearer\s+[\w.~+/-]{12,}|(api[_-]?key|password)\s*[=:]\s*\S+)"
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
 """How Python prints an exception."""
 
@@ -69,8 +69,7 @@ def presentable(message: pa.Array) -> pa.Array:
     """Secrets masked, then cut to `MAX_ERROR_MESSAGE`."""
     if message.null_count == len(message):
         return message
-    masked = pc.replace_substring_regex(message, _CREDENTIAL, "[masked]")
-    return pc.utf8_slice_codeunits(masked, 0, MAX_ERROR_MESSAGE)
+    return pc.utf8_slice_codeunits(masked(message), 0, MAX_ERROR_MESSAGE)
 
 
 def class_in(error_class: pa.Array, message: pa.Array) -> pa.Array:

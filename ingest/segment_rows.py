@@ -1,7 +1,7 @@
 """One closed segment on its way into the lake: records in, rows out, a few megabytes at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +11,7 @@ from ingest.decode import Decoded, Signal, decode
 from ingest.ledger import HOUR_SECONDS, Settlement
 from ingest.limits import Labels
 from ingest.metric_rows import metric_rows
+from ingest.privacy.rows import Screen
 from ingest.rows import log_rows, span_rows
 from ingest.segments import Record, Segment, read_records
 from lake import AttributeMap
@@ -32,9 +33,15 @@ class SegmentRows:
     """The rows of a segment. What else there is to say of it is known once `parts` has ended."""
 
     def __init__(
-        self, signal: Signal, segment: Segment, mapping: AttributeMap, labels: Labels
+        self,
+        signal: Signal,
+        segment: Segment,
+        mapping: AttributeMap,
+        labels: Labels,
+        keep_content_for: Collection[str] = (),
     ) -> None:
         self.segment = segment
+        self.screen = Screen(keep_content_for)
         self.digests: list[bytes] = []
         self.damage: str | None = None
         """What of the segment could not be read or decoded, and why."""
@@ -94,7 +101,8 @@ class SegmentRows:
         requests = [bytes(record.request) for record in records]
         received = [record.received_unix_nano for record in records]
         decoded = decode(self._signal, requests, received)
-        return map(self._labels.bounded, ROWS_OF[self._signal](decoded, self._mapping))
+        for rows in ROWS_OF[self._signal](decoded, self._mapping):
+            yield self.screen.screened(self._labels.bounded(rows))
 
     def _note(self, damage: str) -> None:
         """The first in words, of others the number: there may be thousands."""

@@ -9,8 +9,8 @@ one path.
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -51,12 +51,14 @@ class WriterSettings:
     The keeper, which it starts every `compact_every_commits` and every hour, deletes days older
     than `retention_days` (UTC, by the row's own time), those of a tenant in
     `tenant_retention_days` when they are older than that; None keeps all. `mapping` says which
-    attributes become which columns.
+    attributes become which columns. Content is dropped but from rows of the tenants in
+    `keep_content_for`.
     """
 
     data: Path
     retention_days: int | None = None
     tenant_retention_days: Mapping[str, int] = field(default_factory=dict)
+    keep_content_for: Collection[str] = ()
     mapping: AttributeMap = SHIPPED
     commit_every_seconds: float = 1.0
     compact_every_commits: int = 60
@@ -205,7 +207,8 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     for each in read:
         if each.segment.sequence <= position:
             deque(each.parts(), maxlen=0)  # they are in the lake; the ledger wants their number
-    rows = _append(desk.lake, signal, [each for each in read if each.segment.sequence > position])
+    new = [each for each in read if each.segment.sequence > position]
+    rows = _append(desk.lake, signal, new)
     desk.ledger.settle(signal.name, [each.settlement() for each in read])
     for each in read:
         _clean_up(each)
@@ -213,6 +216,7 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     if rows:
         files = sum(len(day) for day in desk.lake.days(signal.table).values())
         desk.ledger.note_commit(signal.name, rows, seconds, files)
+        desk.ledger.note_dropped(signal.name, sum((each.screen.dropped for each in new), Counter()))
     _log.info(
         "writer.committed",
         signal=signal.name,
@@ -224,7 +228,9 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
 
 
 def _rows_of(desk: _Desk, signal: _Signal, segment: Segment) -> SegmentRows:
-    return SegmentRows(signal.name, segment, desk.settings.mapping, desk.labels)
+    return SegmentRows(
+        signal.name, segment, desk.settings.mapping, desk.labels, desk.settings.keep_content_for
+    )
 
 
 def _append(lake: Lake, signal: _Signal, segments: Sequence[SegmentRows]) -> int:

@@ -94,8 +94,9 @@ def import_files(
     _check(files, form, signal)
     settings = load_config(config, data=data, otlp_http=otlp_http)
     settings = settings.model_copy(update={"data": settings.data.absolute()})
+    reading = _reading(form, signal, settings.privacy.keep_content_for)
     with sole(settings.data, "import"), _logging(settings.data), _receiver(settings) as url:
-        done = _import_all(files, _reading(form, signal), log_path, settings.data, url)
+        done = _import_all(files, reading, log_path, settings.data, url)
     _print_summary(done)
     raise typer.Exit(0 if all(imported.complete for imported in done.values()) else 1)
 
@@ -118,10 +119,14 @@ def _check(files: Sequence[str], form: str | None, signal: str | None) -> None:
             raise Failure(f"{name}: {error.strerror}; name a readable file", 2) from None
 
 
-def _reading(form: str | None, signal: str | None) -> "Reading":
+def _reading(form: str | None, signal: str | None, keep_content_for: Sequence[str]) -> "Reading":
     from ingest import FileFormat, Reading
 
-    return Reading(form=None if form is None else FileFormat(form), signal=signal)
+    return Reading(
+        form=None if form is None else FileFormat(form),
+        signal=signal,
+        keep_content_for=keep_content_for,
+    )
 
 
 @contextmanager

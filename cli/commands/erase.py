@@ -53,7 +53,12 @@ def erase(
     log_warnings()
     try:
         with one_line_errors():
-            erasure = erase_tenant(settings.data, tenant, settings.attribute_map())
+            erasure = erase_tenant(
+                settings.data,
+                tenant,
+                settings.attribute_map(),
+                keep_content_for=settings.privacy.keep_content_for,
+            )
             if now:
                 sweep(settings.data)
     except (DirectoryInUse, StillInJournal) as error:

@@ -1,6 +1,6 @@
 """Pieces of requests: what one message or line of a file gives, before it is sent with others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -103,14 +103,19 @@ class JsonLines(OtlpMessages):
 class LogLines:
     """Cuts lines of a JSON log file, read from the file at `path`, into log records."""
 
-    def __init__(self, path: PurePath | None, clock: Clock) -> None:
+    def __init__(
+        self, path: PurePath | None, clock: Clock, keep_content_for: Collection[str] = ()
+    ) -> None:
         self._path = path
         self._clock = clock
+        self._keep_content_for = keep_content_for
 
     def __call__(self, frame: Frame) -> list[Piece]:
         if not frame.whole and is_broken_json(frame.body):
             raise Damage(frame.place, "the file ends inside a line")
-        request = request_of(frame.body, self._path, frame.offset, self._clock)
+        request = request_of(
+            frame.body, self._path, frame.offset, self._clock, self._keep_content_for
+        )
         return [Piece("logs", Format.PROTOBUF, request, len(request), 1, frame.place)]
 
 

@@ -1,36 +1,15 @@
-"""Takes content and secrets out of log lines, as `otel-collector.yaml` does on its way in.
+"""Takes content and secrets out of log lines as the collector does: the record has to be the same.
 
-The names and patterns are those of its processors `transform/drop_content` (log statements) and
-`redaction`; a test holds the two together.
+A record's identity is computed from what was sent. Ingest drops content once more, but what the
+collector drops before has to be dropped before here too, or a line that came both ways were two.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_NAMES_WITHOUT_PREFIX = (
-    r"^(prompt|completion|messages|content|input|output|arguments|tool_input|tool_output"
-    r"|tool_parameters|gen_ai\.(input|output)\.messages|gen_ai\.system_instructions)$"
-)
-_OPENTELEMETRY = (
-    r"^(gen_ai\.(prompt|completion)(\..*)?|gen_ai\.(input|output)\.messages"
-    r"|gen_ai\.system_instructions|gen_ai\.tool\.(definitions|call\.arguments|call\.result)"
-    r"|gen_ai\.prompt\.variable\..*|gen_ai\.task\.(input|output)"
-    r"|gen_ai\.retrieval\.(documents|query\.text)|traceloop\.entity\.(input|output))$"
-)
-_OPENINFERENCE = (
-    r"^(input\.value|output\.value|llm\.(input_messages|output_messages|prompts|choices|tools"
-    r"|prompt_template|function_call|invocation_parameters).*"
-    r"|(retrieval|reranker)\..*(document|documents|query).*|tool\.parameters"
-    r"|embedding\.(embeddings|text|invocation_parameters).*)$"
-)
-DROPPED_KEYS = (_NAMES_WITHOUT_PREFIX, _OPENTELEMETRY, _OPENINFERENCE)
-MASKED_VALUES = (
-    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}",
-    r"sk-[A-Za-z0-9_-]{20,}",
-    r"\b(?:\d[ -]?){13,16}\b",
-)
-UNMASKED_KEYS = (r"(?i).*(_|\.)id$", r".*tokens?$")
+from ingest.privacy.table import content_table, pattern_of
+
 MASK = "****"
 
 
@@ -39,15 +18,19 @@ def _compiled(patterns: Iterable[str]) -> list[re.Pattern[str]]:
     return [re.compile(re.sub(r"\$$", r"\\Z", each), re.ASCII) for each in patterns]
 
 
-_DROPPED, _MASKED, _UNMASKED = map(_compiled, (DROPPED_KEYS, MASKED_VALUES, UNMASKED_KEYS))
+_TABLE = content_table()
+_DROPPED = _compiled(dialect.pattern for dialect in _TABLE.dialects)
+_SECRET = _compiled([pattern_of(_TABLE.secret_names)])
+_MASKED = _compiled(_TABLE.masked.values())
+_UNMASKED = _compiled(_TABLE.unmasked_keys)
 
 
-def redacted(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """`attributes` without content, and secrets masked in texts unless the key is of an id."""
+def redacted(attributes: Mapping[str, Any], *, keep_content: bool = False) -> dict[str, Any]:
+    """`attributes` without content, unless it is to be kept, and with secrets masked in texts."""
     return {
-        key: masked(value) if isinstance(value, str) and not _unmasked(key) else value
+        key: _masked_under(key, value) if isinstance(value, str) or _any(_SECRET, key) else value
         for key, value in attributes.items()
-        if not any(pattern.search(key) for pattern in _DROPPED)
+        if keep_content or not _any(_DROPPED, key)
     }
 
 
@@ -57,7 +40,7 @@ def redacted_body(value: Any) -> Any:
         case str():
             return masked(value)
         case dict():
-            return {k: v if _unmasked(k) else redacted_body(v) for k, v in value.items()}
+            return {key: _masked_under(key, member) for key, member in value.items()}
         case list():
             return [redacted_body(each) for each in value]
         case int() if not isinstance(value, bool):
@@ -67,11 +50,17 @@ def redacted_body(value: Any) -> Any:
 
 
 def masked(text: str) -> str:
-    """`text` with e-mail addresses, API keys and card numbers masked."""
+    """`text` with keys, tokens, e-mail addresses and card numbers masked."""
     for pattern in _MASKED:
         text = pattern.sub(MASK, text)
     return text
 
 
-def _unmasked(key: str) -> bool:
-    return any(pattern.search(key) for pattern in _UNMASKED)
+def _masked_under(key: str, value: Any) -> Any:
+    if _any(_UNMASKED, key):
+        return value
+    return MASK if _any(_SECRET, key) else redacted_body(value)
+
+
+def _any(patterns: Iterable[re.Pattern[str]], key: str) -> bool:
+    return any(pattern.search(key) for pattern in patterns)

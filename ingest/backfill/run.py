@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -32,11 +32,13 @@ class Reading:
     """How a file is to be read; what is None is found out.
 
     `path` is where the collector read the log file: it is part of a log record's identity.
+    Content is left in the lines of the tenants in `keep_content_for`.
     """
 
     form: FileFormat | None = None
     signal: str | None = None
     path: Path | None = None
+    keep_content_for: Collection[str] = ()
 
 
 @dataclass
@@ -164,7 +166,7 @@ class _Run:
             case FileFormat.otlp_json:
                 return JsonLines(None)
             case FileFormat.structlog:
-                return LogLines(reading.path, clock)
+                return LogLines(reading.path, clock, reading.keep_content_for)
         return OtlpMessages(reading.signal)
 
     def _take(self, frame: Frame, cut: Cutter) -> None:

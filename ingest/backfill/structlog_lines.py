@@ -6,7 +6,7 @@ line has to become the same record, or it would count twice when it comes both w
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -19,6 +19,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ingest.backfill.redaction import redacted, redacted_body
+from lake.mapping_file import SHIPPED
 
 LONGEST_LINE = 1024 * 1024
 """`max_log_size` of the collector: a longer line becomes several records."""
@@ -34,6 +35,11 @@ _SEVERITIES = {
     "exception": 17,
     "critical": 21,
 }  # fmt: skip
+_TENANT = tuple(
+    source.attribute
+    for source in SHIPPED.placed("tenant_id", "record")
+    if not (source.member or source.sender)
+)
 _PARSED_KEYS = ("timestamp", "level", "trace_id", "span_id", "trace_flags")
 _UNTIMED_STEP_NS = 1000  # a microsecond, the resolution of the lake
 _INT64 = range(-(2**63), 2**63)
@@ -69,10 +75,17 @@ def is_broken_json(line: bytes) -> bool:
     return line.startswith(b"{") and _parsed(_text(line)) is None
 
 
-def request_of(line: bytes, path: PurePath | None, offset: int, clock: Clock) -> bytes:
+def request_of(
+    line: bytes,
+    path: PurePath | None,
+    offset: int,
+    clock: Clock,
+    keep_content_for: Collection[str] = (),
+) -> bytes:
     """An export request in protobuf with the one record of `line`.
 
-    It was read from byte `offset` of the file at `path`, or of a pipe.
+    It was read from byte `offset` of the file at `path`, or of a pipe. Content goes, unless the
+    line names a tenant in `keep_content_for`.
     """
     text = _text(line)
     attributes: dict[str, Any] = {"log.file.record_offset": offset}
@@ -89,7 +102,8 @@ def request_of(line: bytes, path: PurePath | None, offset: int, clock: Clock) ->
     resource = {key: attributes.pop(key) for key in ("service.name",) if key in attributes}
     for key in _PARSED_KEYS:
         attributes.pop(key, None)
-    record.attributes.extend(_pairs(redacted(attributes)))
+    keep_content = _tenant(attributes) in keep_content_for
+    record.attributes.extend(_pairs(redacted(attributes, keep_content=keep_content)))
     if body is not None:
         record.body.CopyFrom(_value(redacted_body(body)))
     return ExportLogsServiceRequest(
@@ -100,6 +114,11 @@ def request_of(line: bytes, path: PurePath | None, offset: int, clock: Clock) ->
             )
         ]
     ).SerializeToString()
+
+
+def _tenant(attributes: Mapping[str, Any]) -> str | None:
+    """The tenant that a line names, by the attributes that the column is taken from."""
+    return next((str(value) for name in _TENANT if (value := attributes.get(name))), None)
 
 
 def _text(line: bytes) -> str:

@@ -24,6 +24,9 @@ _FOLD_AFTER_SECONDS = 600.0
 """Settled segments stay by themselves this long: longer than anybody takes to read the ledger and
 the lake one after the other, see `entries`."""
 
+_DROPPED_HOURS = 7 * 24
+"""Hours for which the ledger knows of which service content was dropped."""
+
 _log = structlog.get_logger()
 
 
@@ -122,6 +125,28 @@ class Ledger:
                 "at": time.time(),
             }  # fmt: skip
             connection.execute(_statement("note_commit"), row)
+
+    def note_dropped(self, signal: str, dropped: Mapping[str, int]) -> None:
+        """Add to the content that was dropped of each service. What is older than a week is summed.
+
+        It is not part of the proof: a crash between a commit and this note leaves it out.
+        """
+        if not dropped:
+            return
+        hour = int(time.time()) // HOUR_SECONDS
+        with self._transaction() as connection:
+            for service, count in dropped.items():
+                row = {"signal": signal, "hour": hour, "service": service, "dropped": count}
+                connection.execute(_statement("note_dropped"), row)
+            before = {"before": hour - _DROPPED_HOURS}
+            connection.execute(_statement("fold_dropped"), before)
+            connection.execute(_statement("forget_dropped"), before)
+
+    def dropped(self, since: int = 0) -> dict[tuple[str, str], int]:
+        """Attributes and bodies dropped as content, by signal and service, since a unix hour."""
+        with self._transaction() as connection:
+            rows = connection.execute(_statement("dropped"), {"since": since})
+            return {(signal, service): count for signal, service, count in rows}
 
     def commits(self) -> list[Commits]:
         """What the writer has done so far, one entry per signal that had a commit."""

@@ -6,6 +6,7 @@ tells the whole way of a record.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -108,6 +109,9 @@ class _OfLedger(Collector):
         try:
             commits, quarantined = self._ledger.commits(), self._ledger.quarantined()
             removed = self._ledger.removed_in_all()
+            dropped = Counter[tuple[str]]()
+            for (signal, _), count in self._ledger.dropped().items():
+                dropped[(signal,)] += count
         except LedgerError:
             return
         yield _counter(
@@ -127,6 +131,12 @@ class _OfLedger(Collector):
             "Rows taken out again, by reason: duplicate, expired or erased",
             ("table", "reason"),
             removed,
+        )
+        yield _counter(
+            f"{_INGEST}_dropped_content",
+            "Attributes and log bodies that held prompts, answers or tool data and were dropped",
+            ("signal",),
+            dropped,
         )
         took = SummaryMetricFamily(
             f"{_LAKE}_commit_seconds",

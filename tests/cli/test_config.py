@@ -151,6 +151,18 @@ def test_webhook_secret(monkeypatch: pytest.MonkeyPatch) -> None:
             "quietpager.toml:3: retention_dyas: unknown key; did you mean retention_days?",
         ),
         (
+            '[privacy]\nkeep_content = ["acme"]',
+            "quietpager.toml:2: privacy.keep_content: unknown key; did you mean keep_content_for?",
+        ),
+        (
+            '[privacy]\nkeep_content_for = "acme"',
+            "quietpager.toml:2: privacy.keep_content_for = 'acme' must be a list",
+        ),
+        (
+            '[privacy]\nkeep_content_for = ["acme", ""]',
+            "quietpager.toml:2: privacy.keep_content_for[1] = '' must be a name in quotes",
+        ),
+        (
             '[[alerts]]\nname = "a"\nwindo = "5m"',
             "quietpager.toml:3: alerts[0].windo: unknown key; did you mean window?",
         ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.running import quietpager, run
+from tests.cli.running import quietpager, run, span
 from tests.sidecar import Sidecar, start_sidecar
 
 
@@ -45,10 +45,10 @@ def test_a_healthy_sidecar(sidecar: Sidecar) -> None:
 def test_telemetry_that_says_too_little(own: Sidecar) -> None:
     """Runs without a tenant are told of with their share, and with what to set."""
     anonymous = run(10, "acme", "gpt-4o-mini", tool_fails=False)
-    for span in anonymous:
-        span["attributes"] = [
+    for made in anonymous:
+        made["attributes"] = [
             each
-            for each in span["attributes"]
+            for each in made["attributes"]
             if each["key"] not in {"tenant.id", "agent.ttfb_ms"}  # type: ignore[attr-defined]
         ]
     send(own, *anonymous)
@@ -91,3 +91,36 @@ def test_a_receiver_that_does_not_answer_is_a_problem(own: Sidecar) -> None:
 def test_no_data(tmp_path: Path) -> None:
     """A directory that is not there is the only finding."""
     assert list(findings(tmp_path / "none", exit_code=1)) == [("data", "problem")]
+
+
+def test_a_new_convention_is_noticed(own: Sidecar) -> None:
+    """Unknown names of agent telemetry are listed with counts, scope and span, never a value."""
+    spans = [
+        span(number, "chat m", gen_ai__operation__name="chat", gen_ai__usage__new_kind="private",
+             server__address="db", my__own="x", gen_ai__request__seed=7)
+        for number in (20, 21)
+    ]  # fmt: skip
+    send(own, *spans)
+    own.end()
+
+    found = findings(own.data, exit_code=0)
+
+    told = found["attributes", "note"]["found"]
+    assert told == (
+        "'gen_ai.usage.new_kind' is unknown: on 2 spans of a scope without a name, e.g. 'chat m'"
+    )
+    assert "private" not in str(found)
+
+
+def test_cached_tokens_that_were_added_are_told(own: Sidecar) -> None:
+    """A source that states more cached tokens than input is named: the sum is ingest's."""
+    usage = {"gen_ai__usage__input_tokens": 10, "gen_ai__usage__cache_read__input_tokens": 90}
+    sound = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__cache_read__input_tokens": 90}
+    chat = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "gpt-4o-mini"}
+    send(own, span(30, "chat odd", **chat, **usage), span(31, "chat sound", **chat, **sound))
+    own.end()
+
+    found = findings(own.data, exit_code=0)
+
+    assert found["tokens", "note"]["found"].startswith("1 calls of a scope without a name")
+    assert "'chat odd'" in found["tokens", "note"]["found"]

@@ -46,6 +46,16 @@ CREATE TABLE IF NOT EXISTS days_in_order (
     PRIMARY KEY (lake_table, day)
 ) WITHOUT ROWID;
 
+-- Attributes and bodies that were content and were dropped, by the service that sent them and the
+-- unix hour of their commit. Hour 0 has what is older, of all services together.
+CREATE TABLE IF NOT EXISTS dropped (
+    signal TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    dropped INTEGER NOT NULL,
+    PRIMARY KEY (signal, hour, service)
+) WITHOUT ROWID;
+
 -- What the writer has done since there is a ledger.
 CREATE TABLE IF NOT EXISTS commits (
     signal TEXT NOT NULL PRIMARY KEY,

@@ -1,0 +1,74 @@
+"""What the name of an attribute says about its value. Names are few and come again and again."""
+
+import re
+from enum import IntFlag
+from functools import cache, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ingest.privacy.table import content_table, pattern_of
+from lake.mapping_file import SHIPPED
+
+Sorts = npt.NDArray[np.uint8]
+
+_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 256
+_PROSE = {"error_class", "error_message", "outcome_reason"}
+
+
+class Sort(IntFlag):
+    """What there is to know of a name."""
+
+    CONTENT = 1
+    SECRET = 2
+    """The whole value is a secret."""
+    PLAIN = 4
+    """An id, a count or a name: nothing in it is masked."""
+
+
+def sorts_of(names: pa.Array) -> Sorts:
+    """The `Sort` of each name."""
+    return np.fromiter((_sort_of(name) for name in names.to_pylist()), np.uint8, len(names))
+
+
+def _sort_of(name: str) -> Sort:
+    """Long names are not remembered: whoever sends them could fill the memory with them."""
+    return _remembered(name) if len(name) <= _LONGEST_REMEMBERED else _looked_up(name)
+
+
+def _looked_up(name: str) -> Sort:
+    found = Sort(0)
+    if _content().match(name):
+        found |= Sort.CONTENT
+    if _secret().match(name):
+        found |= Sort.SECRET
+    if name in _mapped() or any(pattern.search(name) for pattern in _unmasked()):
+        found |= Sort.PLAIN
+    return found
+
+
+_remembered = lru_cache(_REMEMBERED)(_looked_up)
+
+
+@cache
+def _content() -> re.Pattern[str]:
+    return re.compile(content_table().content)
+
+
+@cache
+def _secret() -> re.Pattern[str]:
+    return re.compile(pattern_of(content_table().secret_names))
+
+
+@cache
+def _unmasked() -> tuple[re.Pattern[str], ...]:
+    return tuple(map(re.compile, content_table().unmasked_keys))
+
+
+@cache
+def _mapped() -> frozenset[str]:
+    """Names that columns are taken from, which are of ids, names and numbers, never of prose."""
+    prose = {s.attribute for s in SHIPPED.sources if s.column in _PROSE or s.member}
+    return SHIPPED.known_attributes() - prose

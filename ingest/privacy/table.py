@@ -1,0 +1,91 @@
+"""`content.toml`, which says what is content and what is secret, as typed data."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+CARD = "card"
+"""The one masked value whose check digit ingest looks at."""
+
+CONTENT_DROPPED = "[content dropped]"
+"""What stands in place of a body that was content, here as in the collector's configuration."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Names under which the instrumentations of one kind send content; `*` stands for any text."""
+
+    name: str
+    names: tuple[str, ...]
+
+    @property
+    def pattern(self) -> str:
+        """One expression for all of its names, as otel-collector.yaml has it."""
+        return pattern_of(self.names)
+
+
+@dataclass(frozen=True)
+class ContentTable:
+    """The whole file.
+
+    `body_events` are the events whose body is content, `members` the members that stay of JSON
+    objects in an attribute, `masked` expressions of secrets by what they are, `unmasked_keys`
+    expressions of keys whose values are left alone.
+    """
+
+    dialects: tuple[Dialect, ...]
+    body_events: tuple[str, ...]
+    members: Mapping[str, frozenset[str]]
+    secret_names: tuple[str, ...]
+    masked: Mapping[str, str]
+    unmasked_keys: tuple[str, ...]
+
+    @property
+    def content(self) -> str:
+        """One expression for the names of content in every dialect."""
+        return pattern_of(name for dialect in self.dialects for name in dialect.names)
+
+
+@cache
+def content_table() -> ContentTable:
+    """The table that ships. Raises ValueError when the file is not of this form."""
+    text = (resources.files("ingest.privacy") / "content.toml").read_text("utf-8")
+    return _table(tomllib.loads(text))
+
+
+def pattern_of(names: Iterable[str]) -> str:
+    """An expression that matches these names whole, the same for RE2 and for Python."""
+    return rf"^({'|'.join(map(_escaped, names))})$"
+
+
+def anyone_of(patterns: Iterable[str]) -> str:
+    """An expression that matches where one of the patterns does."""
+    return "|".join(f"(?:{pattern})" for pattern in patterns)
+
+
+def _escaped(name: str) -> str:
+    return ".*".join(re.escape(part).replace(r"\-", "-") for part in name.split("*"))
+
+
+def _table(document: Mapping[str, Any]) -> ContentTable:
+    masks = document["masks"]
+    table = ContentTable(
+        dialects=tuple(
+            Dialect(each["dialect"], tuple(each["names"])) for each in document["content"]
+        ),
+        body_events=tuple(document["body"]["events"]),
+        members={name: frozenset(kept) for name, kept in document["members"].items()},
+        secret_names=tuple(document["secrets"]["names"]),
+        masked=dict(masks["values"]),
+        unmasked_keys=tuple(masks["unmasked_keys"]),
+    )
+    for pattern in (*table.masked.values(), *table.unmasked_keys):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"content.toml: {pattern!r} is no expression: {error}") from None
+    return table

@@ -1,0 +1,259 @@
+"""Content does not reach the lake, whatever the dialect and wherever it stands."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from ingest.decode import Signal, decode
+from ingest.privacy.masking import LONGEST_TEXT, masked
+from ingest.privacy.names import Sort, sorts_of
+from ingest.privacy.rows import Screen
+from ingest.privacy.table import CONTENT_DROPPED, content_table
+from ingest.segment_rows import ROWS_OF
+from lake.mapping import known_attributes
+from lake.mapping_file import SHIPPED
+from tests.ingest.batches import whole
+from tests.ingest.content import (
+    CANARY,
+    TOKENS,
+    names,
+    planted_logs,
+    planted_metrics,
+    planted_spans,
+    said,
+)
+from tests.ingest.test_rows import FIXTURES
+from tests.ingest.values import RECEIVED, any_value, pairs
+
+TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
+PLANTED: Mapping[Signal, Any] = {
+    "traces": planted_spans,
+    "logs": planted_logs,
+    "metrics": planted_metrics,
+}
+SPOKEN = ["Paris", "You are a weather helper", "18C sunny", "It is 18", "Be brief"]
+"""What users and models said in the recordings."""
+
+
+def stored(signal: Signal, request: Any, screen: Screen | None = None) -> pa.Table:
+    """The rows as they would be written."""
+    body = request if isinstance(request, bytes) else request.SerializeToString()
+    screen = screen or Screen()
+    parts = map(screen.screened, ROWS_OF[signal](decode(signal, [body], [RECEIVED]), SHIPPED))
+    table = whole(parts, TABLE_OF[signal])
+    table.validate(full=True)
+    return table
+
+
+def one_span(attributes: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    request = planted_spans(under=())
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    span.MergeFrom(Span(**fields))
+    span.attributes.extend(pairs(attributes))
+    [row] = stored("traces", request).to_pylist()
+    return row
+
+
+def one_log(body: Any, event: str = "") -> dict[str, Any]:
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add(event_name=event)
+    record.body.CopyFrom(any_value(body))
+    [row] = stored("logs", request).to_pylist()
+    return row
+
+
+@pytest.mark.parametrize("signal", PLANTED)
+def test_what_was_said_is_dropped_under_every_name(signal: Signal) -> None:
+    """In every dialect, on records, events, points and resources; counts and reasons stay."""
+    request = PLANTED[signal]()
+    assert CANARY in str(request)
+    rows = stored(signal, request).to_pylist()
+    assert CANARY not in str(rows)
+    for row in rows:
+        assert row["service_name"] == "loud"
+    if signal == "traces":
+        assert (rows[0]["input_tokens"], rows[0]["output_tokens"]) == (131, 17)
+        assert rows[0]["finish_reason"] == "stop"
+        assert dict(rows[0]["attributes"])["gen_ai.usage.input_tokens"] == "131"
+
+
+@given(
+    signal=st.sampled_from(sorted(PLANTED)),
+    under=st.lists(st.sampled_from(names()), unique=True, min_size=1, max_size=8),
+    tenant=st.sampled_from(["acme", "globex", None]),
+)
+def test_only_the_named_tenants_keep_theirs(
+    signal: Signal, under: list[str], tenant: str | None
+) -> None:
+    """Whatever the names: all of it is there for the tenant that is allowed, none for others."""
+    rows = stored(signal, PLANTED[signal](tenant, under), Screen({"acme"})).to_pylist()
+    for row in rows:
+        there = {name for name, value in row["attributes"] if CANARY in (value or "")}
+        assert there == (set(under) if tenant == "acme" else set())
+        assert (CANARY in str(row)) == (tenant == "acme")
+
+
+def test_what_is_dropped_is_counted_by_service() -> None:
+    """Attributes and bodies, by the service that sent them; what is kept is not counted."""
+    screen = Screen({"acme"})
+    stored("traces", planted_spans("acme"), screen)
+    assert not screen.dropped
+    stored("traces", planted_spans(under=["prompt", "input.value"]), screen)
+    assert screen.dropped == {"loud": 2 * 5}  # on the resource, the span, and three events
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.pb")), ids=lambda path: path.stem)
+def test_recordings_lose_what_was_said_and_no_count(path: Path) -> None:
+    """Of what real libraries sent no word is left; every token attribute and column is."""
+    signal: Signal = "logs" if path.stem.startswith("logs") else "traces"
+    sent = whole(
+        ROWS_OF[signal](decode(signal, [path.read_bytes()], [RECEIVED]), SHIPPED), TABLE_OF[signal]
+    )
+    rows = stored(signal, path.read_bytes())
+    text = str(rows.to_pylist())
+    assert [word for word in SPOKEN if word in text] == []
+    free = {"attributes", "resource_attributes", "events", "body"}
+    for name in set(rows.column_names) - free:
+        assert rows[name] == sent[name]
+    for before, after in zip(
+        sent["attributes"].to_pylist(), rows["attributes"].to_pylist(), strict=True
+    ):
+        counts = {(name, value) for name, value in before if "usage" in name or "token" in name}
+        assert counts <= set(after)
+
+
+def test_what_columns_take_from_content_is_taken_first() -> None:
+    """Few columns have a source that is dropped; they have its value nevertheless."""
+    known = sorted(known_attributes())
+    sorts = sorts_of(pa.array(known))
+    dropped = [name for name, sort in zip(known, sorts, strict=True) if sort & Sort.CONTENT]
+    assert dropped == [
+        "embedding.invocation_parameters",
+        "gen_ai.completion.0.finish_reason",
+        "llm.invocation_parameters",
+    ]
+    assert not (sorts & Sort.SECRET).any()
+    row = one_span({"llm.invocation_parameters": '{"model":"m"}', "openinference.span.kind": "LLM"})
+    assert row["request_model"] == "m"
+    assert "llm.invocation_parameters" not in dict(row["attributes"])
+
+
+SECRETS = {
+    "OpenAI": "sk-proj-abcdefghijklmnop1234",
+    "Anthropic": "sk-ant-api03-abcdefghijklmnop1234",
+    "Google": "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+    "Groq": "gsk_abcdefghijklmnopqrstuvwxyz",
+    "Hugging Face": "hf_abcdefghijklmnopqrstuvwxyz0123",
+    "GitHub": "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "Slack": "xoxb-123456789012-abcdefghij",
+    "AWS": "AKIAIOSFODNN7EXAMPLE",
+    "bearer": "Bearer abcdef.ghijkl-mnop",
+    "JWT": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+    "e-mail": "bob@example.com",
+    "card": "4111 1111 1111 1111",
+    "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc+/=\n-----END RSA PRIVATE KEY-----",
+    "password": "password=hunter22",
+    "URL": "postgres://bob:hunter22@db/x",
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_secrets_are_masked_in_what_remains(secret: str) -> None:
+    """In attributes, status, exceptions and error messages; the words around them stay."""
+    words = f"no luck with {secret} today"
+    event = Span.Event(name="exception")
+    event.attributes.extend(pairs({"exception.message": words}))
+    row = one_span(
+        {"note": words, "in.list": [words]}, status={"code": 2, "message": words}, events=[event]
+    )
+    essential = secret.split("@db")[0].removeprefix("Bearer ").removeprefix("postgres")
+    assert essential not in str(row)
+    assert row["status_message"].startswith("no luck with ")
+    assert row["status_message"].endswith(" today")
+    assert row["error_message"] == row["status_message"]
+    assert essential not in str(one_log(words))
+
+
+def test_ids_and_counts_are_left_alone() -> None:
+    """Numbers that look like cards, times, costs and ids stay what they are."""
+    attributes = {
+        "request.id": "4111111111111111", "seen_at": "1732464000000", "cost": 0.4111111111111111,
+        "gen_ai.usage.total_tokens": "4111111111111111", "order": "4111111111111112",
+        "user.email": "ann@example.org", "gen_ai.request.model": "gpt-5",
+    }  # fmt: skip
+    told = dict(one_span(attributes)["attributes"])
+    assert {name: told[name] for name in attributes} == {
+        name: str(value) for name, value in attributes.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["http.request.header.authorization", "x-api-key", "db.password"])
+def test_a_value_that_is_a_secret_by_its_name_is_masked_whole(name: str) -> None:
+    """Whatever it looks like."""
+    assert dict(one_span({name: "plain"})["attributes"])[name] == "[masked]"
+
+
+def test_a_long_text_is_cut() -> None:
+    """And says so; a secret at the cut does not show its beginning."""
+    told = dict(one_span({"a": "x" * 20_000, "b": "y" * LONGEST_TEXT})["attributes"])
+    assert told["a"] == "x" * LONGEST_TEXT + "… [cut]"
+    assert told["b"] == "y" * LONGEST_TEXT
+    straddling = "x" * 490 + " sk-abcdefghijklmnop1234"
+    row = one_span({}, status={"code": 2, "message": straddling})
+    assert "sk-" not in row["error_message"]
+
+
+def test_of_metadata_only_identity_stays() -> None:
+    """The tenant is found, and free text that a framework was given is gone."""
+    metadata = {"tenant_id": "acme", "langgraph_step": 2, "note": CANARY, "deep": {"x": CANARY}}
+    row = one_span({"metadata": json.dumps(metadata)})
+    assert row["tenant_id"] == "acme"
+    assert json.loads(dict(row["attributes"])["metadata"]) == {
+        "tenant_id": "acme",
+        "langgraph_step": 2,
+    }
+    assert CANARY not in str(one_span({"metadata": CANARY}))
+
+
+def test_bodies() -> None:
+    """Those of content events go whole, unless nothing was said; of others, members go."""
+    assert one_log(CANARY, "gen_ai.user.message")["body"] == CONTENT_DROPPED
+    silent = {"finish_reason": "stop", "index": 0, "message": {"role": "assistant"}}
+    assert json.loads(one_log(silent, "gen_ai.choice")["body"]) == silent
+    assert one_log({"a": 1, "deep": [{"messages": CANARY, "b": 2}]})["body"] == (
+        '{"a":1,"deep":[{"b":2}]}'
+    )
+    assert one_log('{"prompt": "' + CANARY)["body"] == CONTENT_DROPPED
+    assert one_log("the prompt: fine")["body"] == "the prompt: fine"
+
+
+def test_the_same_record_is_the_same_whoever_keeps_it() -> None:
+    """A log record's identity is that of what was sent."""
+    ids = [
+        stored("logs", planted_logs("acme"), Screen(kept))["log_id"].to_pylist()
+        for kept in ((), {"acme"})
+    ]
+    assert ids[0] == ids[1]
+
+
+@given(st.text())
+def test_masking_is_done_once(text: str) -> None:
+    """What is masked has no secret left."""
+    once = masked(pa.array([text]))
+    assert masked(once).to_pylist() == once.to_pylist()
+
+
+def test_the_table_has_no_name_twice() -> None:
+    """A name belongs to one dialect."""
+    every = [name for dialect in content_table().dialects for name in dialect.names]
+    assert sorted(every) == sorted(set(every))
+    assert len(said()) == len(names())
+    assert TOKENS.keys().isdisjoint(said())
