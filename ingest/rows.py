@@ -38,6 +38,7 @@ _SPAN_KINDS = ("unspecified", "internal", "server", "client", "producer", "consu
 _STATUSES = ("unset", "ok", "error")
 _OUTCOMES = pa.array(["success", "error", "interrupt"])
 _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
+_CALLS = pa.array(["llm", "tool"])
 _FIRST_TOKEN = pa.array(FIRST_TOKEN_EVENTS)
 _EVENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$"
 _CREDENTIAL = r"(?i)\b(sk-[\w-]{12,}|bearer\s+[\w.~+/-]{12,}|(api[_-]?key|password)\s*[=:]\s*\S+)"
@@ -46,6 +47,10 @@ _LOG_NUMBERS = tuple(
     column
     for column in LOGS.columns
     if column.name in {"duration_ms", "llm_calls", "tool_calls", "tool_errors"}
+)
+_OF_A_CALL = (
+    Column("success", pa.bool_(), "", sources=(Source("success"),)),
+    Column("error", pa.string(), "", sources=(Source("error"),)),
 )
 _EXCEPTION = (
     Column("type", pa.string(), "", sources=(Source("exception.type"),)),
@@ -70,7 +75,7 @@ def _span_rows(decoded: Decoded) -> pa.Table:
     status_message = or_null(pc.struct_field(decoded.rows, ["status", "message"]))
     columns = promoted(decoded, AGENT_COLUMNS)
     events = _Events.of(field("events"))
-    columns |= _span_class(columns, nulls(len(decoded.rows)))
+    columns |= _span_class(columns)
     columns |= _span_outcome(columns, status, status_message, events)
     columns["ttfb_ms"] = pc.coalesce(columns["ttfb_ms"], _duration_ms(start, events.first_token))
     columns["input_tokens"] = _with_cached(columns)
@@ -102,7 +107,8 @@ def _log_rows(decoded: Decoded) -> pa.Table:
     event = pc.coalesce(
         or_null(field("event_name")), named["event"], where(matches(body, _EVENT_NAME), body)
     )
-    columns |= _span_class(columns, event)
+    columns |= _span_class(columns, event, body)
+    columns |= _log_outcome(decoded, columns)
     columns |= {
         **placed_in_time(time_of(field("time_unix_nano")), observed, decoded),
         "observed_time": observed,
@@ -112,20 +118,23 @@ def _log_rows(decoded: Decoded) -> pa.Table:
         "event_name": event,
         "trace_id": hex_of(field("trace_id"), 16),
         "span_id": hex_of(field("span_id"), 8),
-        "outcome": where(pc.is_in(columns["outcome"], _OUTCOMES), columns["outcome"]),
-        "error_message": _presentable(columns["error_message"]),
     }
     columns["input_tokens"] = _with_cached(columns)
     columns["log_id"] = _log_ids(decoded, columns)
     return table_of(LOGS.arrow, decoded, columns)
 
 
-def _span_class(columns: Mapping[str, pa.Array], event: pa.Array) -> dict[str, pa.Array]:
-    """From the operation, else the event name, else whether a node is named."""
+def _span_class(columns: Mapping[str, pa.Array], *events: pa.Array) -> dict[str, pa.Array]:
+    """From the operation, else what a log record calls itself, else, of a span, whether it names a
+    node: a line that was written in a node is not about the node.
+
+    Claude Code puts the short name of an event into its attribute, the full one into the body.
+    """
     names, classes = pa.array(list(SPAN_CLASSES)), pa.array(list(SPAN_CLASSES.values()))
-    known = (classes.take(pc.index_in(name, names)) for name in (columns["operation"], event))
-    a_node = where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"])))
-    return {"span_class": pc.coalesce(*known, a_node, pa.scalar("other"))}
+    known = [classes.take(pc.index_in(name, names)) for name in (columns["operation"], *events)]
+    if not events:
+        known.append(where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"]))))
+    return {"span_class": pc.coalesce(*known, pa.scalar("other"))}
 
 
 def _span_outcome(
@@ -145,6 +154,22 @@ def _span_outcome(
     return {
         "outcome": pc.coalesce(stated, where(counted, derived)),
         "error_class": pc.coalesce(columns["error_class"], events.exception_type),
+        "error_message": _presentable(message),
+    }
+
+
+def _log_outcome(decoded: Decoded, columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """Outcome as stated. A call's line may say `success`, or name an `error`, instead."""
+    a_call = pc.is_in(columns["span_class"], _CALLS)
+    told = promote(decoded.attributes, _OF_A_CALL)
+    message = pc.coalesce(columns["error_message"], where(a_call, told["error"]))
+    named = pc.or_(pc.is_valid(message), pc.is_valid(columns["error_class"]))
+    return {
+        "outcome": pc.coalesce(
+            where(pc.is_in(columns["outcome"], _OUTCOMES), columns["outcome"]),
+            where(a_call, pc.if_else(told["success"], "success", "error")),
+            where(pc.and_(a_call, named), pa.repeat("error", len(message))),
+        ),
         "error_message": _presentable(message),
     }
 

@@ -66,7 +66,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
         "run_id",
         TEXT,
         "One agent request, as its runtime named it",
-        sources=record("agent.run.id", "run_id"),
+        sources=record("agent.run.id", "run_id", "prompt.id"),
     ),
     Column(
         "agent_name",
@@ -388,9 +388,15 @@ SPAN_CLASSES: dict[str, str] = {
     ),
     **dict.fromkeys(("execute_tool", "TOOL", "tool", "tool_call", "ai.toolCall"), "tool"),
     **dict.fromkeys(("execute_task", "task", "CHAIN", "node"), "node"),
-    # Summary and boundary lines of a runtime that only logs.
+    # Summary, boundary and call lines of a runtime that only logs.
     "agent.run": "agent",
     "agent.node": "node",
+    "agent.cost": "llm",
+    "agent.tool": "tool",
+    # Claude Code
+    "claude_code.api_request": "llm",
+    "claude_code.api_error": "llm",
+    "claude_code.tool_result": "tool",
 }
-"""span_class by operation name (for logs also by event name); anything else is a node if it names
-one, and other if not."""
+"""span_class by operation name, for logs also by event name or body; any other span is a node if it
+names one, and the rest is other."""
