@@ -91,7 +91,9 @@ attributed AS (
         WHERE span_class IN ('llm', 'agent', 'node')
           AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     ) AS used ON used.trace_id = runs.trace_id
-    WHERE runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0
+    WHERE (runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0)
+      -- The sums of a run that called no model are zeros, and not usage.
+      AND (COALESCE(runs.llm_calls, 1) > 0 OR runs.input_tokens > 0 OR runs.output_tokens > 0)
 ),
 -- Counts that cannot be true (negative, too large, a part above its whole) have no known cost.
 counted AS (
