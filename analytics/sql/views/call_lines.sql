@@ -1,13 +1,24 @@
--- Step: the line of every model and tool call once (span_class llm or tool).
+-- Step: the line of every model and tool call (span_class llm or tool) whose span did not come, once.
 --
 -- A line that came twice, or on two ways (OTLP and a log file), has the same time and says the same;
 -- one that names neither trace, run, response nor tool call is known again by its log_id. Of two lines
 -- with the same response the earlier stands, by the rule of llm_spans.
 CREATE OR REPLACE TEMP TABLE call_lines AS
-WITH said AS (
+WITH
+without_span AS (
+    SELECT lines.*
+    FROM lake_logs AS lines
+    ANTI JOIN (
+        SELECT trace_id, span_id, span_class FROM lake_spans WHERE span_class IN ('llm', 'tool')
+    ) AS spans
+        ON spans.trace_id = lines.trace_id AND spans.span_id = lines.span_id
+        AND spans.span_class = lines.span_class
+    WHERE lines.span_class IN ('llm', 'tool')
+),
+said AS (
     SELECT
         log_id, span_class, trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name,
-        service_name, feature, node,
+        feature, node,
         -- As in log_runs.
         CASE
             WHEN duration_ms BETWEEN 0 AND 31536000000 THEN
@@ -25,8 +36,7 @@ WITH said AS (
         ) AS outcome,
         error_class, error_message, attempt, idempotency_key,
         COALESCE(LOWER(operation) LIKE '%embed%', FALSE) AS embeds
-    FROM lake_logs
-    WHERE span_class IN ('llm', 'tool')
+    FROM without_span
     QUALIFY row_number() OVER (
         PARTITION BY
             span_class, time, trace_id, span_id, run_id, response_id, tool_call_id, attempt,

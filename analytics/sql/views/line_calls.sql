@@ -6,21 +6,14 @@
 -- Where the sum on an agent's span counts (rollup_spans) no line of a model call is added to it.
 CREATE OR REPLACE TEMP TABLE line_calls AS
 WITH
-without_span AS (
-    SELECT lines.*, COALESCE(lines.run_id, lines.trace_id, lines.thread_id) AS run_name
-    FROM call_lines AS lines
-    ANTI JOIN lake_spans AS spans
-        ON spans.trace_id = lines.trace_id AND spans.span_id = lines.span_id
-        AND spans.span_class = lines.span_class
-),
 responses AS (
     SELECT response_id, output_tokens, start_time, end_time
     FROM lake_spans
-    WHERE span_class = 'llm' AND response_id IN (SELECT response_id FROM without_span)
+    WHERE span_class = 'llm' AND response_id IN (SELECT response_id FROM call_lines)
 ),
 unreported AS (
-    SELECT lines.*
-    FROM without_span AS lines
+    SELECT lines.*, COALESCE(lines.run_id, lines.trace_id, lines.thread_id) AS run_name
+    FROM call_lines AS lines
     ANTI JOIN responses
         ON responses.response_id = lines.response_id
         AND COALESCE(responses.output_tokens, lines.output_tokens, 0)

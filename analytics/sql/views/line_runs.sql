@@ -7,17 +7,46 @@
 -- A run without a summary whose agent (by service and name) does write them is not over, or was
 -- killed; one of whose trace spans have come waits for its root. Neither is a run yet, its calls count.
 CREATE OR REPLACE TEMP TABLE line_runs AS
-WITH calls AS (
-    SELECT COALESCE(lines.run_id, lines.trace_id, lines.thread_id) AS run_key, lines.*
-    FROM call_lines AS lines
+WITH
+lines AS (
+    SELECT
+        COALESCE(lines.run_id, lines.trace_id, lines.thread_id) AS run_key, lines.span_class,
+        lines.trace_id, lines.run_id, lines.thread_id, lines.tenant_id, lines.user_id,
+        lines.agent_name, lines.feature, lines.time AS ended_at,
+        -- As in log_runs.
+        CASE
+            WHEN lines.duration_ms BETWEEN 0 AND 31536000000 THEN
+                lines.time - INTERVAL '1' SECOND
+                    * (GREATEST(LEAST(lines.duration_ms, 31536000000), 0) / 1000)
+            ELSE lines.time
+        END AS started_at,
+        COALESCE(
+            lines.outcome,
+            CASE
+                WHEN lines.error_class IS NULL AND lines.error_message IS NULL THEN 'success'
+                ELSE 'error'
+            END
+        ) AS outcome,
+        lines.error_class, lines.error_message
+    FROM lake_logs AS lines
     ANTI JOIN log_runs AS summing
         ON COALESCE(summing.service_name, '') = COALESCE(lines.service_name, '')
         AND COALESCE(summing.agent_name, '') = COALESCE(lines.agent_name, '')
+    WHERE lines.span_class IN ('llm', 'tool')
+),
+calls AS (
+    SELECT lines.*
+    FROM lines
     ANTI JOIN log_runs AS named ON named.run_id = lines.run_id
     ANTI JOIN log_runs AS traced ON traced.trace_id = lines.trace_id
-    ANTI JOIN (SELECT run_id FROM lake_spans WHERE span_class = 'agent') AS agents
-        ON agents.run_id = lines.run_id
-    ANTI JOIN lake_spans AS spans ON spans.trace_id = lines.trace_id
+    ANTI JOIN (
+        SELECT run_id
+        FROM lake_spans
+        WHERE span_class = 'agent' AND run_id IN (SELECT run_id FROM lines)
+    ) AS agents ON agents.run_id = lines.run_id
+    ANTI JOIN (
+        SELECT trace_id FROM lake_spans WHERE trace_id IN (SELECT trace_id FROM lines)
+    ) AS spans ON spans.trace_id = lines.trace_id
 )
 SELECT
     run_key,
