@@ -165,7 +165,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
         "response_id",
         TEXT,
         "Provider's id of the response; the same id is the same call",
-        sources=record("gen_ai.response.id", "ai.response.id", "request_id"),
+        sources=record("gen_ai.response.id", "ai.response.id", "response_id", "request_id"),
     ),
     Column(
         "finish_reason",

@@ -80,20 +80,22 @@ attributed AS (
         runs.cache_read_tokens, runs.cache_write_tokens, runs.reasoning_tokens, runs.outcome,
         runs.error_class, NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
     FROM log_only_runs AS runs
-    ANTI JOIN (
-        SELECT run_key
-        FROM line_calls
-        WHERE span_class = 'llm' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
-    ) AS lines ON lines.run_key = runs.run_key
+    ANTI JOIN line_calls AS lines
+        ON lines.run_key = runs.run_key AND lines.span_class = 'llm'
+        AND (
+            COALESCE(lines.input_tokens, lines.output_tokens) IS NOT NULL
+            OR COALESCE(runs.input_tokens, runs.output_tokens) IS NULL
+        )
     ANTI JOIN (
         SELECT trace_id
         FROM lake_spans
         WHERE span_class IN ('llm', 'agent', 'node')
           AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     ) AS used ON used.trace_id = runs.trace_id
-    WHERE (runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0)
-      -- The sums of a run that called no model are zeros, and not usage.
-      AND (COALESCE(runs.llm_calls, 1) > 0 OR runs.input_tokens > 0 OR runs.output_tokens > 0)
+    -- Sums of zero are those of a run no call of which was answered, and not usage.
+    WHERE runs.input_tokens > 0
+       OR runs.output_tokens > 0
+       OR (runs.llm_calls > 0 AND runs.input_tokens IS NULL AND runs.output_tokens IS NULL)
 ),
 -- Counts that cannot be true (negative, too large, a part above its whole) have no known cost.
 counted AS (
