@@ -24,10 +24,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cli.addresses import Address
 from cli.durations import parse_duration
+from cli.mapping_rows import KindRow, MappingRow
+from cli.strict import STRICT
 
 if TYPE_CHECKING:
     from analytics import PriceOverride
     from analytics.alerts import AlertRule, WebhookChannel
+    from lake import AttributeMap
 
 FILE = Path("quietpager.toml")
 FILE_VARIABLE = "QUIETPAGER_CONFIG"
@@ -53,8 +56,6 @@ Duration = Annotated[
 Usd = Annotated[
     Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
 ]
-
-STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Alert(BaseModel):
@@ -199,6 +200,10 @@ class Config(BaseSettings):
     """Who is told of alerts, besides the log."""
     prices: tuple[Price, ...] = ()
     """Prices of your contracts and corrections; they come before the public price list."""
+    mapping: tuple[MappingRow, ...] = ()
+    """Attributes of your own that columns are taken from, e.g. the tenant from customer.id."""
+    kinds: tuple[KindRow, ...] = ()
+    """What operations and names of your own are: agent, llm, tool, node or other."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -209,6 +214,15 @@ class Config(BaseSettings):
                     raise ValueError(f"two {key} are named {name!r}; give each its own name")
         return self
 
+    @model_validator(mode="after")
+    def _sources_are_unique(self) -> Self:
+        for row in set(self.mapping):
+            if self.mapping.count(row) > 1:
+                raise ValueError(
+                    f"mapping of {row.attribute!r} to {row.column} stands there twice; take one out"
+                )
+        return self
+
     def alert_rules(self) -> "tuple[AlertRule, ...]":
         from analytics.alerts import AlertRule
 
@@ -216,3 +230,11 @@ class Config(BaseSettings):
 
     def price_overrides(self) -> "tuple[PriceOverride, ...]":
         return tuple(price.override() for price in self.prices)
+
+    def attribute_map(self) -> "AttributeMap":
+        """What ingest maps by: the rows of the file, then what ships."""
+        from lake.mapping_file import with_own
+
+        return with_own(
+            [row.model_dump() for row in self.mapping], [row.model_dump() for row in self.kinds]
+        )

@@ -16,8 +16,17 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from cli.config import FILE, FILE_VARIABLE, PREFIX, Alert, Config, Price, Webhook
+from cli.config import (
+    FILE,
+    FILE_VARIABLE,
+    PREFIX,
+    Alert,
+    Config,
+    Price,
+    Webhook,
+)
 from cli.failure import Failure
+from cli.mapping_rows import KindRow, MappingRow
 from cli.toml_lines import line_of
 
 USAGE = 2
@@ -38,7 +47,13 @@ WANTED = {
     "tuple_type": "a list",
 }
 """What to write instead, by pydantic's type of the fault, where its message speaks of Python."""
-TABLES: Mapping[str, type[BaseModel]] = {"alerts": Alert, "webhooks": Webhook, "prices": Price}
+TABLES: Mapping[str, type[BaseModel]] = {
+    "alerts": Alert,
+    "webhooks": Webhook,
+    "prices": Price,
+    "mapping": MappingRow,
+    "kinds": KindRow,
+}
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def receive(told: Told, say_ready: Say, stop: threading.Event) -> None:
 def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
     """Journal in, Parquet out; what is left in the journal is written before it ends."""
     from ingest import WriterError, WriterSettings, run_writer
+    from lake.mapping_file import with_own
 
     data = Path(told["data"])
     with sole(data, "writer", LOCK_PATIENCE_SECONDS):
@@ -107,6 +108,7 @@ def write(told: Told, say_ready: Say, stop: threading.Event) -> None:
             data=data,
             retention_days=told["retention_days"],
             tenant_retention_days=told["tenant_retention_days"],
+            mapping=with_own(told["mapping"], told["kinds"]),
         )
         try:
             run_writer(settings, stop)

@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from ingest.ledger import Ledger
+from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.remove import remove_tenant
 from ingest.segments import recover
 from ingest.write import TABLE_OF, WriterSettings, run_writer
-from lake import TABLES, Lake, rows_of_tenant, traces_of
+from lake import TABLES, AttributeMap, Lake, rows_of_tenant, traces_of
+from lake.mapping_file import SHIPPED
 
 KEEPER_PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 0.1
@@ -32,16 +34,19 @@ class Erasure:
     left: Mapping[str, int]
 
 
-def erase(data: Path, tenant: str, *, patience_seconds: float = 60.0) -> Erasure:
+def erase(
+    data: Path, tenant: str, mapping: AttributeMap = SHIPPED, *, patience_seconds: float = 60.0
+) -> Erasure:
     """Take out every row of `tenant` that was accepted before this was called.
 
     Its rows are those that name it, and those that name nobody in a trace that names it. A reader
     sees a day with them or without. It may run beside the sidecar; where none runs it first writes
-    what the journal holds. Raises StillInJournal when the writer does not come to it, and
-    DirectoryInUse when another process rewrites the lake for longer than ten minutes.
+    what the journal holds, by `mapping`. Raises StillInJournal when the writer does not come to
+    it, and DirectoryInUse when another process rewrites the lake for longer than ten minutes.
     """
     called_at = datetime.now(UTC)
-    _empty_journal(data, patience_seconds)
+    tenant = short(tenant)
+    _empty_journal(data, mapping, patience_seconds)
     lake = Lake(data / "lake")
     with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS), closing(Ledger(data)) as ledger:
         traces = traces_of(lake, tenant)
@@ -60,12 +65,12 @@ def sweep(data: Path) -> int:
         return sum(lake.sweep(table, grace_hours=0) for table in TABLES)
 
 
-def _empty_journal(data: Path, patience_seconds: float) -> None:
+def _empty_journal(data: Path, mapping: AttributeMap, patience_seconds: float) -> None:
     """Return when all that was accepted before is in the lake."""
     waiting = _segments(data)
     try:
         with sole(data, "receiver"), sole(data, "writer"):
-            _write_journal(data)
+            _write_journal(data, mapping)
     except DirectoryInUse:
         deadline = time.monotonic() + patience_seconds
         while waiting & _segments(data):
@@ -77,14 +82,14 @@ def _empty_journal(data: Path, patience_seconds: float) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _write_journal(data: Path) -> None:
+def _write_journal(data: Path, mapping: AttributeMap) -> None:
     with closing(Ledger(data)) as ledger:
         for signal in TABLE_OF:
             if (directory := data / "journal" / signal).is_dir():
                 recover(directory, partial(ledger.close_segment, signal))
     stop = threading.Event()
     stop.set()
-    run_writer(WriterSettings(data=data), stop)
+    run_writer(WriterSettings(data=data, mapping=mapping), stop)
     if _segments(data):
         raise StillInJournal(
             f"{data / 'journal'} cannot be written to the lake; see the log lines above"

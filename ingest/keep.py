@@ -18,6 +18,7 @@ import structlog
 
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
+from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.logs import log_json
 from ingest.remove import remove, remove_tenant
@@ -95,7 +96,8 @@ def _expire(settings: KeeperSettings, lake: Lake, ledger: Ledger, table: str, to
 
 
 def _expire_tenants(settings: KeeperSettings, lake: Lake, ledger: Ledger, today: date) -> None:
-    for tenant, days in settings.tenant_retention_days.items():
+    for named, days in settings.tenant_retention_days.items():
+        tenant = short(named)
         before = today - timedelta(days=days)
         traces = traces_of(lake, tenant)
         remove_tenant(settings.data, lake, ledger, tenant, traces, "expired", before=before)

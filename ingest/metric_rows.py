@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Decoded, attributes_of, to_numpy
+from ingest.limits import shortened
 from ingest.origin import digests_of, joined, piece_ranges, placed_in_time, table_of
-from ingest.promote import promoted
+from ingest.promote import pairs_of, promoted
+from ingest.senders import Senders
 from ingest.vectors import (
     fields_of,
     hex_of,
@@ -24,18 +26,20 @@ from ingest.vectors import (
     time_of,
     where,
 )
-from lake.schema import METRICS
+from lake.mapping import AttributeMap
+from lake.mapping_file import SHIPPED
+from lake.schema import MAPPED, METRICS
 
 _TEMPORALITIES = ("", "delta", "cumulative")
 _NO_RECORDED_VALUE = pa.scalar(1, pa.uint32())  # metrics.proto, DataPointFlags
 _LONGEST_TEXT = 1024
 _LARGEST_COUNT = pa.scalar(2**63 - 1, pa.uint64())
-_PROMOTED = tuple(c for c in METRICS.columns if c.sources and c.name != "service_name")
+_PROMOTED = tuple(c for c in METRICS.columns if c.name in MAPPED and c.name != "service_name")
 
 Columns = dict[str, pa.Array]
 
 
-def metric_rows(decoded: Decoded) -> Iterator[pa.Table]:
+def metric_rows(decoded: Decoded, mapping: AttributeMap = SHIPPED) -> Iterator[pa.Table]:
     """Rows of the lake table `metrics`."""
     for kind in _MEASURED:
         data = pc.struct_field(decoded.rows, kind)
@@ -46,17 +50,20 @@ def metric_rows(decoded: Decoded) -> Iterator[pa.Table]:
             owners = metric.slice(start, stop - start)
             of_metric = _of_metric(decoded.rows, data)
             told = {name: values.take(owners) for name, values in of_metric.items()}
-            yield _rows_of(kind, rows.part(start, stop), told)
+            yield _rows_of(kind, rows.part(start, stop), told, mapping)
 
 
-def _rows_of(kind: str, decoded: Decoded, of_metric: Columns) -> pa.Table:
+def _rows_of(kind: str, decoded: Decoded, of_metric: Columns, mapping: AttributeMap) -> pa.Table:
     points = decoded.rows
     of_metric["kind"] = pa.repeat(kind, len(points))
     measured = _MEASURED[kind](points)
-    columns = _nothing(len(points)) | promoted(decoded, _PROMOTED) | of_metric | measured
+    own = pairs_of(decoded.attributes, mapping)
+    senders = Senders(mapping, decoded, of_metric["name"])
+    columns = _nothing(len(points)) | promoted(decoded, _PROMOTED, mapping, own, senders)
+    columns |= shortened(columns) | of_metric | measured
     columns |= _of_point(points, decoded)
     columns["metric_id"] = _metric_ids(decoded, of_metric, measured)
-    return table_of(METRICS.arrow, decoded, columns)
+    return table_of(METRICS.arrow, decoded, columns, mapping)
 
 
 def _as_rows(points: pa.StructArray, metrics: Decoded, metric: pa.Array) -> Decoded:

@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Decoded, Index, to_numpy
-from ingest.promote import promote
+from ingest.promote import pairs_of, promote
 from ingest.vectors import list_of, map_of, or_null, time_of
-from lake.schema import SPANS
+from lake.mapping import AttributeMap
+from lake.schema import SERVICE_NAME
 
 _PIECE_BYTES = 64 * 1024 * 1024
-
-_SERVICE_NAME = next(column for column in SPANS.columns if column.name == "service_name")
 
 
 def pieces(decoded: Decoded) -> Iterator[Decoded]:
@@ -60,16 +59,18 @@ def _ranges(sizes: Index) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def table_of(schema: pa.Schema, decoded: Decoded, columns: dict[str, Any]) -> pa.Table:
+def table_of(
+    schema: pa.Schema, decoded: Decoded, columns: dict[str, Any], mapping: AttributeMap
+) -> pa.Table:
     """The rows: `columns`, and what their scope, resource and attributes say."""
     resources = pa.array(decoded.resource)
     scopes = decoded.scopes.take(pa.array(decoded.scope))
+    shared = pairs_of(decoded.resource_attributes, mapping)
+    service = promote(shared, (SERVICE_NAME,), mapping, "resource")["service_name"]
     columns |= {
         "scope_name": or_null(pc.struct_field(scopes, "name")),
         "scope_version": or_null(pc.struct_field(scopes, "version")),
-        "service_name": promote(decoded.resource_attributes, (_SERVICE_NAME,))["service_name"].take(
-            resources
-        ),
+        "service_name": service.take(resources),
         "attributes": map_of(decoded.attributes),
         "resource_attributes": map_of(decoded.resource_attributes).take(resources),
         "received_at": _received(decoded),

@@ -1,4 +1,4 @@
-"""Attributes into the columns of the lake's contract, by the ordered sources of `lake.schema`.
+"""Attributes into the columns of the lake, by the ordered sources of a `lake.mapping`.
 
 All rows at once: the attribute keys are dictionary-encoded, the pairs of each wanted key are
 picked by its code, and their row numbers say where the values go. No Python loop runs over rows.
@@ -7,135 +7,216 @@ A value that does not fit its column (a token count that is no number) is NULL t
 attribute itself is kept as text in the attributes map.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Decoded, Index, to_numpy
+from ingest.pairs import Flags, Pairs
+from ingest.senders import Senders
 from ingest.vectors import matches, where
-from lake.column import ATTRIBUTES, Column
+from lake.column import Column
+from lake.mapping import FROM_ZERO, AttributeMap, Place, Source
 
-_METADATA = "metadata"
 _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _FIRST_IN_LIST = r'^\[\s*"(?P<first>[^"]*)"'
-
-
-def promoted(decoded: Decoded, wanted: Iterable[Column]) -> dict[str, pa.Array]:
-    """Promoted columns: the record's own attributes first, then its resource's."""
-    wanted = tuple(wanted)
-    own = promote(decoded.attributes, wanted, "record")
-    shared = promote(decoded.resource_attributes, wanted, "resource")
-    resources = pa.array(decoded.resource)
-    return {
-        name: values
-        if shared[name].null_count == len(shared[name])
-        else pc.coalesce(values, shared[name].take(resources))
-        for name, values in own.items()
-    }
-
-
-def promote(
-    attributes: Attributes, wanted: Iterable[Column], on: str | None = None
-) -> dict[str, pa.Array]:
-    """One array per wanted column, a value or NULL for every owner of the attributes."""
-    wanted = tuple(wanted)
-    pairs = _Pairs(attributes.owners(), attributes.keys, attributes.values)
-    pairs = pairs.with_metadata(_metadata_members(wanted))
-    by_key, present = pairs.by_key(), _present(pairs.values)
-    found: dict[str, pa.Array] = {}
-    for column in wanted:
-        pick = np.full(len(attributes.offsets) - 1, -1)
-        scale = np.ones(len(pick))
-        for source in reversed([s for s in column.sources if on in {None, s.on}]):
-            if (positions := by_key.get(source.attribute)) is not None:
-                positions = positions[present[positions]]
-                pick[pairs.owners[positions]] = positions
-                scale[pairs.owners[positions]] = source.scale
-        found[column.name] = _typed(column, pairs.values, pick, scale)
-    return found
-
-
-def _metadata_members(wanted: Iterable[Column]) -> frozenset[str]:
-    prefix = f"{_METADATA}."
-    names = (source.attribute for column in wanted for source in column.sources)
-    return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+_QUOTED = r'^"(?P<text>[^"\\]*)"$'
+_MOMENT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
+_NONE = -1
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Attributes as three parallel columns: whose, key, text."""
+class Picked:
+    """For every row of one column the pair it is taken from and the source; -1 for none."""
 
-    owners: Index
-    keys: pa.Array
-    values: pa.Array
+    position: Index
+    source: npt.NDArray[np.int16]
 
-    def by_key(self) -> dict[str, Index]:
-        """Key -> positions of its pairs, in order."""
-        encoded = self.keys.dictionary_encode()
-        codes = to_numpy(encoded.indices, np.int64)
-        order = np.argsort(codes, kind="stable")
-        ends = np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))
-        parts = np.split(order, ends[:-1]) if len(ends) else ()
-        return dict(zip(encoded.dictionary.to_pylist(), parts, strict=True))
+    @property
+    def any(self) -> bool:
+        return bool((self.position != _NONE).any())
 
-    def with_metadata(self, members: frozenset[str]) -> "_Pairs":
-        """These and, as `metadata.<member>`, the members of JSON objects sent as `metadata`."""
-        holders = np.flatnonzero(to_numpy(pc.equal(self.keys, _METADATA), np.bool_))
-        if not (members and len(holders)):
-            return self
-        encoded = self.values.take(pa.array(holders)).dictionary_encode()
-        opened = [_members(text, members) for text in encoded.dictionary.to_pylist()]
-        per_holder = pa.array(opened, ATTRIBUTES).take(encoded.indices)
-        counts = np.diff(to_numpy(per_holder.offsets, np.int64))
-        return _Pairs(
-            np.concatenate((self.owners, np.repeat(self.owners[holders], counts))),
-            pa.concat_arrays([self.keys, per_holder.keys]),
-            pa.concat_arrays([self.values, per_holder.items]),
-        )
+    def from_one_of(self, sources: Iterable[int]) -> Flags:
+        """Which rows were taken from one of these sources."""
+        return np.isin(self.source, list(sources))
 
 
-def _members(text: str, members: frozenset[str]) -> list[tuple[str, str]]:
-    """The wanted texts and whole numbers of a JSON object; none if it is no such thing."""
-    try:
-        content: Any = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return []
-    if not isinstance(content, dict):
-        return []
-    return [
-        (f"{_METADATA}.{name}", str(value))
-        for name, value in content.items()
-        if name in members and isinstance(value, str | int)
-    ]
+def promoted(
+    decoded: Decoded, wanted: Sequence[Column], mapping: AttributeMap, own: Pairs, senders: Senders
+) -> dict[str, pa.Array]:
+    """Promoted columns: the record's own attributes first, then its name, then its resource's.
+
+    `own` are the attributes of the records.
+    """
+    columns = promote(own, wanted, mapping, senders=senders)
+    for column in wanted:
+        for source in mapping.placed(column.name, "name"):
+            ours = _all_rows_meant(own, source, senders)
+            if ours.any():
+                named = where(pa.array(ours), senders.names)
+                columns[column.name] = pc.coalesce(columns[column.name], named)
+    inherited = [column for column in wanted if mapping.placed(column.name, "resource")]
+    shared = promote(pairs_of(decoded.resource_attributes, mapping), inherited, mapping, "resource")
+    resources = pa.array(decoded.resource)
+    return columns | {
+        name: pc.coalesce(columns[name], values.take(resources))
+        for name, values in shared.items()
+        if values.null_count < len(values)
+    }
 
 
-def _present(values: pa.Array) -> npt.NDArray[np.bool_]:
-    return to_numpy(pc.fill_null(pc.not_equal(values, ""), fill_value=False), np.bool_)
+def pairs_of(attributes: Attributes, mapping: AttributeMap) -> Pairs:
+    """The attributes, with those members of JSON objects that the mapping wants."""
+    return Pairs.of(attributes, mapping.members)
 
 
-def _typed(
-    column: Column, values: pa.Array, pick: Index, scale: npt.NDArray[np.float64]
-) -> pa.Array:
-    if not (pick >= 0).any():
-        return pa.nulls(len(pick), column.type)
-    text = values.take(pa.array(pick, mask=pick < 0))
+def promote(
+    pairs: Pairs,
+    wanted: Iterable[Column],
+    mapping: AttributeMap,
+    on: Place = "record",
+    *,
+    event: str = "",
+    senders: Senders | None = None,
+) -> dict[str, pa.Array]:
+    """One array per wanted column, a value or NULL for every owner of the attributes.
+
+    With `event` the attributes are those of span events, and sources those of events of that name.
+    Without `senders` sources that depend on the sender are left out.
+    """
+    found: dict[str, pa.Array] = {}
+    for column in wanted:
+        sources = mapping.placed(column.name, "event" if event else on, event)
+        never = mapping.not_providers if column.name == "provider" else frozenset()
+        picked = _pick(pairs, sources, senders, never)
+        found[column.name] = _typed(column, sources, pairs.values, picked)
+    return found
+
+
+def counted_apart(pairs: Pairs, mapping: AttributeMap, senders: Senders) -> Flags | None:
+    """Whose input tokens come without the cached ones; None if nobody's."""
+    sources = mapping.placed("input_tokens", "record")
+    apart = [n for n, source in enumerate(sources) if source.cached == "exclusive"]
+    if not any(sources[n].key in pairs.by_key for n in apart):
+        return None
+    flags = _pick(pairs, sources, senders, frozenset()).from_one_of(apart)
+    return flags if flags.any() else None
+
+
+def _pick(
+    pairs: Pairs, sources: Sequence[Source], senders: Senders | None, never: frozenset[str]
+) -> Picked:
+    """The first source that has a value, for every row: they are written over in reverse order."""
+    position = np.full(pairs.rows, _NONE)
+    chosen = np.full(pairs.rows, _NONE, np.int16)
+    for number in range(len(sources) - 1, -1, -1):
+        source = sources[number]
+        found = pairs.positions(source.key)
+        if found is not None and len(found := _meant(pairs, source, found, senders, never)):
+            owners = pairs.owners[found]
+            position[owners] = found
+            chosen[owners] = number
+    return Picked(position, chosen)
+
+
+def _meant(
+    pairs: Pairs, source: Source, found: Index, senders: Senders | None, never: frozenset[str]
+) -> Index:
+    """Of the pairs of a source's key those that its conditions allow."""
+    for name in filter(None, (source.sender, source.unless)):
+        ours = None if senders is None else senders.of(name)
+        if name == source.unless:
+            found = found if ours is None else found[~ours[pairs.owners[found]]]
+        else:
+            found = found[:0] if ours is None else found[ours[pairs.owners[found]]]
+    for key, pattern in source.when:
+        found = found[pairs.owners_with(key, pattern)[pairs.owners[found]]]
+    if source.values:
+        meant = pa.array([text for text, _ in source.values])
+        found = found[_among(pairs.values, found, meant)]
+    if ignored := never.union(source.ignore):
+        found = found[~_among(pairs.values, found, pa.array(sorted(ignored)), lower=bool(never))]
+    return found
+
+
+def _all_rows_meant(pairs: Pairs, source: Source, senders: Senders) -> Flags:
+    """The rows that the conditions of a source allow, whatever attributes they have."""
+    rows = np.ones(pairs.rows, np.bool_)
+    if source.sender:
+        ours = senders.of(source.sender)
+        rows &= False if ours is None else ours
+    for key, pattern in source.when:
+        rows &= pairs.owners_with(key, pattern)
+    return rows
+
+
+def _among(values: pa.Array, found: Index, wanted: pa.Array, *, lower: bool = False) -> Flags:
+    texts = values.take(pa.array(found)).dictionary_encode()
+    names = pc.utf8_lower(texts.dictionary) if lower else texts.dictionary
+    among = to_numpy(pc.is_in(names, wanted), np.bool_)
+    flags: Flags = among[to_numpy(texts.indices, np.int64)]
+    return flags
+
+
+def _typed(column: Column, sources: Sequence[Source], values: pa.Array, picked: Picked) -> pa.Array:
+    if not picked.any:
+        return pa.nulls(len(picked.position), column.type)
+    text = values.take(pa.array(picked.position, mask=picked.position == _NONE))
+    text = _translated(text, sources, picked)
     if pa.types.is_string(column.type):
-        first = pc.struct_field(pc.extract_regex(text, _FIRST_IN_LIST), "first")
-        return pc.coalesce(first, text) if column.name == "finish_reason" else text
+        return text
     if pa.types.is_boolean(column.type):
         return where(pc.is_valid(text), pc.is_in(pc.utf8_lower(text), _TRUE))
-    number = pc.multiply(_number(text), pa.array(scale))
+    if pa.types.is_timestamp(column.type):
+        return _moment(text).cast(column.type)
+    number = _scaled(_number(text), sources, picked)
     if pa.types.is_integer(column.type):
-        return where(pc.less(pc.abs(number), 2.0**53), number).cast(column.type, safe=False)
+        counts = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 2.0**53))
+        return where(counts, number).cast(column.type, safe=False)
     return number
+
+
+def _translated(text: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:
+    """The texts as their sources mean them, where that is not as they stand."""
+    for number, source in enumerate(sources):
+        if source.take == "all" and not source.values:
+            continue
+        of_it = picked.source == number
+        if of_it.any():
+            meant = _meaning(text, source)
+            text = meant if of_it.all() else pc.if_else(pa.array(of_it), meant, text)
+    return text
+
+
+def _meaning(text: pa.Array, source: Source) -> pa.Array:
+    """The first of a list, a text without its quotes, or what a value stands for."""
+    if source.take == "first":
+        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _FIRST_IN_LIST), "first"), text)
+    if source.take == "json":
+        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _QUOTED), "text"), text)
+    said, stands_for = zip(*source.values, strict=True)
+    return pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
+
+
+def _scaled(number: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:
+    if not any(source.unit for source in sources):
+        return number
+    scales = np.array([*(source.scale for source in sources), 1.0])  # the last is that of -1
+    first = np.array([*(float(source.unit == FROM_ZERO) for source in sources), 0.0])
+    scaled = pc.multiply(number, pa.array(scales[picked.source]))
+    return pc.add(scaled, pa.array(first[picked.source])) if first.any() else scaled
 
 
 def _number(text: pa.Array) -> pa.Array:
     return where(matches(text, _NUMBER), text).cast(pa.float64())
+
+
+def _moment(text: pa.Array) -> pa.Array:
+    """A time as ISO 8601 writes it, perhaps in quotes."""
+    plain = pc.utf8_trim(text, '"')
+    return where(matches(plain, _MOMENT), plain).cast(pa.timestamp("us", tz="UTC"))

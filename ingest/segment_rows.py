@@ -9,11 +9,13 @@ import structlog
 
 from ingest.decode import Decoded, Signal, decode
 from ingest.ledger import HOUR_SECONDS, Settlement
+from ingest.limits import Labels
 from ingest.metric_rows import metric_rows
 from ingest.rows import log_rows, span_rows
 from ingest.segments import Record, Segment, read_records
+from lake import AttributeMap
 
-ROWS_OF: Mapping[Signal, Callable[[Decoded], Iterator[pa.Table]]] = {
+ROWS_OF: Mapping[Signal, Callable[[Decoded, AttributeMap], Iterator[pa.Table]]] = {
     "traces": span_rows,
     "logs": log_rows,
     "metrics": metric_rows,
@@ -29,13 +31,17 @@ _log = structlog.get_logger()
 class SegmentRows:
     """The rows of a segment. What else there is to say of it is known once `parts` has ended."""
 
-    def __init__(self, signal: Signal, segment: Segment) -> None:
+    def __init__(
+        self, signal: Signal, segment: Segment, mapping: AttributeMap, labels: Labels
+    ) -> None:
         self.segment = segment
         self.digests: list[bytes] = []
         self.damage: str | None = None
         """What of the segment could not be read or decoded, and why."""
         self._damages = 0
         self._signal = signal
+        self._mapping = mapping
+        self._labels = labels
         self._stored: Counter[int] = Counter()
 
     def parts(self) -> Iterator[pa.Table]:
@@ -70,7 +76,7 @@ class SegmentRows:
         if not records:
             return
         try:
-            parts = list(_decoded(self._signal, [record for _, record in records]))
+            parts = list(self._decoded([record for _, record in records]))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the record is kept in quarantine
@@ -84,17 +90,17 @@ class SegmentRows:
         else:
             yield from parts
 
+    def _decoded(self, records: Sequence[Record]) -> Iterator[pa.Table]:
+        requests = [bytes(record.request) for record in records]
+        received = [record.received_unix_nano for record in records]
+        decoded = decode(self._signal, requests, received)
+        return map(self._labels.bounded, ROWS_OF[self._signal](decoded, self._mapping))
+
     def _note(self, damage: str) -> None:
         """The first in words, of others the number: there may be thousands."""
         self._damages += 1
         first = damage if self.damage is None else self.damage.partition(", and ")[0]
         self.damage = first if self._damages == 1 else f"{first}, and {self._damages - 1} more"
-
-
-def _decoded(signal: Signal, records: Sequence[Record]) -> Iterator[pa.Table]:
-    requests = [bytes(record.request) for record in records]
-    received = [record.received_unix_nano for record in records]
-    return ROWS_OF[signal](decode(signal, requests, received))
 
 
 def _by_hour(rows: pa.Table) -> dict[int, int]:

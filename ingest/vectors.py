@@ -20,6 +20,13 @@ def time_of(unix_nano: pa.Array) -> pa.Array:
     return micros.cast(pa.timestamp("us")).cast(TIME)
 
 
+def elapsed_ms(start: pa.Array, end: pa.Array) -> pa.Array:
+    """Milliseconds between two times in unix ns; NULL where the end comes first."""
+    began, ended = (part.cast(pa.int64(), safe=False) for part in (start, end))
+    nanoseconds = where(pc.greater_equal(ended, began), pc.subtract(ended, began))
+    return pc.divide(nanoseconds.cast(pa.float64(), safe=False), 1e6)
+
+
 def hex_of(ids: pa.Array, width: int) -> pa.Array:
     """Lower-case hex of ids of `width` bytes; NULL where there is none (empty or all zero)."""
     whole = pc.and_(

@@ -25,9 +25,11 @@ from ingest.decode import Signal
 from ingest.journal import Segment, closed_segments, quarantine, retire
 from ingest.keeper import Keeper, KeeperSettings
 from ingest.ledger import Ledger
+from ingest.limits import Labels
 from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, sole
 from ingest.segment_rows import SegmentRows
-from lake import Lake, LakeError
+from lake import AttributeMap, Lake, LakeError
+from lake.mapping_file import SHIPPED
 
 TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
 _MAX_COMMIT_BYTES = 12 * 1024 * 1024
@@ -48,12 +50,14 @@ class WriterSettings:
     A row is in the lake `commit_every_seconds` after its segment was closed, plus the commit.
     The keeper, which it starts every `compact_every_commits` and every hour, deletes days older
     than `retention_days` (UTC, by the row's own time), those of a tenant in
-    `tenant_retention_days` when they are older than that; None keeps all.
+    `tenant_retention_days` when they are older than that; None keeps all. `mapping` says which
+    attributes become which columns.
     """
 
     data: Path
     retention_days: int | None = None
     tenant_retention_days: Mapping[str, int] = field(default_factory=dict)
+    mapping: AttributeMap = SHIPPED
     commit_every_seconds: float = 1.0
     compact_every_commits: int = 60
     poll_seconds: float = 0.1
@@ -83,6 +87,7 @@ class _Desk:
     settings: WriterSettings
     lake: Lake
     ledger: Ledger
+    labels: Labels = field(default_factory=Labels)
 
 
 def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
@@ -194,7 +199,7 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
     """
     started = time.monotonic()
     position = desk.lake.position(signal.table)
-    read = [SegmentRows(signal.name, segment) for segment in segments]
+    read = [_rows_of(desk, signal, segment) for segment in segments]
     if segments[0].sequence <= position:
         os.sync()  # the crash may have come before the commit was on disk, not only in its cache
     for each in read:
@@ -216,6 +221,10 @@ def _write(desk: _Desk, signal: _Signal, segments: Sequence[Segment]) -> None:
         position=segments[-1].sequence,
         seconds=round(seconds, 3),
     )
+
+
+def _rows_of(desk: _Desk, signal: _Signal, segment: Segment) -> SegmentRows:
+    return SegmentRows(signal.name, segment, desk.settings.mapping, desk.labels)
 
 
 def _append(lake: Lake, signal: _Signal, segments: Sequence[SegmentRows]) -> int:

@@ -11,7 +11,8 @@ remove, sweep); any number may read.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lake.column import Column, Source, TableSchema
+from lake.column import Column, TableSchema
+from lake.mapping import AttributeMap, Kind, Source, known_attributes
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
 from lake.table import CompactReport, DamagedTable, DayFile, Lake, LakeError
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TABLES",
+    "AttributeMap",
     "Column",
     "CompactReport",
     "DamagedTable",
     "DayFile",
+    "Kind",
     "Lake",
     "LakeError",
     "Moment",
@@ -45,6 +48,7 @@ __all__ = [
     "Source",
     "TableSchema",
     "export",
+    "known_attributes",
     "moment_of",
     "rows_of_tenant",
     "surplus_copies",

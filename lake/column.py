@@ -1,36 +1,18 @@
-"""What a column of the contract is: name, Arrow type, meaning, unit and ordered sources."""
+"""What a column of the contract is: name, Arrow type, meaning and unit."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
-
-Place = Literal["record", "resource"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One attribute a column may be taken from.
-
-    ``scale`` converts the attribute's unit into the column's: the unit is known per attribute
-    and never guessed from the magnitude. ``metadata.x`` is also the member ``x`` of a JSON object
-    in the attribute ``metadata``, which is how OpenInference sends what LangChain was given.
-    """
-
-    attribute: str
-    on: Place = "record"
-    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A lake column: ``sources`` are tried in order; none means the writer derives it."""
+    """A lake column; from which attributes it is taken says `lake.mapping`."""
 
     name: str
     type: pa.DataType
     meaning: str
     unit: str = ""
-    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +37,6 @@ class TableSchema:
     @property
     def arrow(self) -> pa.Schema:
         return pa.schema([pa.field(c.name, c.type) for c in self.columns])
-
-
-def record(*attributes: str, scale: float = 1.0) -> tuple[Source, ...]:
-    return tuple(Source(a, scale=scale) for a in attributes)
-
-
-def resource(*attributes: str) -> tuple[Source, ...]:
-    return tuple(Source(a, on="resource") for a in attributes)
 
 
 TEXT = pa.string()

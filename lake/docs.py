@@ -1,45 +1,155 @@
 """The columns of the lake as Markdown: `python -m lake.docs > docs/reference/columns.md`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from lake.column import ATTRIBUTES, Column, Source, TableSchema
-from lake.schema import TABLES
+from lake.column import ATTRIBUTES, Column, TableSchema
+from lake.mapping import MEMBER, AttributeMap, Sender, Source
+from lake.mapping_file import SHIPPED
+from lake.schema import HINTS, TABLES
+
+_PREAMBLE = """\
+# Columns of the lake
+
+The tables behind the views `spans`, `logs` and `metrics`, and where their columns come from. The
+mapping is data: `lake/mapping.toml`, which this page is written from. Rows of your own in
+`quietpager.toml` ([configuration](configuration.md)) come before it.
+
+A value that does not fit the type is NULL; the attribute itself stays in `attributes`.
+"""
+_SOURCES = """\
+## Sources
+
+For each column in the order in which they are tried; the first that has a value wins. Without a
+place it is an attribute of the span, log record or data point. An attribute and `→` is a member of
+the JSON object in it.
+"""
+_KINDS = """\
+## Kinds of work
+
+`span_class` by the operation, or by the name of a span or the event of a log record. What is not
+here is `node` if it names a node, and `other` if not.
+"""
+_SENDERS = """\
+## Senders
+
+Libraries of which a name means something else than from others, by instrumentation scope or name.
+"""
+_ENDINGS = """\
+## Endings
+
+Believed in this order: `outcome` as stated; an interrupt, by the last part of the error's class; a
+finish reason that is here; what the sender says in words of its own (`reported_outcome`); the
+status of the span. A model call that its sender tells no finish reason and no usage of, though it
+does of whole responses, was cut: `incomplete`, and an error unless only its caller can have left.
+"""
 
 
-def reference() -> str:
-    """The whole page, generated from the contract alone."""
+def reference(mapping: AttributeMap = SHIPPED) -> str:
+    """The whole page, generated from contract and mapping alone."""
     parts = [
-        "# Columns of the lake\n",
-        (
-            "The tables behind the views `spans`, `logs` and `metrics`. Where several sources are "
-            "given, the first that is present wins; `resource:` is a resource attribute, every "
-            "other an attribute of the span, log record or data point. A value that does not fit "
-            "the type is NULL; the attribute itself stays in `attributes`.\n"
-        ),
+        _PREAMBLE,
         *(_table(table) for table in TABLES.values()),
+        _SOURCES,
+        *_sources(mapping),
+        _KINDS,
+        _grid(("what", "by", "is", "dialect"), _kind_rows(mapping)),
+        _SENDERS,
+        _grid(("sender", "recognised by", "peculiar"), map(_sender, mapping.senders)),
+        _ENDINGS,
+        _grid(("outcome", "reason", "error class", "finish reason"), _ending_rows(mapping)),
+        "## Providers\n",
+        f"Frameworks that are none: {_codes(sorted(mapping.not_providers))}. Renamed are:\n",
+        _grid(
+            ("sent", "stored"), ([f"`{a}`", f"`{b}`"] for a, b in mapping.provider_names.items())
+        ),
+        "## First token\n",
+        "Span events that mark a token; the first is the first token of its span.\n",
+        _grid(("event", "dialect"), ([f"`{e}`", d] for e, d in mapping.first_token_events)),
+        "## Dialects\n",
+        _grid(("dialect", "where its names come from"), map(list, mapping.dialects.items())),
     ]
     return "\n".join(parts)
 
 
 def _table(table: TableSchema) -> str:
     head = f"## {table.name}\n\n{table.meaning}. Rows are placed in a day by `{table.time}`.\n"
-    rows = "\n".join(_row(column) for column in table.columns)
-    return f"{head}\n| column | type | unit | meaning | sources |\n|---|---|---|---|---|\n{rows}\n"
+    rows = ([f"`{c.name}`", _type(c.type), c.unit, c.meaning] for c in table.columns)
+    return f"{head}\n{_grid(('column', 'type', 'unit', 'meaning'), rows)}"
 
 
-def _row(column: Column) -> str:
-    sources = ", ".join(_source(source) for source in column.sources)
-    cells = (f"`{column.name}`", _type(column.type), column.unit, column.meaning, sources)
-    return f"| {' | '.join(cells)} |"
+def _sources(mapping: AttributeMap) -> Iterator[str]:
+    columns: dict[str, Column] = {}
+    for each in (*(c for table in TABLES.values() for c in table.columns), *HINTS):
+        columns.setdefault(each.name, each)
+    for name, column in columns.items():
+        if sources := mapping.of(name):
+            unit = f", in {column.unit}" if column.unit else ""
+            yield f"### {name}\n\n{column.meaning}{unit}.\n"
+            yield _grid(("source", "only", "dialect", "note"), map(_source, sources))
 
 
-def _source(source: Source) -> str:
-    place = "resource:" if source.on == "resource" else ""
-    scale = "" if source.scale == 1 else f" × {source.scale:g}"
-    return f"`{place}{source.attribute}`{scale}"
+def _source(source: Source) -> list[str]:
+    places = {"resource": "resource ", "event": f"event {source.event} ", "name": "the span's "}
+    place = places.get(source.on, "")
+    member = f" → `{source.member}`" if source.member else ""
+    unit = f", {source.unit}" if source.unit else ""
+    first = {"first": ", the first", "json": " as JSON"}.get(source.take, "")
+    values = ", ".join(f"{said} = {meant}" for said, meant in source.values)
+    said = [f" ({values})" if values else "", " (without cached)" * (source.cached == "exclusive")]
+    name = f"{place}`{source.attribute}`{member}{unit}{first}{''.join(said)}"
+    return [name, "; ".join(_conditions(source)), source.dialect, source.note]
+
+
+def _conditions(source: Source) -> Iterator[str]:
+    if source.sender:
+        yield f"from {source.sender}"
+    if source.unless:
+        yield f"not from {source.unless}"
+    for key, pattern in source.when:
+        attribute, _, member = key.partition(MEMBER)
+        name = f"`{attribute}`" + (f" → `{member}`" if member else "")
+        yield f"{name} is given" if pattern == "*" else f"{name} is `{pattern}`"
+    if source.ignore:
+        yield f"not {_codes(source.ignore)}"
+
+
+def _kind_rows(mapping: AttributeMap) -> Iterator[list[str]]:
+    for kind in mapping.kinds:
+        yield [f"`{kind.name}`", kind.by or "operation or name", kind.span_class, kind.dialect]
+
+
+def _sender(sender: Sender) -> list[str]:
+    by = (
+        " and ".join(f"{what} `{pattern}`" for what, pattern in
+                     (("scope", match.scope), ("name", match.name)) if pattern)
+        for match in sender.match
+    )  # fmt: skip
+    peculiar = [] if sender.knows_durations else ["a duration of 0 is unknown"]
+    if sender.answers_apart:
+        peculiar.append(f"tells a streamed answer of {_codes(sender.answers_apart)} apart")
+    if sender.finishes:
+        peculiar.append(
+            f"tells how a whole response of {_codes(sender.finishes)} ended; else {sender.cut}"
+        )
+    return [sender.name, " or ".join(by), "; ".join(peculiar)]
+
+
+def _ending_rows(mapping: AttributeMap) -> Iterator[list[str]]:
+    for each in mapping.endings:
+        yield [each.outcome, each.reason, _codes(each.errors), _codes(each.finishes)]
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _grid(head: tuple[str, ...], rows: Iterable[list[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def _type(kind: pa.DataType) -> str:

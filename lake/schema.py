@@ -1,8 +1,8 @@
 """The telemetry contract: every column of the lake, in one place.
 
-A column says what it means, in which unit, and from which attributes it is taken, first match
-wins. The writer extracts by these tables, the documentation is generated from them, and the SQL
-views rest on them. Adding a column is compatible; renaming or retyping one is not.
+A column says what it means and in which unit; `mapping.toml` says from which attributes it is
+taken. The documentation is generated from both, and the SQL views rest on these tables. Adding a
+column is compatible; renaming or retyping one is not.
 
 The columns that spans and logs share, and data points in part, are in `lake.agent_columns`.
 """
@@ -19,8 +19,6 @@ from lake.column import (
     TIME,
     Column,
     TableSchema,
-    record,
-    resource,
 )
 
 DAY = Column("day", pa.date32(), "UTC day of the row's time; the partition", "day")
@@ -42,7 +40,7 @@ SPANS = TableSchema(
         Column("duration_ms", REAL, "End minus start, from nanoseconds", "ms"),
         Column("status", TEXT, "unset, ok or error"),
         Column("status_message", TEXT, "Status message as sent"),
-        Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
+        Column("service_name", TEXT, "Emitting service"),
         Column("scope_name", TEXT, "Instrumentation scope"),
         Column("scope_version", TEXT, "Version of the instrumentation scope"),
         *AGENT_COLUMNS,
@@ -80,34 +78,14 @@ LOGS = TableSchema(
         Column("event_name", TEXT, "Event name; the body of a structlog line that has none"),
         Column("trace_id", TEXT, "Trace, 32 lower-case hex digits"),
         Column("span_id", TEXT, "Span, 16 lower-case hex digits"),
-        Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
+        Column("service_name", TEXT, "Emitting service"),
         Column("scope_name", TEXT, "Instrumentation scope"),
         Column("scope_version", TEXT, "Version of the instrumentation scope"),
         *AGENT_COLUMNS,
-        Column(
-            "duration_ms", REAL, "How long the logged node or run took", "ms", record("duration_ms")
-        ),
-        Column(
-            "llm_calls",
-            COUNT,
-            "Model calls of the run, on its summary line",
-            "calls",
-            record("llm_calls"),
-        ),
-        Column(
-            "tool_calls",
-            COUNT,
-            "Tool calls of the run, on its summary line",
-            "calls",
-            record("tool_calls"),
-        ),
-        Column(
-            "tool_errors",
-            COUNT,
-            "Failed tool calls of the run, on its summary line",
-            "calls",
-            record("tool_errors"),
-        ),
+        Column("duration_ms", REAL, "How long the logged node or run took", "ms"),
+        Column("llm_calls", COUNT, "Model calls of the run, on its summary line", "calls"),
+        Column("tool_calls", COUNT, "Tool calls of the run, on its summary line", "calls"),
+        Column("tool_errors", COUNT, "Failed tool calls of the run, on its summary line", "calls"),
         Column(
             "attributes",
             ATTRIBUTES,
@@ -221,7 +199,7 @@ METRICS = TableSchema(
             "The series says that it has no value at this time: value, count, sum, min, max and "
             "zero_count are NULL",
         ),
-        Column("service_name", TEXT, "Emitting service", sources=resource("service.name")),
+        Column("service_name", TEXT, "Emitting service"),
         Column("scope_name", TEXT, "Instrumentation scope"),
         Column("scope_version", TEXT, "Version of the instrumentation scope"),
         *(column for column in AGENT_COLUMNS if column.name in _OF_A_POINT),
@@ -229,7 +207,6 @@ METRICS = TableSchema(
             "token_type",
             TEXT,
             "Which tokens a usage metric counts, as sent: input, output; prompt, completion",
-            sources=record("gen_ai.token.type", "llm.usage.token_type"),
         ),
         Column(
             "attributes",
@@ -242,3 +219,29 @@ METRICS = TableSchema(
 )
 
 TABLES: dict[str, TableSchema] = {table.name: table for table in (SPANS, LOGS, METRICS)}
+
+LOG_NUMBERS: tuple[Column, ...] = tuple(
+    c for c in LOGS.columns if c.name in {"duration_ms", "llm_calls", "tool_calls", "tool_errors"}
+)
+"""Numbers that only a log record says: a span has its own duration and children."""
+
+SERVICE_NAME = next(column for column in SPANS.columns if column.name == "service_name")
+
+HINTS: tuple[Column, ...] = (
+    Column("event", TEXT, "Event of a log record that has no OpenTelemetry event name"),
+    Column("reported_outcome", TEXT, "How it ended, in words of the sender's own"),
+    Column("first_token_time", TIME, "When the first token came", "UTC"),
+)
+"""What is taken from attributes as columns are, and from which others follow; not in the lake."""
+
+MAPPED: dict[str, Column] = {
+    column.name: column
+    for column in (
+        SERVICE_NAME,
+        *(c for c in AGENT_COLUMNS if c.name != "span_class"),
+        *LOG_NUMBERS,
+        *(c for c in METRICS.columns if c.name == "token_type"),
+        *HINTS,
+    )
+}
+"""The columns that are taken from attributes, by name."""

@@ -53,7 +53,7 @@ def erase(
     log_warnings()
     try:
         with one_line_errors():
-            erasure = erase_tenant(settings.data, tenant)
+            erasure = erase_tenant(settings.data, tenant, settings.attribute_map())
             if now:
                 sweep(settings.data)
     except (DirectoryInUse, StillInJournal) as error:

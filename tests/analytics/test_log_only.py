@@ -272,7 +272,7 @@ def test_a_prompt_of_claude_code_is_a_run(claude: Callable[..., Any]) -> None:
     first, second = claude(session, "SELECT * FROM runs ORDER BY started_at")
     expected = {
         "run_id": "p1", "thread_id": session.session_id, "tenant_id": "org-acme",
-        "user_id": "4f1d9c0d6d0f", "started_at": NOON + ms(500), "ended_at": NOON + ms(8000),
+        "user_id": "ada@example.com", "started_at": NOON + ms(500), "ended_at": NOON + ms(8000),
         "duration_ms": 7500.0, "ttfb_ms": None, "outcome": "success",
         "models": ["claude-sonnet-4-5"], "llm_calls": 2, "tool_calls": 2, "tool_errors": 1,
         "input_tokens": 2 * (4 + 12_000 + 900), "output_tokens": 300,

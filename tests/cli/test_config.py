@@ -85,11 +85,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 
 def test_example_is_the_default() -> None:
-    """The example file says what the defaults are, besides its webhook."""
+    """The example file says what the defaults are, besides its webhook, price and mapping."""
     example = load_config(EXAMPLE).model_copy(update={"data": Path(".quietpager")})
 
     assert example.alert_rules() == (AlertRule(),)
-    for key in set(Config.model_fields) - {"alerts", "webhooks", "prices"}:
+    for key in set(Config.model_fields) - {"alerts", "webhooks", "prices", "mapping", "kinds"}:
         assert getattr(example, key) == getattr(Config(), key), key
 
 
@@ -105,6 +105,23 @@ def test_every_part_of_an_alert_can_be_set() -> None:
     assert rule == AlertRule(
         name="a", for_=timedelta(seconds=90), window=timedelta(minutes=90), min_samples=3
     )
+
+
+def test_rows_of_the_mapping_come_before_those_that_ship() -> None:
+    """In the order of the file, with their units; kinds likewise."""
+    Path("quietpager.toml").write_text(
+        '[[mapping]]\ncolumn = "tenant_id"\nattribute = "customer.id"\nscope = "acme*"\n'
+        '[[mapping]]\ncolumn = "ttfb_ms"\nattribute = "acme.first_token"\nunit = "s"\n'
+        '[[kinds]]\nname = "chat"\nspan_class = "node"\nby = "operation"\n'
+    )
+    mapping = load_config().attribute_map()
+
+    assert mapping.of("tenant_id")[0].attribute == "customer.id"
+    assert (mapping.of("ttfb_ms")[0].attribute, mapping.of("ttfb_ms")[0].scale) == (
+        "acme.first_token", 1000,
+    )  # fmt: skip
+    by, names, classes = mapping.classes[0]
+    assert (by, names.to_pylist(), classes.to_pylist()) == ("operation", ["chat"], ["node"])
 
 
 def test_no_alerts() -> None:
@@ -199,6 +216,55 @@ def test_webhook_secret(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             '[[prices]]\nprovider = "a"\nmodel = "b"\ninput = "x"\noutput = 1',
             "quietpager.toml:4: prices[0].input = 'x' must be a number",
+        ),
+        (
+            '[[mapping]]\ncolumn = "tenant"\nattribute = "customer.id"',
+            (
+                "quietpager.toml:2: mapping[0].column: no column 'tenant' is taken from "
+                "attributes; did you mean tenant_id?"
+            ),
+        ),
+        (
+            '[[mapping]]\ncolumn = "span_class"\nattribute = "a"',
+            "quietpager.toml:2: mapping[0].column: no column 'span_class' is taken from",
+        ),
+        (
+            '[[mapping]]\ncolumn = "ttfb_ms"\nattribute = "a"\n\nunit = "minutes"',
+            (
+                "quietpager.toml:5: mapping[0].unit: 'minutes' cannot become ttfb_ms; "
+                "known are s, ms, us, ns"
+            ),
+        ),
+        (
+            '[[mapping]]\ncolumn = "user_id"\nattribute = "a"\nunit = "s"',
+            "quietpager.toml:4: mapping[0].unit: 's' cannot become user_id; user_id has no unit",
+        ),
+        (
+            '[[mapping]]\ncolumn = "user_id"\nattribut = "a"',
+            "quietpager.toml:1: mapping[0].attribute: missing; add it",
+        ),
+        (
+            '[[mapping]]\ncolumn = "user_id"\nattribute = "a"\non = "scope"',
+            ("quietpager.toml:4: mapping[0].on = 'scope' must be 'record', 'resource' or 'event'"),
+        ),
+        (
+            '[[mapping]]\ncolumn = "user_id"\nattribute = "a"\non = "event"',
+            'quietpager.toml:1: mapping[0]: event names the span event of on = "event"; give both',
+        ),
+        (
+            '[[mapping]]\ncolumn = "user_id"\nattribute = "a"\n' * 2,
+            "quietpager.toml: mapping of 'a' to user_id stands there twice; take one out",
+        ),
+        (
+            '[[kinds]]\nname = "acme.lookup"\nspan_class = "function"',
+            (
+                "quietpager.toml:3: kinds[0].span_class = 'function' must be 'agent', 'llm', "
+                "'tool', 'node' or 'other'"
+            ),
+        ),
+        (
+            '[[kinds]]\nname = "a"\nspan_clas = "tool"',
+            "quietpager.toml:1: kinds[0].span_class: missing; add it",
         ),
         ('\n\ndata = "a', "quietpager.toml:3: not TOML: "),
         ('data = "a"\ndata = "b"', "quietpager.toml:2: not TOML: cannot overwrite a value"),

@@ -1,0 +1,132 @@
+"""Attributes as three parallel columns, found by key; members of JSON objects are keys, too."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.decode import Attributes, Index, to_numpy
+from lake.column import ATTRIBUTES
+from lake.mapping import MEMBER
+
+Flags = npt.NDArray[np.bool_]
+
+_LONGEST_LITERAL = 4096
+"""Characters of a dict as Python prints it; its parser is slow."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Whose, key, text; `rows` is the number of owners."""
+
+    rows: int
+    owners: Index
+    keys: pa.Array
+    values: pa.Array
+
+    @classmethod
+    def of(cls, attributes: Attributes, members: Mapping[str, frozenset[str]]) -> "Pairs":
+        """The attributes, and the wanted members of those that are JSON objects."""
+        rows = len(attributes.offsets) - 1
+        plain = cls(rows, attributes.owners(), attributes.keys, attributes.values)
+        held = [name for name in members if name in plain.by_key]
+        return plain if not held else plain._with_members({name: members[name] for name in held})
+
+    @cached_property
+    def by_key(self) -> dict[str, Index]:
+        """Key -> positions of its pairs, in order."""
+        encoded = self.keys.dictionary_encode()
+        codes = to_numpy(encoded.indices, np.int64)
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))
+        parts = np.split(order, ends[:-1]) if len(ends) else ()
+        return dict(zip(encoded.dictionary.to_pylist(), parts, strict=True))
+
+    @cached_property
+    def present(self) -> Flags:
+        """Which pairs have a value; the empty text is none."""
+        given = pc.fill_null(pc.not_equal(self.values, ""), fill_value=False)
+        return to_numpy(given, np.bool_)
+
+    def positions(self, key: str) -> Index | None:
+        """The pairs of a key that have a value, the last one first; None if nobody has the key."""
+        found = self.by_key.get(key)
+        return None if found is None else found[self.present[found]][::-1]
+
+    def owners_with(self, key: str, pattern: str) -> Flags:
+        """Whose attribute has this value; x* is a prefix."""
+        flags = np.zeros(self.rows, np.bool_)
+        if (found := self.positions(key)) is not None:
+            flags[self.owners[found[fits(self.values.take(pa.array(found)), pattern)]]] = True
+        return flags
+
+    def _with_members(self, members: Mapping[str, frozenset[str]]) -> "Pairs":
+        owners, keys, values = [self.owners], [self.keys], [self.values]
+        for name, paths in members.items():
+            holders = self.by_key[name]
+            encoded = self.values.take(pa.array(holders)).dictionary_encode()
+            opened = [_members(name, text, paths) for text in encoded.dictionary.to_pylist()]
+            per_holder = pa.array(opened, ATTRIBUTES).take(encoded.indices)
+            counts = np.diff(to_numpy(per_holder.offsets, np.int64))
+            owners.append(np.repeat(self.owners[holders], counts))
+            keys.append(per_holder.keys)
+            values.append(per_holder.items)
+        return Pairs(
+            self.rows, np.concatenate(owners), pa.concat_arrays(keys), pa.concat_arrays(values)
+        )
+
+
+def fits(texts: pa.Array, pattern: str) -> Flags:
+    """Which texts are the pattern; x* is a prefix."""
+    same = (
+        pc.starts_with(texts, pattern.removesuffix("*"))
+        if pattern.endswith("*")
+        else pc.equal(texts, pattern)
+    )
+    return to_numpy(pc.fill_null(same, fill_value=False), np.bool_)
+
+
+def _members(name: str, text: str | None, paths: frozenset[str]) -> list[tuple[str, str]]:
+    """The texts, numbers and flags at the wanted paths; none if the text is no object."""
+    content = _opened(text)
+    found = ((path, _at(content, path)) for path in paths) if content else ()
+    return [
+        (f"{name}{MEMBER}{path}", value if isinstance(value, str) else orjson.dumps(value).decode())
+        for path, value in found
+        if isinstance(value, str | int | float)
+    ]
+
+
+def _at(content: dict[str, Any], path: str) -> Any:
+    """What stands at a path; a step may be an object written as a text."""
+    if path in content:
+        return content[path]
+    step, _, rest = path.partition(".")
+    inner = _opened(content.get(step)) if rest else None
+    return _at(inner, rest) if inner else None
+
+
+def _opened(value: Any) -> dict[str, Any] | None:
+    """An object, or a text that is one in JSON or as Python prints a dict."""
+    if isinstance(value, str) and value[:1] == "{":
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            value = _printed_dict(value)
+    return value if isinstance(value, dict) else None
+
+
+def _printed_dict(text: str) -> Any:
+    if len(text) > _LONGEST_LITERAL:
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None

@@ -1,0 +1,224 @@
+"""The mapping of every dialect's attributes to the columns of the lake, as data.
+
+`mapping.toml` says it, `lake.mapping_file` reads and checks it, this is what comes out. Ingest
+extracts by it, the documentation is written from it, and `known_attributes` tells which names it
+knows. `AttributeMap.with_rows` puts rows of the user before those that ship.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import pyarrow as pa
+
+Place = Literal["record", "resource", "event", "name"]
+SpanClass = Literal["agent", "llm", "tool", "node", "other"]
+By = Literal["operation", "name"]
+Cached = Literal["inclusive", "exclusive"]
+Bad = Literal["error", "interrupt"]
+Take = Literal["all", "first", "json"]
+
+PLACES: tuple[str, ...] = get_args(Place)
+BY: tuple[By, ...] = get_args(By)
+SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
+
+MEMBER = "\x00"
+"""Between an attribute and the path of a member in it, in the key of a source."""
+
+# Factor from the unit of an attribute to the unit of its column.
+UNITS: Mapping[str, Mapping[str, float]] = {
+    "ms": {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6},
+    "USD": {"USD": 1.0, "micro-USD": 1e-6},
+    "tries": {"from 0": 1.0},
+}
+FROM_ZERO = "from 0"
+"""The unit of a number that counts from 0, where its column does from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One attribute a column may be taken from; `mapping.toml` says what each field means.
+
+    ``scale`` converts the attribute's unit into the column's: the unit is known per attribute and
+    never guessed from the magnitude.
+    """
+
+    column: str
+    attribute: str
+    on: Place = "record"
+    event: str = ""
+    member: str = ""
+    unit: str = ""
+    scale: float = 1.0
+    sender: str = ""
+    unless: str = ""
+    when: tuple[tuple[str, str], ...] = ()
+    take: Take = "all"
+    values: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
+    cached: Cached = "inclusive"
+    dialect: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """The attribute, and of a member also its path."""
+        return f"{self.attribute}{MEMBER}{self.member}" if self.member else self.attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A pattern of the instrumentation scope, of the record's name, or both; x* is a prefix."""
+
+    scope: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A library whose records differ from others of the same names.
+
+    ``finishes``: operations of which a whole response always tells a finish reason or usage.
+    ``cut``: what a call of these is that tells neither.
+    ``answers_apart``: operations of which a streamed answer is a record of its own.
+    """
+
+    name: str
+    match: tuple[Match, ...]
+    finishes: tuple[str, ...] = ()
+    cut: Bad = "error"
+    answers_apart: tuple[str, ...] = ()
+    knows_durations: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a record is, by its operation or its name; without ``by`` by either."""
+
+    name: str
+    span_class: SpanClass
+    by: By | None = None
+    dialect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a record ended, by the class of its error or its finish reason."""
+
+    outcome: Bad
+    reason: str
+    errors: tuple[str, ...] = ()
+    finishes: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeMap:
+    """The whole mapping. ``sources`` of a column are tried in order, the first value wins."""
+
+    sources: tuple[Source, ...]
+    kinds: tuple[Kind, ...]
+    own_kinds: tuple[Kind, ...] = ()
+    senders: tuple[Sender, ...] = ()
+    endings: tuple[Ending, ...] = ()
+    first_token_events: tuple[tuple[str, str], ...] = ()
+    provider_names: Mapping[str, str] = field(default_factory=dict)
+    not_providers: frozenset[str] = frozenset()
+    dialects: Mapping[str, str] = field(default_factory=dict)
+
+    def with_rows(
+        self, sources: Iterable[Source], kinds: Iterable[Kind], senders: Iterable[Sender] = ()
+    ) -> "AttributeMap":
+        """This one with these tried first, in their order."""
+        return replace(
+            self,
+            sources=(*sources, *self.sources),
+            own_kinds=(*kinds, *self.own_kinds),
+            senders=(*self.senders, *senders),
+        )
+
+    def of(self, column: str) -> tuple[Source, ...]:
+        """The sources of a column, in order."""
+        return self._by_column.get(column, ())
+
+    def placed(self, column: str, on: Place, event: str = "") -> tuple[Source, ...]:
+        """Those of a place; of events those of this event."""
+        return self._by_place.get((column, on, event), ())
+
+    @cached_property
+    def events(self) -> tuple[str, ...]:
+        """Span events of which attributes are wanted."""
+        return tuple(dict.fromkeys(source.event for source in self.sources if source.event))
+
+    def columns_of_event(self, event: str) -> tuple[str, ...]:
+        """The columns that are taken from attributes of this event."""
+        return tuple(dict.fromkeys(s.column for s in self.sources if s.event == event))
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, Place, str], tuple[Source, ...]]:
+        places = dict.fromkeys((s.column, s.on, s.event) for s in self.sources)
+        return {
+            place: tuple(s for s in self.of(place[0]) if (s.on, s.event) == place[1:])
+            for place in places
+        }
+
+    @cached_property
+    def _by_column(self) -> dict[str, tuple[Source, ...]]:
+        names = dict.fromkeys(source.column for source in self.sources)
+        return {name: tuple(s for s in self.sources if s.column == name) for name in names}
+
+    @cached_property
+    def members(self) -> Mapping[str, frozenset[str]]:
+        """The attributes that are JSON objects -> the paths wanted in them."""
+        holders = dict.fromkeys(source.attribute for source in self.sources if source.member)
+        return {
+            holder: frozenset(s.member for s in self.sources if s.member and s.attribute == holder)
+            for holder in holders
+        }
+
+    @cached_property
+    def classes(self) -> tuple[tuple[By, pa.Array, pa.Array], ...]:
+        """Names, and the class of each, to be looked up in this order by operation or name.
+
+        What the user says of either comes before what ships.
+        """
+        tables: list[tuple[By, pa.Array, pa.Array]] = []
+        for kinds in (self.own_kinds, self.kinds):
+            for by in BY:
+                table: dict[str, str] = {}
+                for kind in kinds:
+                    if kind.by in {None, by}:
+                        table.setdefault(kind.name, kind.span_class)
+                if table:
+                    names, classes = list(table), list(table.values())
+                    tables.append((by, pa.array(names), pa.array(classes)))
+        return tuple(tables)
+
+    def ending_of_error(self, name: str) -> Ending | None:
+        """What an error of this class means, without its module; None if only that it failed."""
+        return self._endings[0].get(name)
+
+    def ending_of_finish(self, reason: str) -> Ending | None:
+        """What a finish reason means; None if the response is whole."""
+        return self._endings[1].get(reason)
+
+    @cached_property
+    def _endings(self) -> tuple[dict[str, Ending], dict[str, Ending]]:
+        return (
+            {name: ending for ending in self.endings for name in ending.errors},
+            {reason: ending for ending in self.endings for reason in ending.finishes},
+        )
+
+    def known_attributes(self) -> frozenset[str]:
+        """Every attribute that some column is taken from, or that decides over another."""
+        taken = {source.attribute for source in self.sources if source.on != "name"}
+        deciding = (key.partition(MEMBER)[0] for s in self.sources for key, _ in s.when)
+        return frozenset({*taken, *deciding})
+
+
+def known_attributes() -> frozenset[str]:
+    """Names of the attributes that the shipped mapping reads, of every dialect."""
+    from lake.mapping_file import SHIPPED
+
+    return SHIPPED.known_attributes()

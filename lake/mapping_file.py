@@ -1,0 +1,307 @@
+"""Reads `mapping.toml`, and says in one line what is wrong with it.
+
+Strict: an unknown key, a wrong type, a column, sender or dialect that there is not, and a source
+that says twice the same are errors. Rows of the user go through the same checks.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from importlib.resources import files
+from typing import Any, ParamSpec, TypeVar, cast
+
+from lake.mapping import (
+    MEMBER,
+    PLACES,
+    SPAN_CLASSES,
+    UNITS,
+    AttributeMap,
+    Bad,
+    By,
+    Cached,
+    Ending,
+    Kind,
+    Match,
+    Place,
+    Sender,
+    Source,
+    SpanClass,
+    Take,
+)
+from lake.schema import MAPPED
+
+Table = Mapping[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ON_EVENT = "event"
+_MEMBER_OF = " -> "
+
+
+class MappingError(ValueError):
+    """A mapping that cannot be used; the message names the place, the value and the remedy."""
+
+
+def read_mapping(text: str) -> AttributeMap:
+    """The mapping that a file with this text says. Raises MappingError, TOMLDecodeError."""
+    document = tomllib.loads(text)
+    parts = _Table(document, "mapping")
+    columns = parts.take("columns", dict)
+    kinds = parts.take("kinds", list)
+    senders = parts.take("senders", dict)
+    providers = _Table(parts.take("providers", dict), "providers")
+    events = parts.take("first_token_events", dict)
+    endings = parts.take("endings", list)
+    dialects = parts.take("dialects", dict)
+    parts.end()
+    read = AttributeMap(
+        sources=tuple(_sources(columns)),
+        kinds=tuple(_kinds(kinds)),
+        senders=tuple(_sender(name, entry) for name, entry in senders.items()),
+        endings=tuple(_ending(n, entry) for n, entry in enumerate(endings)),
+        first_token_events=tuple(
+            (name, dialect) for dialect, names in events.items() for name in _texts(names, dialect)
+        ),
+        provider_names={
+            **dict(_pairs(providers.take("rename", dict, {}), "providers.rename")),
+        },
+        not_providers=frozenset(_texts(providers.take("ignore", list, []), "providers.ignore")),
+        dialects=dict(_pairs(dialects, "dialects")),
+    )
+    providers.end()
+    _refuse_unknown_names(read)
+    _refuse_repeats(read.sources)
+    return read
+
+
+def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
+    """One source of a column. Raises MappingError; ``place`` is where it stands."""
+    _told_of(place, refuse_unmapped, column)
+    table = _Table(entry, place)
+    unit = table.take("unit", str, "")
+    source = Source(
+        column=column,
+        attribute=table.take("attribute", str),
+        on=cast("Place", table.choose("on", PLACES, "record")),
+        event=table.take("event", str, ""),
+        member=table.take("member", str, ""),
+        unit=unit,
+        scale=_told_of(f"{place}.unit", scale_of, column, unit),
+        sender=table.take("sender", str, ""),
+        unless=table.take("unless", str, ""),
+        when=_conditions(table.take("when", dict, {}), f"{place}.when"),
+        take=cast("Take", table.choose("take", ("all", "first", "json"), "all")),
+        values=_pairs(table.take("values", dict, {}), f"{place}.values"),
+        ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
+        cached=cast("Cached", table.choose("cached", ("inclusive", "exclusive"), "inclusive")),
+        dialect=table.take("dialect", str, ""),
+        note=table.take("note", str, ""),
+    )
+    table.end()
+    return _checked(source, place)
+
+
+def scale_of(column: str, unit: str) -> float:
+    """Factor from a unit to that of the column; 1 for no unit. Raises MappingError."""
+    units = UNITS.get(MAPPED[column].unit, {})
+    if unit and unit not in units:
+        known = f"; known are {', '.join(units)}" if units else f"; {column} has no unit to convert"
+        raise MappingError(f"{unit!r} cannot become {column}{known}")
+    return units[unit] if unit else 1.0
+
+
+def refuse_unmapped(column: str) -> None:
+    """Raises MappingError for a column that is not taken from attributes."""
+    if column not in MAPPED:
+        near = get_close_matches(column, MAPPED, n=1)
+        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(MAPPED)}"
+        raise MappingError(f"no column {column!r} is taken from attributes; {known}")
+
+
+def _checked(source: Source, place: str) -> Source:
+    """The source, once it is known to make sense."""
+    if not source.attribute:
+        raise MappingError(f"{place}.attribute is empty; name the attribute")
+    if (source.on == _ON_EVENT) != bool(source.event):
+        raise MappingError(f'{place}: `event` names the span event of on = "event", and only that')
+    if source.on not in {"record", "name"} and (source.sender or source.unless or source.when):
+        raise MappingError(f"{place}: sender, unless and when are conditions of a record")
+    if source.cached == "exclusive" and source.column != "input_tokens":
+        raise MappingError(f"{place}: cached is said of input_tokens only")
+    return source
+
+
+def _sources(columns: Table) -> Iterable[Source]:
+    for column, entries in columns.items():
+        where = f"columns.{column}"
+        if not isinstance(entries, list) or not entries:
+            raise MappingError(f"{where} must be a list of at least one source")
+        for number, entry in enumerate(entries):
+            yield source_of(column, entry, f"{where}[{number}]")
+
+
+def kind_of(name: str, span_class: str, by: str | None, dialect: str = "") -> Kind:
+    """What a record of this operation or name is. Raises MappingError."""
+    if span_class not in SPAN_CLASSES:
+        raise MappingError(f"span_class {span_class!r} must be one of {', '.join(SPAN_CLASSES)}")
+    return Kind(name, cast("SpanClass", span_class), cast("By | None", by), dialect)
+
+
+def _kinds(entries: Sequence[Any]) -> Iterable[Kind]:
+    for number, entry in enumerate(entries):
+        place = f"kinds[{number}]"
+        table = _Table(entry, place)
+        span_class = table.choose("span_class", SPAN_CLASSES)
+        by = table.choose("by", ("operation", "name"), "") or None
+        dialect = table.take("dialect", str)
+        names = _texts(table.take("names", list), f"{place}.names")
+        table.end()
+        yield from (kind_of(name, span_class, by, dialect) for name in names)
+
+
+def _sender(name: str, entry: Any) -> Sender:
+    place = f"senders.{name}"
+    table = _Table(entry, place)
+    matches = []
+    for each in table.take("match", list):
+        match = _Table(each, f"{place}.match")
+        found = Match(match.take("scope", str, ""), match.take("name", str, ""))
+        match.end()
+        if not (found.scope or found.name):
+            raise MappingError(f"{place}.match fits everything; give a scope or a name")
+        matches.append(found)
+    finishes = _texts(table.take("finishes", list, []), f"{place}.finishes")
+    apart = _texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
+    zero = table.choose("zero_duration", ("known", "unknown"), "known")
+    cut = table.choose("cut", ("error", "interrupt"), "error")
+    table.end()
+    return Sender(
+        name=name,
+        match=tuple(matches),
+        finishes=finishes,
+        cut=cast("Bad", cut),
+        answers_apart=apart,
+        knows_durations=zero == "known",
+    )
+
+
+def _ending(number: int, entry: Any) -> Ending:
+    place = f"endings[{number}]"
+    table = _Table(entry, place)
+    ending = Ending(
+        outcome=cast("Bad", table.choose("outcome", ("error", "interrupt"))),
+        reason=table.take("reason", str),
+        errors=_texts(table.take("errors", list, []), f"{place}.errors"),
+        finishes=_texts(table.take("finishes", list, []), f"{place}.finishes"),
+        note=table.take("note", str, ""),
+    )
+    table.end()
+    return ending
+
+
+class _Table:
+    """A TOML table of which each key is taken once; what is left at the end is unknown."""
+
+    def __init__(self, entry: Any, place: str) -> None:
+        if not isinstance(entry, Mapping):
+            raise MappingError(f"{place} must be a table")
+        self._left = dict(entry)
+        self._place = place
+
+    def take(self, key: str, kind: type, default: Any = None) -> Any:
+        value = self._left.pop(key, default)
+        if value is None:
+            raise MappingError(f"{self._place}.{key} is missing; add it")
+        if not isinstance(value, kind):
+            wanted = {"str": "a text", "list": "a list", "dict": "a table"}[kind.__name__]
+            raise MappingError(f"{self._place}.{key} = {value!r} must be {wanted}")
+        return value
+
+    def choose(self, key: str, among: tuple[str, ...], default: str | None = None) -> str:
+        value: str = self.take(key, str, default)
+        if value not in among and value != default:
+            raise MappingError(f"{self._place}.{key} = {value!r} must be one of {', '.join(among)}")
+        return value
+
+    def end(self) -> None:
+        for key in self._left:
+            raise MappingError(f"{self._place}.{key} is no known key; take it out")
+
+
+def _told_of(place: str, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return check(*args, **kwargs)
+    except MappingError as error:
+        raise MappingError(f"{place}: {error}") from None
+
+
+def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
+    for value in values:
+        if not isinstance(value, str):
+            raise MappingError(f"{place}: {value!r} must be a text")
+    return tuple(values)
+
+
+def _conditions(table: Table, place: str) -> tuple[tuple[str, str], ...]:
+    """Keys of attributes, or of members written as `attribute -> path`, and their values."""
+    return tuple((key.replace(_MEMBER_OF, MEMBER), value) for key, value in _pairs(table, place))
+
+
+def _pairs(table: Table, place: str) -> tuple[tuple[str, str], ...]:
+    _texts(tuple(table.values()), place)
+    return tuple(table.items())
+
+
+def _refuse_unknown_names(read: AttributeMap) -> None:
+    senders = {sender.name for sender in read.senders}
+    for source in read.sources:
+        for name in (source.sender, source.unless):
+            if name and name not in senders:
+                raise MappingError(f"columns.{source.column}: no sender {name!r} in [senders]")
+        if source.dialect not in read.dialects:
+            raise MappingError(f"columns.{source.column}: no dialect {source.dialect!r}")
+    for kind in read.kinds:
+        if kind.dialect not in read.dialects:
+            raise MappingError(f"kinds: no dialect {kind.dialect!r} in [dialects]")
+
+
+def _refuse_repeats(sources: Sequence[Source]) -> None:
+    seen = set()
+    for source in sources:
+        what = replace(source, note="", dialect="")
+        if what in seen:
+            raise MappingError(f"columns.{source.column}: {source.attribute!r} stands there twice")
+        seen.add(what)
+
+
+def with_own(sources: Sequence[Table], kinds: Sequence[Table]) -> AttributeMap:
+    """The shipped mapping behind rows of the user, each as a table of `quietpager.toml`.
+
+    A source may have a ``scope``, the instrumentation scope it is taken from. Keys that are None
+    are not there. Raises MappingError.
+    """
+    scopes = dict.fromkeys(scope for entry in sources if (scope := entry.get("scope")))
+    return SHIPPED.with_rows(
+        [own_source(entry) for entry in sources],
+        [own_kind(entry) for entry in kinds],
+        [Sender(scope, (Match(scope=scope),)) for scope in scopes],
+    )
+
+
+def own_source(entry: Table) -> Source:
+    """One row of the user. Raises MappingError."""
+    said = {key: value for key, value in entry.items() if value is not None}
+    scope = said.pop("scope", None)
+    return source_of(
+        said.pop("column"), said | ({"sender": scope} if scope else {}), f"mapping of {entry}"
+    )
+
+
+def own_kind(entry: Table) -> Kind:
+    """What the user says that an operation or name is. Raises MappingError."""
+    return kind_of(entry["name"], entry["span_class"], entry.get("by"))
+
+
+SHIPPED = read_mapping(files("lake").joinpath("mapping.toml").read_text(encoding="utf-8"))
+"""The mapping that Quietpager ships."""
