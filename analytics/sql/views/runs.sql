@@ -1,7 +1,8 @@
 -- Every agent request once: what a user waited for, what it used and what it cost.
 --
--- A run is the outermost agent span of a trace (see run_spans), or a summary line (log event
--- `agent.run`) of a run that left no spans.
+-- A run is the outermost agent span of a trace (see run_spans). Of a run that left no such span it is
+-- the summary line (such as `agent.run`); of an agent that writes none, what the lines of its calls
+-- have in common (see line_runs).
 --
 --   thread_id       VARCHAR         the conversation; NULL if none was named, never the trace_id
 --   duration_ms     DOUBLE          ms; NULL if the source does not measure (0)
