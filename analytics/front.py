@@ -37,6 +37,7 @@ class Analytics:
     ) -> None:
         self._lake = lake
         self._versions: Mapping[str, int] | None = None
+        self._in_passing = False
         self._engine = Engine(
             lake.root, PriceBook(prices), memory_limit=memory_limit, threads=threads
         )
@@ -47,27 +48,18 @@ class Analytics:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        alone: bool = False,
         **params: object,
     ) -> pa.Table:
         """The answer to a shipped question, such as ``slo/ttfb`` or ``cost/by``.
 
         `params` are the parameters its .sql file documents; `tenant` is None (all) if not given.
-        Without `since` or `until` that side is open. `alone` saves memory when no other question
-        will be asked about this very range. Raises UnknownQuestion, and QueryError for a
+        Without `since` or `until` that side is open. Raises UnknownQuestion, and QueryError for a
         parameter that is missing or not the question's.
         """
         asked = question_named(question)
         given = {"since": since or BEGINNING, "until": until or END, "tenant": None, **params}
         return self._run(
-            question,
-            asked.sql,
-            given,
-            frozenset(params),
-            since,
-            until,
-            rests_on=asked.rests_on,
-            alone=alone,
+            question, asked.sql, given, frozenset(params), since, until, rests_on=asked.rests_on
         )
 
     def query(
@@ -97,6 +89,15 @@ class Analytics:
         twin._versions = self._lake.versions()  # noqa: SLF001 - of its own class
         return twin
 
+    def in_passing(self) -> "Analytics":
+        """The same analytics, for ranges about which nothing else will be asked, such as "now".
+
+        Less is held in memory for an answer, and nothing for the next. It shares this one's engine.
+        """
+        twin = copy(self)
+        twin._in_passing = True  # noqa: SLF001 - of its own class
+        return twin
+
     def close(self) -> None:
         """Give back memory and spill files."""
         self._engine.close()
@@ -122,7 +123,6 @@ class Analytics:
         until: datetime | None,
         *,
         rests_on: frozenset[str] | None = None,
-        alone: bool = False,
     ) -> pa.Table:
         statement = read_only(sql)
         wanted = statement.named_parameters
@@ -138,7 +138,7 @@ class Analytics:
             {key: given[key] for key in wanted},
             self._snapshot(since, until),
             rests_on,
-            alone=alone,
+            alone=self._in_passing,
         )
 
     def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:

@@ -31,7 +31,6 @@ class Asks(Protocol):
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        alone: bool = False,
         **params: Any,
     ) -> pa.Table: ...
 
@@ -62,8 +61,7 @@ def evaluate(
 
 def observe(analytics: Asks, rule: AlertRule, now: datetime) -> Observations:
     """Measure the window that ends at ``now``: overall, and each tenant that has runs in it."""
-    since = now - rule.window
-    table = analytics.ask(QUESTION, since=since, until=now, alone=True, tenant=None)
+    table = analytics.ask(QUESTION, since=now - rule.window, until=now, tenant=None)
     observations = Observations()
     for row in table.to_pylist():
         if row["scope"] == "overall":

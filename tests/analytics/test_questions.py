@@ -298,9 +298,9 @@ def test_every_question_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("question", ["alerts/ttfb_p95", "dashboard/totals", "doctor/coverage"])
-def test_a_question_asked_alone_has_the_same_answer(day: Day, question: str) -> None:
+def test_a_question_asked_in_passing_has_the_same_answer(day: Day, question: str) -> None:
     """What is left a view and not worked out in between changes memory, never the answer."""
     _, analytics = day
-    alone = analytics.ask(question, since=SINCE, until=UNTIL, alone=True).to_pylist()
+    alone = analytics.in_passing().ask(question, since=SINCE, until=UNTIL).to_pylist()
     assert alone == analytics.ask(question, since=SINCE, until=UNTIL).to_pylist()
     assert alone

@@ -127,6 +127,7 @@ def test_recordings_lose_what_was_said_and_no_count(path: Path) -> None:
         sent["attributes"].to_pylist(), rows["attributes"].to_pylist(), strict=True
     ):
         counts = {(name, value) for name, value in before if "usage" in name or "token" in name}
+        counts.discard(("metadata.used_client_oauth_token", ""))  # no count: named like a secret
         assert counts <= set(after)
 
 
@@ -139,6 +140,7 @@ def test_what_columns_take_from_content_is_taken_first() -> None:
         "embedding.invocation_parameters",
         "gen_ai.completion.0.finish_reason",
         "llm.invocation_parameters",
+        "output.value",
     ]
     assert not (sorts & Sort.SECRET).any()
     row = one_span({"llm.invocation_parameters": '{"model":"m"}', "openinference.span.kind": "LLM"})
