@@ -2,7 +2,8 @@
 
 Comes in: a graph of nodes, models and tools; requests of users.
 Goes out: a stream of events per run; OpenTelemetry spans (``invoke_agent`` > ``node`` > ``chat`` or
-``execute_tool``) with GenAI attributes; a JSON line per node and one per run.
+``execute_tool``) with GenAI attributes; a JSON line per node, call of a model and call of a tool,
+and one per run.
 Never: end a run without its summary line; repeat a call whose answer the user has begun to read;
 let a failure of telemetry or of a tool end a run; depend on what reads the telemetry.
 
@@ -46,7 +47,7 @@ from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import RunIdentity
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
-from agent_runtime.run import Outcome
+from agent_runtime.outcome import Outcome
 from agent_runtime.runtime import RunResult, Runtime
 from agent_runtime.serve import identity_from_headers, serve
 from agent_runtime.tally import Tally

@@ -1,4 +1,4 @@
-"""One call of a model: attempts, fallbacks, and a span for each attempt."""
+"""One call of a model: attempts, fallbacks, and a span and a line for each attempt."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.identity import RunIdentity, node_attributes
+from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.openai_chat import ChatStream, chat_request
@@ -64,7 +65,10 @@ async def complete(
             **_asked(candidate),
             "agent.attempt": number,
         }
-        with span(f"chat {candidate.model}", attributes, SpanKind.CLIENT) as current:
+        with (
+            span(f"chat {candidate.model}", attributes, SpanKind.CLIENT) as current,
+            line_of_call("agent.cost", current, identity) as line,
+        ):
             headers: dict[str, str] = {}
             _TRACEPARENT.inject(headers)
             body = chat_request(candidate, messages, tools) | _on_behalf_of(identity)
@@ -75,6 +79,7 @@ async def complete(
                 )  # fmt: skip
             finally:
                 _describe(current, stream)
+                line |= _cost_inputs(candidate, number, stream)
                 _count(tally, stream)
         return completion.message
 
@@ -137,6 +142,24 @@ def _describe(current: Span, stream: ChatStream) -> None:
             "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
         }
     current.set_attributes({key: value for key, value in attributes.items() if value is not None})
+
+
+def _cost_inputs(candidate: Model, attempt: int, stream: ChatStream) -> dict[str, object]:
+    """What the cost of a call is made of, as fields of its line."""
+    usage, first_chunk_s = stream.usage, stream.first_chunk_s
+    return {
+        "provider": candidate.provider,
+        "model": candidate.model,
+        "response_model": stream.model,
+        "response_id": stream.response_id,
+        "finish_reason": stream.finish_reason,
+        "attempt": attempt,
+        "ttfb_ms": None if first_chunk_s is None else first_chunk_s * 1000,
+        "prompt_tokens": None if usage is None else usage.input_tokens,
+        "completion_tokens": None if usage is None else usage.output_tokens,
+        "cached_tokens": None if usage is None else usage.cached_tokens,
+        "reasoning_tokens": None if usage is None else usage.reasoning_tokens,
+    }
 
 
 def _count(tally: Tally, stream: ChatStream) -> None:

@@ -3,56 +3,25 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
 import structlog
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, SpanKind
 
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
-from agent_runtime.errors import (
-    ProviderError,
-    ProviderTimeout,
-    RecursionLimitReached,
-    error_class,
-    error_message,
-)
+from agent_runtime.errors import RecursionLimitReached
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
+from agent_runtime.lines import write_line
 from agent_runtime.messages import Message
-from agent_runtime.telemetry import LOG, TRACER, record_error, span, trace_fields
+from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
+from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
 
-OutcomeKind = Literal["success", "error", "interrupt"]
-Reason = Literal["client_disconnect", "shutdown", "recursion_limit", "provider", "timeout"]
 UNWIND_S = 2.0
 """How long a cancelled run may take to clean up before its summary is written without it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run, or a node of it, ended."""
-
-    kind: OutcomeKind
-    reason: Reason | None = None
-    """Why it did not succeed; None for errors of the agent's own code."""
-    error: BaseException | None = None
-
-    def fields(self) -> dict[str, str | None]:
-        """As fields of a JSON line."""
-        return {
-            "outcome": self.kind,
-            "outcome_reason": self.reason,
-            "error_class": None if self.error is None else error_class(self.error),
-            "error_message": None if self.error is None else error_message(self.error),
-        }
-
-
-SUCCESS = Outcome("success")
 
 
 class Run:
@@ -167,14 +136,12 @@ class Run:
         if outcome.error is not None:
             record_error(self._span, outcome.error)
         self._span.end()
-        self._line(
-            "agent.run",
-            self._span,
-            outcome,
-            duration_ms=self._edge.elapsed_ms(),
-            ttfb_ms=ttfb_ms,
+        summary = {
+            "duration_ms": self._edge.elapsed_ms(),
+            "ttfb_ms": ttfb_ms,
             **self.context.tally.fields(),
-        )
+        }
+        write_line("agent.run", self._span, self.identity, outcome, summary)
 
     async def _execute(self) -> None:
         """Run the graph; sets ``outcome`` and never raises."""
@@ -215,9 +182,8 @@ class Run:
                 raise
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
-                self._line(
-                    "agent.node", current, outcome, node=name, step=step, duration_ms=duration_ms
-                )
+                fields = {"node": name, "step": step, "duration_ms": duration_ms}
+                write_line("agent.node", current, self.identity, outcome, fields)
         self.context.emit(Event("node.end", {"node": name, "step": step}))
         return following
 
@@ -225,22 +191,4 @@ class Run:
         """A node may also await something that was cancelled, though nobody cut the run."""
         if isinstance(error, asyncio.CancelledError) and self._cut_reason is not None:
             return Outcome("interrupt", self._cut_reason)
-        return Outcome("error", _reason(error), error)
-
-    def _line(self, event: str, of: Span, outcome: Outcome, **fields: object) -> None:
-        write = LOG.error if outcome.kind == "error" else LOG.info
-        # A full disk or a closed pipe behind stdout must not end a run, let alone the drain.
-        with suppress(Exception):
-            write(event, **trace_fields(of), **self.identity.fields(), **outcome.fields(), **fields)
-
-
-def _reason(error: BaseException) -> Reason | None:
-    match error:
-        case RecursionLimitReached():
-            return "recursion_limit"
-        case ProviderTimeout() | TimeoutError():
-            return "timeout"
-        case ProviderError():
-            return "provider"
-        case _:
-            return None
+        return failed(error)

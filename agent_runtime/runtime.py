@@ -18,7 +18,8 @@ from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
 from agent_runtime.messages import Message
-from agent_runtime.run import UNWIND_S, Outcome, Run
+from agent_runtime.outcome import Outcome
+from agent_runtime.run import UNWIND_S, Run
 from agent_runtime.tally import Tally
 
 PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)

@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from agent_runtime.errors import error_class, error_message, mask_secrets
+from agent_runtime.outcome import is_cut_off
 
 TRACER = trace.get_tracer("agent_runtime")
 LOG: structlog.typing.FilteringBoundLogger = structlog.get_logger("agent_runtime")
@@ -76,10 +77,9 @@ def span(
         try:
             yield current
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_cut_off(error):
                 current.set_attribute("agent.outcome", "interrupt")
-            else:  # something it waited for was cancelled, not the work itself
+            else:
                 record_error(current, error)
             raise
         except Exception as error:

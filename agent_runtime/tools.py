@@ -13,6 +13,7 @@ import pydantic_core
 from agent_runtime.errors import error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import node_attributes
+from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message, ToolCall
 from agent_runtime.telemetry import record_error, span
 
@@ -114,7 +115,9 @@ async def call_tool(tools: Mapping[str, Tool], call: ToolCall, ctx: "Context") -
     with span(f"execute_tool {call.name}", attributes) as current:
         failure: Exception | None = None
         try:
-            content = _text(await _answer(_find(tools, call.name), call, ctx))
+            with line_of_call("agent.tool", current, ctx.identity) as line:
+                line |= {"tool_name": call.name, "tool_call_id": call.id}
+                content = _text(await _answer(_find(tools, call.name), call, ctx))
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is its result
             failure = error
             ctx.tally.tool_errors += 1

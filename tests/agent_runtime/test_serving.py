@@ -116,8 +116,9 @@ def test_a_client_who_leaves_interrupts_the_run(
     for call in vendor.calls():
         assert call.ending == "client_gone"
         assert (call.ended_at or 0) - left < 2
-    assert [each["event"] for each in telemetry.lines()] == ["agent.node", "agent.run"]
-    node = telemetry.lines("agent.node")[0]
+    call, node, _ = telemetry.lines()
+    assert [each["event"] for each in (call, node)] == ["agent.cost", "agent.node"]
+    assert (call["outcome"], call["completion_tokens"]) == ("interrupt", None)
     assert (node["outcome"], node["outcome_reason"]) == ("interrupt", "client_disconnect")
     for span in telemetry.spans():
         assert (span.attributes or {})["agent.outcome"] == "interrupt"

@@ -120,7 +120,7 @@ def test_runs_in_flight_finish(vendor: ModelServer, pool: ThreadPoolExecutor) ->
             "success"
         ] * 5
         assert process.span_names.count("invoke_agent support") == 5
-        assert len(lines) == 10
+        assert len(lines) == 15
 
 
 def test_a_run_stops_at_a_node_boundary(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
@@ -135,7 +135,8 @@ def test_a_run_stops_at_a_node_boundary(vendor: ModelServer, pool: ThreadPoolExe
     assert answer.data("interrupted") == [{"reason": "shutdown"}]
     assert (answer.end["outcome"], answer.end["outcome_reason"]) == ("interrupt", "shutdown")
     nodes = [line for line in lines if line["event"] == "agent.node"]
-    assert len(nodes) == len(answer.data("node.end")) == len(lines) - 1
+    calls = [line for line in lines if line["event"] == "agent.cost"]
+    assert len(nodes) == len(answer.data("node.end")) == len(lines) - len(calls) - 1
     assert {node["outcome"] for node in nodes} == {"success"}
     assert lines[-1]["outcome_reason"] == "shutdown"
     assert process.span_names.count("invoke_agent support") == 1
@@ -152,6 +153,7 @@ def test_a_node_that_does_not_end_is_cut(vendor: ModelServer, pool: ThreadPoolEx
         lines = process.end()
     assert answer.names()[-2:] == ["interrupted", "run.end"]
     assert [(line["event"], line["outcome_reason"]) for line in lines] == [
+        ("agent.cost", None),
         ("agent.node", "shutdown"), ("agent.run", "shutdown"),
     ]  # fmt: skip
     assert lines[-1]["ttfb_ms"] is not None
@@ -207,5 +209,5 @@ def test_a_client_who_does_not_read_does_not_hold_up_the_end(
         process.terminate()
         lines = process.end()
         response.close()
-    assert [line["event"] for line in lines] == ["agent.node", "agent.run"]
+    assert [line["event"] for line in lines] == ["agent.cost", "agent.node", "agent.run"]
     assert lines[-1]["outcome"] == "interrupt"

@@ -155,15 +155,20 @@ def test_the_provider_learns_for_whom_it_is_asked(
     assert (call.traceparent or "").startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}")
 
 
-def test_a_line_per_node_and_one_per_run(vendor: ModelServer, telemetry: Telemetry) -> None:
+def test_a_line_per_node_and_call_and_one_per_run(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
     """Lines are JSON, name node and span, and end with the summary."""
     vendor.follow(Rule(tool_calls=(WEATHER,)))
     with listening(serve(support(vendor))) as url:
         run_id = ask(url, "How is it in Oslo?").end["run_id"]
     lines = telemetry.lines()
     assert [(line["event"], line.get("node")) for line in lines] == [
+        ("agent.cost", "agent"),
         ("agent.node", "agent"),
+        ("agent.tool", "tools"),
         ("agent.node", "tools"),
+        ("agent.cost", "agent"),
         ("agent.node", "agent"),
         ("agent.run", None),
     ]
@@ -204,6 +209,73 @@ def test_the_summary_adds_up_to_the_vendors_book(vendor: ModelServer, telemetry:
     assert {(line["model"], line["provider"], line["usage_source"]) for line in lines} == {
         ("gpt-4o-mini", "openai", "provider")
     }
+
+
+def test_the_line_of_a_model_call_says_what_it_cost(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """What its span says of model, usage and first token its line says too, under short names."""
+    vendor.follow(Rule(cached_share=0.5, reasoning_tokens=3))
+    with listening(serve(support(vendor))) as url:
+        ask(url, "How is it in Oslo?")
+    [line] = telemetry.lines("agent.cost")
+    span = telemetry.span("chat ").attributes or {}
+    first_chunk_s = span["gen_ai.response.time_to_first_chunk"]
+    assert isinstance(first_chunk_s, float)
+    assert line["ttfb_ms"] == first_chunk_s * 1000
+    assert {key: line[key] for key in line.keys() - {"timestamp", "duration_ms", "ttfb_ms"}} == {
+        "event": "agent.cost", "level": "info",
+        "trace_id": f"{telemetry.span('chat ').context.trace_id:032x}",
+        "span_id": f"{telemetry.span('chat ').context.span_id:016x}",
+        "run_id": span["agent.run.id"], "thread_id": "t1", "tenant_id": "acme", "user_id": "ada",
+        "agent_name": "support", "feature": "help", "node": "agent",
+        "outcome": "success", "outcome_reason": None, "error_class": None, "error_message": None,
+        "provider": span["gen_ai.provider.name"], "model": span["gen_ai.request.model"],
+        "response_model": span["gen_ai.response.model"],
+        "response_id": span["gen_ai.response.id"], "finish_reason": "stop", "attempt": 1,
+        "prompt_tokens": span["gen_ai.usage.input_tokens"],
+        "completion_tokens": span["gen_ai.usage.output_tokens"],
+        "cached_tokens": span["gen_ai.usage.cache_read.input_tokens"], "reasoning_tokens": 3,
+    }  # fmt: skip
+
+
+def test_every_try_of_a_model_call_has_a_line(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """A refused try is a warning without usage, what the fallback answered has its own model."""
+    vendor.follow(Rule(), Rule(model="gpt-4o-mini", status=401))
+    with listening(serve(support(vendor, fallback=["openai:gpt-4o"]))) as url:
+        ask(url, "hello")
+    refused, answered = telemetry.lines("agent.cost")
+    assert (refused["level"], refused["outcome"], refused["outcome_reason"]) == (
+        "warning", "error", "provider",
+    )  # fmt: skip
+    assert refused["error_class"] == "agent_runtime.errors.ProviderRefused"
+    assert (refused["attempt"], refused["model"], refused["prompt_tokens"]) == (
+        1, "gpt-4o-mini", None,
+    )  # fmt: skip
+    assert (answered["attempt"], answered["model"], answered["outcome"]) == (2, "gpt-4o", "success")
+    summary = telemetry.summary()
+    assert (summary["llm_calls"], summary["fallback_from"]) == (2, "gpt-4o-mini")
+    assert summary["prompt_tokens"] == answered["prompt_tokens"] > 0
+
+
+def test_every_tool_call_has_a_line(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Also one that fails, with its error as its span has it; never arguments or result."""
+    broken = ToolCall(name="divide", arguments={"by": 0})
+    vendor.follow(Rule(tool_calls=(WEATHER, broken)))
+    with listening(serve(support(vendor))) as url:
+        ask(url, "How is it in Oslo?")
+    lines = {line["tool_name"]: line for line in telemetry.lines("agent.tool")}
+    assert {name: (line["outcome"], line["level"]) for name, line in lines.items()} == {
+        "get_weather": ("success", "info"),
+        "divide": ("error", "warning"),
+    }
+    for name, line in lines.items():
+        span = telemetry.span(f"execute_tool {name}")
+        assert line["span_id"] == f"{span.context.span_id:016x}"
+        assert line["tool_call_id"] == (span.attributes or {})["gen_ai.tool.call.id"]
+        assert line["error_class"] == (span.attributes or {}).get("error.type")
+        assert "Oslo" not in str(line)
+    assert telemetry.summary()["tool_errors"] == 1
 
 
 def test_unknown_usage_is_not_zero(vendor: ModelServer, telemetry: Telemetry) -> None:
@@ -300,7 +372,7 @@ def test_runs_side_by_side_keep_their_identities(vendor: ModelServer, telemetry:
     assert len(said) == 150
     assert all(line["thread_id"] == line["expected"] for line in said)
     assert Counter(line["thread_id"] for line in telemetry.lines()) == {
-        f"t{n}": 2 for n in range(50)
+        f"t{n}": 3 for n in range(50)
     }
     assert len({span.context.trace_id for span in telemetry.spans()}) == 50
     for call in vendor.calls():

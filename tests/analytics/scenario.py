@@ -129,3 +129,36 @@ def recorded(happened: list[Request]) -> Telemetry:
         if request.number % 3 == 0:
             telemetry.spans += telemetry.spans[first:]
     return telemetry
+
+
+def logged(happened: list[Request]) -> Telemetry:
+    """The lines such requests leave, one per call and a summary; every third repeats them."""
+    telemetry = Telemetry()
+    for request in happened:
+        first = len(telemetry.logs)
+        whose = {
+            "run_id": f"run-{request.number}", "tenant_id": request.tenant,
+            "user_id": request.user, "agent_name": request.agent, "thread_id": request.thread,
+        }  # fmt: skip
+        for index, call in enumerate(request.calls):
+            telemetry.log(
+                "agent.cost", at=call.at, duration_ms=0.0, provider="openai", outcome="success",
+                request_model=call.model, response_id=f"resp-{request.number}-{index}",
+                input_tokens=call.input_tokens, cache_read_tokens=call.cached,
+                output_tokens=call.output_tokens, **whose,
+            )  # fmt: skip
+        for use in request.tools:
+            telemetry.log("agent.tool", at=use.at, duration_ms=0.0, tool_name=use.tool,
+                          outcome="error" if use.failed else "success", **whose)  # fmt: skip
+        telemetry.log(
+            "agent.run", at=request.at + ms(request.took), duration_ms=request.took,
+            ttfb_ms=request.ttfb_ms, outcome=request.outcome, outcome_reason=request.reason,
+            llm_calls=len(request.calls), tool_calls=len(request.tools),
+            tool_errors=sum(use.failed for use in request.tools),
+            input_tokens=sum(call.input_tokens for call in request.calls),
+            output_tokens=sum(call.output_tokens for call in request.calls),
+            provider="openai", request_model="gpt-4o", **whose,
+        )  # fmt: skip
+        if request.number % 3 == 0:
+            telemetry.logs += telemetry.logs[first:]
+    return telemetry

@@ -13,6 +13,16 @@ from lake import TABLES, Lake
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NEXT_DAY = NOON + timedelta(days=1)
+CLASSES = {
+    "agent.run": "agent",
+    "agent.node": "node",
+    "agent.cost": "llm",
+    "agent.tool": "tool",
+    "claude_code.api_request": "llm",
+    "claude_code.api_error": "llm",
+    "claude_code.tool_result": "tool",
+}
+"""span_class of lines by event, as the writer sets it."""
 
 
 def ms(milliseconds: float) -> timedelta:
@@ -79,6 +89,7 @@ class Telemetry:
         row = {
             "log_id": f"log-{next(self._ids)}",
             "event_name": event,
+            "span_class": CLASSES.get(event, "other"),
             "time": at,
             "severity": "info",
             "received_at": at,

@@ -38,14 +38,9 @@ def test_tokens_are_those_that_the_vendor_billed(library: Library, observed: Obs
 def test_cost_is_known_to_be_somebodys(library: Library, observed: Observed) -> None:
     """All of it is one tenant's and user's, with provider and model, and none is unpriced."""
     (row,) = observed.cost("tenant", "user", "agent", "provider", "model")
-    named = {key: row[key] for key in ("tenant", "user", "agent", "provider", "model")}
-    assert named == {
-        "tenant": "acme",
-        "user": "ada",
-        "agent": library.agent,
-        "provider": library.provider,
-        "model": library.model,
-    }
+    whose = ("tenant_id", "user_id", "agent_name", "provider", "model")
+    named = ("acme", "ada", library.agent, library.provider, library.model)
+    assert picked([row], *whose) == [named]
     assert (row["runs"], row["calls"], row["unpriced_calls"]) == (2, 4, 0)
     assert float(row["cost_usd"]) > 0
 

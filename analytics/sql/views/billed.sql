@@ -1,7 +1,8 @@
 -- Step: everything that used tokens, once, with whom it was for and what it cost.
 --
--- usage_source says where the usage was reported: `calls` (model call), `rollup` (agent or node span
--- with nothing below that reports usage) or `summary` (summary line of a run that left no spans).
+-- usage_source says where the usage was reported: `calls` (span or line of a model call), `rollup`
+-- (agent or node span with nothing below that reports usage) or `summary` (summary line of a run whose
+-- calls left neither spans nor lines with usage).
 --
 -- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
 -- + cache write x its price + (output - reasoning) x output price + reasoning x its price
@@ -62,6 +63,15 @@ attributed AS (
     LEFT JOIN trace_identity AS identity ON identity.trace_id = used.trace_id
     UNION ALL
     SELECT
+        'calls' AS usage_source, run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id,
+        agent_name, feature, node, started_at, duration_ms, ttfb_ms, provider, request_model,
+        response_model, response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
+        cache_write_tokens, reasoning_tokens, outcome, error_class, attempt, embeds,
+        FALSE AS summed_above
+    FROM line_calls
+    WHERE span_class = 'llm'
+    UNION ALL
+    SELECT
         'summary' AS usage_source, runs.run_key, runs.span_id, runs.trace_id,
         COALESCE(runs.run_id, runs.run_key) AS run_id, runs.thread_id, runs.tenant_id,
         runs.user_id, runs.agent_name, runs.feature, NULL AS node, runs.started_at,
@@ -71,12 +81,19 @@ attributed AS (
         runs.error_class, NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
     FROM log_only_runs AS runs
     ANTI JOIN (
+        SELECT run_key
+        FROM line_calls
+        WHERE span_class = 'llm' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
+    ) AS lines ON lines.run_key = runs.run_key
+    ANTI JOIN (
         SELECT trace_id
         FROM lake_spans
         WHERE span_class IN ('llm', 'agent', 'node')
           AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     ) AS used ON used.trace_id = runs.trace_id
-    WHERE runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0
+    WHERE (runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0)
+      -- The sums of a run that called no model are zeros, and not usage.
+      AND (COALESCE(runs.llm_calls, 1) > 0 OR runs.input_tokens > 0 OR runs.output_tokens > 0)
 ),
 -- Counts that cannot be true (negative, too large, a part above its whole) have no known cost.
 counted AS (

@@ -1,4 +1,4 @@
--- Step: the summary line (log event `agent.run`) of every run, one row per run.
+-- Step: the summary line (span_class agent, such as `agent.run`) of every run, one row per run.
 --
 -- The line is written when the run ends. A run whose line came twice, or on two ways (OTLP and a log
 -- file), is one run. Of a duration that cannot be true (negative, over a year) nothing is concluded:
@@ -13,6 +13,7 @@ SELECT
     tenant_id,
     user_id,
     agent_name,
+    service_name,
     COALESCE(feature, agent_name) AS feature,
     -- Within its bounds even where CASE rules it out: engines may compute a branch for every row.
     CASE
@@ -39,7 +40,7 @@ SELECT
     tool_calls,
     tool_errors
 FROM lake_logs
-WHERE event_name = 'agent.run'
+WHERE span_class = 'agent'
 QUALIFY row_number() OVER (
     PARTITION BY COALESCE(run_id, trace_id, log_id) ORDER BY time DESC, log_id
 ) = 1

@@ -13,6 +13,6 @@ FROM (
     UNION ALL
     SELECT provider, request_model, response_model
     FROM lake_logs
-    WHERE event_name = 'agent.run'
+    WHERE span_class IN ('llm', 'agent')
 ) AS names
 WHERE request_model IS NOT NULL OR response_model IS NOT NULL

@@ -1,5 +1,5 @@
 -- Every execution of a graph node once: from its span, or, in a trace that left no node spans, from
--- its log line (event `agent.node`).
+-- its log line (span_class node, such as `agent.node`).
 --
 -- Times in UTC, duration in ms; outcome is success, error or interrupt; source is spans or logs.
 CREATE OR REPLACE TEMP VIEW nodes AS
@@ -25,7 +25,7 @@ lines AS (
         END AS started_at,
         duration_ms, outcome, error_class, error_message
     FROM lake_logs
-    WHERE event_name = 'agent.node'
+    WHERE span_class = 'node'
     QUALIFY row_number() OVER (PARTITION BY log_id ORDER BY received_at) = 1
 )
 SELECT

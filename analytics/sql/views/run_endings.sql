@@ -1,8 +1,8 @@
 -- Step: every agent request once, with how it went, but not what it used: `runs` without usage and
 -- cost, which take far longer to work out.
 --
--- A run is the outermost agent span of a trace (see run_spans), or a summary line (log event
--- `agent.run`) of a run that left no spans. line_* is what that line says of its calls.
+-- A run is the outermost agent span of a trace (see run_spans), or known from its lines alone (see
+-- log_only_runs). line_* is what its summary line says of its calls.
 CREATE OR REPLACE TEMP TABLE run_endings AS
 SELECT
     runs.run_key, runs.run_id, runs.trace_id, runs.thread_id, runs.tenant_id, runs.user_id,

@@ -33,4 +33,5 @@ SELECT
     started_at,
     CASE WHEN tool_errors > 0 THEN 'missing' ELSE 'good' END AS verdict
 FROM log_only_runs
+ANTI JOIN tool_spans ON tool_spans.run_key = log_only_runs.run_key
 WHERE tool_calls > 0

@@ -1,7 +1,8 @@
 -- Every agent request once: what a user waited for, what it used and what it cost.
 --
--- A run is the outermost agent span of a trace (see run_spans), or a summary line (log event
--- `agent.run`) of a run that left no spans.
+-- A run is the outermost agent span of a trace (see run_spans). Of a run that left no such span it is
+-- the summary line (such as `agent.run`); of an agent that writes none, what the lines of its calls
+-- have in common (see line_runs).
 --
 --   ttfb_ms         DOUBLE          ms from the request accepted to the first token sent; from the
 --                                   run's own span or summary line, NULL if neither says

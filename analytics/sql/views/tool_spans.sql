@@ -1,4 +1,4 @@
--- Step: every tool call once, with its run_key.
+-- Step: every tool call once, with its run_key: from its span, else from its line.
 CREATE OR REPLACE TEMP TABLE tool_spans AS
 WITH
 calls AS (
@@ -29,3 +29,10 @@ FROM calls
 LEFT JOIN run_members AS members
     ON members.trace_id = calls.trace_id AND members.span_id = calls.span_id
 LEFT JOIN trace_identity AS identity ON identity.trace_id = calls.trace_id
+UNION ALL
+SELECT
+    run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, node, started_at,
+    duration_ms, tool_name, tool_call_id, outcome, error_class, error_message, attempt,
+    idempotency_key
+FROM line_calls
+WHERE span_class = 'tool'

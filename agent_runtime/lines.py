@@ -1,0 +1,58 @@
+"""The JSON lines of a run: what the same agent's spans say, for those who only read its log.
+
+    agent.node  a node has ended
+    agent.cost  a call of a model has ended; each try is a line: what the call's cost is made of
+    agent.tool  a call of a tool has ended
+    agent.run   the run has ended: its summary, exactly one
+
+Each names tenant, user, thread, run and span, and how it ended. None holds what anybody said.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Literal
+
+from opentelemetry.trace import Span
+
+from agent_runtime.identity import RunIdentity, current_node
+from agent_runtime.outcome import SUCCESS, Outcome, failed, is_cut_off
+from agent_runtime.telemetry import LOG, trace_fields
+
+Level = Literal["warning", "error"]
+
+
+def write_line(
+    event: str,
+    of: Span,
+    identity: RunIdentity,
+    outcome: Outcome,
+    fields: Mapping[str, object],
+    *,
+    failure: Level = "error",
+) -> None:
+    """Write a line about what a span is about; ``failure`` is the level of one that failed."""
+    write = getattr(LOG, failure) if outcome.kind == "error" else LOG.info
+    # A full disk or a closed pipe behind stdout must not end a run, let alone the drain.
+    with suppress(Exception):
+        write(event, **trace_fields(of), **identity.fields(), **outcome.fields(), **fields)
+
+
+@contextmanager
+def line_of_call(event: str, of: Span, identity: RunIdentity) -> Iterator[dict[str, object]]:
+    """Write a line when a call ends, however it does, with the fields put into what this gives.
+
+    One that fails is a warning: the run may make good for it.
+    """
+    began = time.perf_counter()
+    fields: dict[str, object] = {"node": current_node.get(None)}
+    outcome = SUCCESS
+    try:
+        yield fields
+    except (Exception, asyncio.CancelledError) as error:
+        outcome = Outcome("interrupt") if is_cut_off(error) else failed(error)
+        raise
+    finally:
+        fields["duration_ms"] = (time.perf_counter() - began) * 1000
+        write_line(event, of, identity, outcome, fields, failure="warning")

@@ -1,0 +1,61 @@
+"""How a run, a node or a call ended, and why."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from agent_runtime.errors import (
+    ProviderError,
+    ProviderTimeout,
+    RecursionLimitReached,
+    error_class,
+    error_message,
+)
+
+OutcomeKind = Literal["success", "error", "interrupt"]
+Reason = Literal["client_disconnect", "shutdown", "recursion_limit", "provider", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run, a node of it, or a call ended."""
+
+    kind: OutcomeKind
+    reason: Reason | None = None
+    """Why it did not succeed; None for errors of the agent's own code."""
+    error: BaseException | None = None
+
+    def fields(self) -> dict[str, str | None]:
+        """As fields of a JSON line."""
+        return {
+            "outcome": self.kind,
+            "outcome_reason": self.reason,
+            "error_class": None if self.error is None else error_class(self.error),
+            "error_message": None if self.error is None else error_message(self.error),
+        }
+
+
+SUCCESS = Outcome("success")
+
+
+def failed(error: BaseException) -> Outcome:
+    """The outcome that an error is."""
+    return Outcome("error", _reason(error), error)
+
+
+def is_cut_off(error: BaseException) -> bool:
+    """Whether the current work itself was cancelled, and not something that it waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _reason(error: BaseException) -> Reason | None:
+    match error:
+        case RecursionLimitReached():
+            return "recursion_limit"
+        case ProviderTimeout() | TimeoutError():
+            return "timeout"
+        case ProviderError():
+            return "provider"
+        case _:
+            return None

@@ -1,0 +1,298 @@
+"""Runs and calls known from log lines: the same numbers as spans give, and never both added."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics import Analytics
+from analytics.questions import questions
+from ingest.decode import decode
+from ingest.rows import log_rows
+from lake import Lake
+from tests.analytics.claude_code import Session
+from tests.analytics.scenario import logged, recorded, requests
+from tests.analytics.telemetry import NEXT_DAY, NOON, Telemetry, ms
+
+Ask = Callable[..., list[dict[str, Any]]]
+RUN: dict[str, Any] = {"run_id": "r", "tenant_id": "acme", "user_id": "u", "agent_name": "bot"}
+CALL: dict[str, Any] = {"provider": "openai", "request_model": "gpt-4o", "outcome": "success"}
+GIVEN: dict[str, dict[str, Any]] = {
+    "slo/ttfb": {"threshold_ms": 900, "target": 0.9},
+    "slo/stream_success": {"target": 0.9},
+    "slo/tool_errors": {"target": 0.9},
+    "slo/cost_per_request": {"limit_usd": 0.2, "target": 0.9},
+    "cost/by": {"by": "tenant,user,agent,feature,provider,model,day"},
+    "tools/error_rate": {"by": "tool,tenant,agent"},
+    "alerts/ttfb_p95": {},
+}
+
+
+def answers(telemetry: Telemetry, path: Path) -> dict[str, Any]:
+    """What every shipped question of a figure answers, and every run."""
+    runs = "SELECT * EXCLUDE (trace_id, source, started_at, ended_at) FROM runs ORDER BY run_id"
+    with Analytics(telemetry.lake(path), threads=1) as analytics:
+        told: dict[str, Any] = {
+            name: analytics.ask(name, **given).to_pylist() for name, given in GIVEN.items()
+        }
+        return told | {"runs": analytics.query(runs).to_pylist()}
+
+
+def starts(path: Path) -> dict[str, datetime]:
+    """When each run began."""
+    with Analytics(Lake(path), threads=1) as analytics:
+        rows = analytics.query("SELECT run_id, started_at FROM runs").to_pylist()
+    return {row["run_id"]: row["started_at"] for row in rows}
+
+
+def test_lines_alone_answer_as_spans_do(tmp_path: Path) -> None:
+    """Every SLO, cost and run of a random day is equal from spans, from lines, and from both.
+
+    A line has its end and duration: the start is worked out, exact to the microsecond.
+    """
+    assert set(GIVEN) <= set(questions())
+    happened = requests(seed=7)
+    spans, lines = recorded(happened), logged(happened)
+    from_spans = answers(spans, tmp_path / "spans")
+    from_lines = answers(lines, tmp_path / "lines")
+    from_both = answers(Telemetry(spans=spans.spans, logs=lines.logs), tmp_path / "both")
+    for name, told in from_spans.items():
+        assert told, name
+        assert from_lines[name] == told, name
+        assert from_both[name] == told, name
+    began = starts(tmp_path / "spans")
+    assert starts(tmp_path / "both") == began
+    for run, start in starts(tmp_path / "lines").items():
+        assert abs(start - began[run]) <= timedelta(microseconds=2)
+
+
+def test_the_lines_of_calls_stand_for_the_run(telemetry: Telemetry, rows: Ask) -> None:
+    """Usage comes from the calls, by their own models; what the summary adds up is not added."""
+    telemetry.log("agent.cost", at=NOON + ms(200), duration_ms=150.0, ttfb_ms=30.0,
+                  response_model="gpt-4o", response_id="a", node="plan", input_tokens=1_000_000,
+                  cache_read_tokens=400, output_tokens=0, reasoning_tokens=0, attempt=1,
+                  **RUN | CALL)  # fmt: skip
+    telemetry.log("agent.cost", at=NOON + ms(300), response_id="b", input_tokens=1_000_000,
+                  output_tokens=0, **RUN | CALL | {"request_model": "gpt-4o-mini"})  # fmt: skip
+    telemetry.log("agent.run", at=NOON + ms(400), duration_ms=400.0, outcome="success",
+                  input_tokens=2_000_000, output_tokens=0, llm_calls=2, tool_calls=0,
+                  request_model="gpt-4o-mini", provider="openai", **RUN)  # fmt: skip
+    (run,) = rows("SELECT models, llm_calls, input_tokens, usage_source, source FROM runs")
+    assert run == {
+        "models": ["gpt-4o", "gpt-4o-mini"], "llm_calls": 2, "input_tokens": 2_000_000,
+        "usage_source": "calls", "source": "logs",
+    }  # fmt: skip
+    assert rows("SELECT SUM(input_tokens) AS n, COUNT(*) AS calls FROM usage") == [
+        {"n": 2_000_000, "calls": 2}
+    ]
+    (first, _) = rows("SELECT * FROM llm_calls ORDER BY started_at")
+    expected = RUN | {
+        "started_at": NOON + ms(50), "duration_ms": 150.0, "ttfb_ms": 30.0, "node": "plan",
+        "cache_read_tokens": 400, "attempt": 1, "feature": "bot", "response_id": "a",
+    }  # fmt: skip
+    assert {key: first[key] for key in expected} == expected
+    assert 2.49 < float(first["cost_usd"]) < 2.5
+
+
+def test_a_line_of_a_call_with_a_span_is_that_call(telemetry: Telemetry, rows: Ask) -> None:
+    """Known by trace and span, or by the response, whichever the line names."""
+    agent = telemetry.agent(run_id="r")
+    by_span = telemetry.llm(under=agent, input_tokens=10)
+    telemetry.llm(under=agent, response_id="resp", input_tokens=20)
+    tool = telemetry.tool(under=agent)
+    telemetry.log("agent.cost", trace_id=by_span["trace_id"], span_id=by_span["span_id"],
+                  input_tokens=10, output_tokens=100, **RUN | CALL)  # fmt: skip
+    telemetry.log("gateway.call", span_class="llm", response_id="resp", input_tokens=20,
+                  output_tokens=100, **CALL)  # fmt: skip
+    telemetry.log("agent.tool", trace_id=tool["trace_id"], span_id=tool["span_id"],
+                  tool_name="search", outcome="success", **RUN)  # fmt: skip
+    assert rows("SELECT llm_calls, tool_calls, input_tokens, source FROM runs") == [
+        {"llm_calls": 2, "tool_calls": 1, "input_tokens": 30, "source": "spans"}
+    ]
+    assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 30}]
+
+
+def test_a_line_tells_of_a_call_whose_span_was_lost(telemetry: Telemetry, rows: Ask) -> None:
+    """The line names a span of the run's trace that never came: the call belongs to that run."""
+    agent = telemetry.agent(run_id="r", tenant_id="acme")
+    telemetry.llm(under=agent, input_tokens=10)
+    telemetry.tool(under=agent)
+    for event in ("agent.cost", "agent.tool"):
+        telemetry.log(event, trace_id=agent["trace_id"], span_id="f" * 16, input_tokens=5,
+                      output_tokens=1, tool_name="other", **CALL)  # fmt: skip
+    assert rows("SELECT llm_calls, tool_calls, input_tokens FROM runs") == [
+        {"llm_calls": 2, "tool_calls": 2, "input_tokens": 15}
+    ]
+    assert rows("SELECT DISTINCT run_id, tenant_id FROM llm_calls") == [
+        {"run_id": "r", "tenant_id": "acme"}
+    ]
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_a_line_written_within_a_node(traced: bool, telemetry: Telemetry, rows: Ask) -> None:
+    """An application's own cost line names the node's span or none: it counts where nothing else
+    reports model calls of the run."""
+    for number, calls in enumerate((0, 1)):
+        node = telemetry.node(under=telemetry.agent(run_id=f"r{number}"))
+        for _ in range(calls):
+            telemetry.llm(under=node, input_tokens=10)
+        where = {key: node[key] for key in ("trace_id", "span_id")} if traced else {}
+        telemetry.log("agent.cost", run_id=f"r{number}", input_tokens=7, output_tokens=1,
+                      **where, **CALL)  # fmt: skip
+    assert rows("SELECT run_id, llm_calls, input_tokens FROM runs ORDER BY run_id") == [
+        {"run_id": "r0", "llm_calls": 1, "input_tokens": 7},
+        {"run_id": "r1", "llm_calls": 1, "input_tokens": 10},
+    ]
+
+
+def test_nothing_is_added_to_a_sum_that_counts(telemetry: Telemetry, rows: Ask) -> None:
+    """Where the usage on an agent's span is all that spans report, lines of calls add nothing."""
+    agent = telemetry.agent(run_id="r", input_tokens=30, output_tokens=3, request_model="gpt-4o")
+    telemetry.log("agent.cost", trace_id=agent["trace_id"], span_id="f" * 16, input_tokens=30,
+                  output_tokens=3, **CALL)  # fmt: skip
+    assert rows("SELECT usage_source, SUM(input_tokens) AS n FROM usage GROUP BY 1") == [
+        {"usage_source": "rollup", "n": 30}
+    ]
+
+
+def test_a_summary_counts_where_calls_tell_no_usage(telemetry: Telemetry, rows: Ask) -> None:
+    """A line that only names a failed call leaves the tokens to the summary."""
+    telemetry.log("agent.cost", **RUN | CALL | {"outcome": "error"})
+    telemetry.log("agent.run", input_tokens=9, output_tokens=1, llm_calls=2, **RUN)
+    assert rows("SELECT input_tokens, usage_source FROM runs") == [
+        {"input_tokens": 9, "usage_source": "summary"}
+    ]
+
+
+def test_a_line_that_came_twice_is_one_call(telemetry: Telemetry, rows: Ask) -> None:
+    """Over OTLP and from a file, or delivered again; two calls alike at another time are two."""
+    line = telemetry.log("agent.cost", input_tokens=5, output_tokens=1, **RUN | CALL)
+    telemetry.logs.append(dict(line))
+    telemetry.logs.append(dict(line, log_id="from the file", received_at=NEXT_DAY))
+    telemetry.log("agent.cost", at=NOON + ms(1), input_tokens=5, output_tokens=1, **RUN | CALL)
+    for again in (0, 2000):
+        telemetry.log("agent.cost", at=NOON + ms(again), response_id="same", input_tokens=5,
+                      output_tokens=1, **RUN | CALL)  # fmt: skip
+    assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 3}]
+
+
+def test_lines_of_untraced_calls_without_ids_are_calls_each(
+    telemetry: Telemetry, rows: Ask
+) -> None:
+    """Nothing says that two lines of the same moment are one call."""
+    for _ in range(2):
+        telemetry.log("agent.cost", thread_id="t", input_tokens=5, output_tokens=1, **CALL)
+    assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 2}]
+
+
+def test_a_run_without_its_summary_is_not_over(telemetry: Telemetry, rows: Ask) -> None:
+    """Where an agent writes summaries, calls of a run that has none count, but make no run."""
+    telemetry.log("agent.run", **RUN | {"run_id": "done"})
+    telemetry.log("agent.cost", input_tokens=5, output_tokens=1, **RUN | CALL)
+    assert rows("SELECT run_id FROM runs") == [{"run_id": "done"}]
+    assert rows("SELECT run_id, tenant_id, input_tokens FROM usage") == [
+        {"run_id": "r", "tenant_id": "acme", "input_tokens": 5}
+    ]
+
+
+def test_a_trace_waits_for_its_root(telemetry: Telemetry, rows: Ask) -> None:
+    """Spans of the trace have come, so its run will: its lines do not make one before."""
+    node = telemetry.node(under={"trace_id": "f" * 32, "span_id": "e" * 16})
+    telemetry.log("agent.cost", trace_id=node["trace_id"], input_tokens=5, output_tokens=1, **CALL)
+    assert rows("SELECT * FROM runs") == []
+    assert rows("SELECT input_tokens FROM usage") == [{"input_tokens": 5}]
+
+
+def test_a_tool_error_that_was_made_good(telemetry: Telemetry, rows: Ask) -> None:
+    """With a line per tool call it is known which came last; a summary alone does not say."""
+    for run_id, outcomes in {"good": ("error", "success"), "bad": ("success", "error")}.items():
+        for index, outcome in enumerate(outcomes):
+            telemetry.log("agent.tool", at=NOON + ms(index), tool_name="search", outcome=outcome,
+                          run_id=run_id)  # fmt: skip
+        telemetry.log("agent.run", run_id=run_id, tool_calls=2, tool_errors=1)
+    telemetry.log("agent.run", run_id="who knows", tool_calls=2, tool_errors=1)
+    assert rows("SELECT run_id, verdict FROM run_tools ORDER BY run_id") == [
+        {"run_id": "bad", "verdict": "bad"},
+        {"run_id": "good", "verdict": "good"},
+        {"run_id": "who knows", "verdict": "missing"},
+    ]
+    assert rows("SELECT SUM(tool_calls) AS n, SUM(tool_errors) AS bad FROM runs") == [
+        {"n": 6, "bad": 3}
+    ]
+
+
+@pytest.fixture
+def claude(tmp_path: Path) -> Callable[[Session, str], list[dict[str, Any]]]:
+    """Answers over what a session of Claude Code sent, through the real ingest."""
+
+    def ask(session: Session, sql: str) -> list[dict[str, Any]]:
+        lake = Lake(tmp_path / "lake")
+        decoded = decode("logs", [session.request.SerializeToString()], [NOON_NS])
+        for position, table in enumerate(log_rows(decoded), 1):
+            lake.append("logs", table, position)
+        with Analytics(lake, threads=1) as analytics:
+            answer: list[dict[str, Any]] = analytics.query(sql).to_pylist()
+            return answer
+
+    return ask
+
+
+NOON_NS = int(NOON.timestamp()) * 10**9
+
+
+def test_a_prompt_of_claude_code_is_a_run(claude: Callable[..., Any]) -> None:
+    """From the first call of the prompt to the end of its last, for the session's user."""
+    session = Session()
+    session.prompted(NOON, "p1")
+    session.answered(NOON + ms(3500), "p1", "req_1")
+    session.used(NOON + ms(3700), "p1", "Bash", success=False)
+    session.used(NOON + ms(3900), "p1", "Bash")
+    session.answered(NOON + ms(8000), "p1", "req_2", output_tokens=100)
+    session.answered(NOON + ms(60_000), "p2", "req_3")
+    first, second = claude(session, "SELECT * FROM runs ORDER BY started_at")
+    expected = {
+        "run_id": "p1", "thread_id": session.session_id, "tenant_id": "org-acme",
+        "user_id": "4f1d9c0d6d0f", "started_at": NOON + ms(500), "ended_at": NOON + ms(8000),
+        "duration_ms": 7500.0, "ttfb_ms": None, "outcome": "success",
+        "models": ["claude-sonnet-4-5"], "llm_calls": 2, "tool_calls": 2, "tool_errors": 1,
+        "input_tokens": 2 * (4 + 12_000 + 900), "output_tokens": 300,
+        "cache_read_tokens": 24_000, "cache_write_tokens": 1800, "unpriced_calls": 0,
+        "usage_source": "calls", "source": "logs",
+    }  # fmt: skip
+    assert {key: first[key] for key in expected} == expected
+    # 3 USD per million input tokens, 0.30 read from the cache, 3.75 written to it, 15 of output.
+    assert float(first["cost_usd"]) == pytest.approx(
+        (8 * 3 + 24_000 * 0.3 + 1800 * 3.75 + 300 * 15) / 1e6
+    )
+    assert (second["run_id"], second["thread_id"]) == ("p2", session.session_id)
+
+
+def test_a_prompt_of_claude_code_that_failed(claude: Callable[..., Any]) -> None:
+    """It ended as its last model call did: an error that a later call made good is none."""
+    session = Session()
+    session.refused(NOON + ms(1000), "good", 1)
+    session.answered(NOON + ms(5000), "good", "req_1")
+    session.answered(NOON + ms(6000), "bad", "req_2")
+    session.refused(NOON + ms(9000), "bad", 10)
+    assert claude(session, "SELECT run_id, outcome, error_message, llm_calls FROM runs ORDER BY 1"
+    ) == [
+        {"run_id": "bad", "outcome": "error", "error_message": "Overloaded", "llm_calls": 2},
+        {"run_id": "good", "outcome": "success", "error_message": None, "llm_calls": 2},
+    ]  # fmt: skip
+    assert claude(session, "SELECT attempt, unpriced, cost_usd FROM usage WHERE outcome = 'error'"
+                  " ORDER BY 1") == [
+        {"attempt": 1, "unpriced": False, "cost_usd": None},
+        {"attempt": 10, "unpriced": False, "cost_usd": None},
+    ]  # fmt: skip
+
+
+def test_a_session_of_claude_code_without_prompts(claude: Callable[..., Any]) -> None:
+    """Versions that send no prompt.id, and calls that no prompt caused: the session is the run."""
+    session = Session()
+    session.answered(NOON + ms(3000), None, "req_1")
+    session.answered(NOON + ms(9000), None, "req_2")
+    assert claude(session, "SELECT run_id, llm_calls, tenant_id FROM runs") == [
+        {"run_id": session.session_id, "llm_calls": 2, "tenant_id": "org-acme"}
+    ]
