@@ -8,7 +8,6 @@ told a finish reason or usage, and did not.
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -42,12 +41,13 @@ def span_outcome(
         interrupt,
         by_finish,
         columns["reported_outcome"],
-        where(pc.or_(failed, cut), pa.repeat("error", len(failed))),
+        where(failed, pa.repeat("error", len(failed))),
+        cut,
         pa.scalar("success"),
     )
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
     outcome = pc.coalesce(_stated(columns), where(counted, derived))
-    incomplete = where(pc.and_(cut, pc.is_null(why_error)), pa.repeat("incomplete", len(outcome)))
+    incomplete = where(pc.is_valid(cut), pa.repeat("incomplete", len(outcome)))
     return {
         "outcome": outcome,
         "outcome_reason": _reason(columns, outcome, why_error, why_finish, incomplete),
@@ -96,17 +96,21 @@ def _reason(columns: Columns, outcome: pa.Array, *reasons: pa.Array) -> pa.Array
 
 
 def _cut(columns: Columns, mapping: AttributeMap, senders: Senders) -> pa.Array:
-    """Which model calls have neither a finish reason nor usage, though their sender tells them."""
-    cut = np.zeros(len(columns["operation"]), np.bool_)
-    for sender in mapping.senders:
-        if sender.finishes and (ours := senders.of(sender.name)) is not None:
-            told = pc.is_in(columns["operation"], pa.array(sender.finishes))
-            cut |= ours & told.to_numpy(zero_copy_only=False)
+    """What a call is that has neither a finish reason nor usage, though its sender tells them.
+
+    NULL for one that has either, or of a sender that does not always tell.
+    """
     silent = pc.and_(
         pc.is_null(columns["finish_reason"]),
         pc.and_(pc.is_null(columns["input_tokens"]), pc.is_null(columns["output_tokens"])),
     )
-    return pc.and_(pa.array(cut), silent)
+    cut = nulls(len(silent))
+    for sender in mapping.senders:
+        if sender.finishes and (ours := senders.of(sender.name)) is not None:
+            tells = pc.is_in(columns["operation"], pa.array(sender.finishes))
+            unfinished = pc.and_(pa.array(ours), pc.and_(tells, silent))
+            cut = pc.if_else(unfinished, sender.cut, cut)
+    return cut
 
 
 def _endings(

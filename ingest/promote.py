@@ -20,11 +20,12 @@ from ingest.pairs import Flags, Pairs
 from ingest.senders import Senders
 from ingest.vectors import matches, where
 from lake.column import Column
-from lake.mapping import AttributeMap, Place, Source
+from lake.mapping import FROM_ZERO, AttributeMap, Place, Source
 
 _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _FIRST_IN_LIST = r'^\[\s*"(?P<first>[^"]*)"'
+_QUOTED = r'^"(?P<text>[^"\\]*)"$'
 _MOMENT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 _NONE = -1
 
@@ -48,11 +49,17 @@ class Picked:
 def promoted(
     decoded: Decoded, wanted: Sequence[Column], mapping: AttributeMap, own: Pairs, senders: Senders
 ) -> dict[str, pa.Array]:
-    """Promoted columns: the record's own attributes first, then its resource's.
+    """Promoted columns: the record's own attributes first, then its name, then its resource's.
 
     `own` are the attributes of the records.
     """
     columns = promote(own, wanted, mapping, senders=senders)
+    for column in wanted:
+        for source in mapping.placed(column.name, "name"):
+            ours = _all_rows_meant(own, source, senders)
+            if ours.any():
+                named = where(pa.array(ours), senders.names)
+                columns[column.name] = pc.coalesce(columns[column.name], named)
     inherited = [column for column in wanted if mapping.placed(column.name, "resource")]
     shared = promote(pairs_of(decoded.resource_attributes, mapping), inherited, mapping, "resource")
     resources = pa.array(decoded.resource)
@@ -137,6 +144,17 @@ def _meant(
     return found
 
 
+def _all_rows_meant(pairs: Pairs, source: Source, senders: Senders) -> Flags:
+    """The rows that the conditions of a source allow, whatever attributes they have."""
+    rows = np.ones(pairs.rows, np.bool_)
+    if source.sender:
+        ours = senders.of(source.sender)
+        rows &= False if ours is None else ours
+    for key, pattern in source.when:
+        rows &= pairs.owners_with(key, pattern)
+    return rows
+
+
 def _among(values: pa.Array, found: Index, wanted: pa.Array, *, lower: bool = False) -> Flags:
     texts = values.take(pa.array(found)).dictionary_encode()
     names = pc.utf8_lower(texts.dictionary) if lower else texts.dictionary
@@ -164,29 +182,34 @@ def _typed(column: Column, sources: Sequence[Source], values: pa.Array, picked: 
 
 
 def _translated(text: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:
-    """The texts as their sources mean them: the first of a list, or what a value stands for."""
+    """The texts as their sources mean them, where that is not as they stand."""
     for number, source in enumerate(sources):
-        if not (source.first_of_list or source.values):
+        if source.take == "all" and not source.values:
             continue
         of_it = picked.source == number
-        if not of_it.any():
-            continue
-        if source.first_of_list:
-            meant = pc.coalesce(
-                pc.struct_field(pc.extract_regex(text, _FIRST_IN_LIST), "first"), text
-            )
-        else:
-            said, stands_for = zip(*source.values, strict=True)
-            meant = pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
-        text = meant if of_it.all() else pc.if_else(pa.array(of_it), meant, text)
+        if of_it.any():
+            meant = _meaning(text, source)
+            text = meant if of_it.all() else pc.if_else(pa.array(of_it), meant, text)
     return text
 
 
+def _meaning(text: pa.Array, source: Source) -> pa.Array:
+    """The first of a list, a text without its quotes, or what a value stands for."""
+    if source.take == "first":
+        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _FIRST_IN_LIST), "first"), text)
+    if source.take == "json":
+        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _QUOTED), "text"), text)
+    said, stands_for = zip(*source.values, strict=True)
+    return pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
+
+
 def _scaled(number: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:
-    if all(source.scale == 1 for source in sources):
+    if not any(source.unit for source in sources):
         return number
     scales = np.array([*(source.scale for source in sources), 1.0])  # the last is that of -1
-    return pc.multiply(number, pa.array(scales[picked.source]))
+    first = np.array([*(float(source.unit == FROM_ZERO) for source in sources), 0.0])
+    scaled = pc.multiply(number, pa.array(scales[picked.source]))
+    return pc.add(scaled, pa.array(first[picked.source])) if first.any() else scaled
 
 
 def _number(text: pa.Array) -> pa.Array:

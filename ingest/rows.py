@@ -69,6 +69,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
     columns["span_class"] = _span_class(columns, field("name"), mapping)
+    columns["span_class"] = _without_askers(columns, status, mapping, senders)
     columns |= _errors(columns, where(pc.equal(status, "error"), status_message))
     columns |= span_outcome(columns, status, mapping, senders)
     columns["ttfb_ms"] = _first_token_ms(columns, start, events)
@@ -149,6 +150,20 @@ def _span_class(columns: Mapping[str, pa.Array], name: pa.Array, mapping: Attrib
     found = [classes.take(pc.index_in(said[by], names)) for by, names, classes in mapping.classes]
     a_node = where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"])))
     return pc.coalesce(*found, a_node, pa.scalar("other"))
+
+
+def _without_askers(
+    columns: Mapping[str, pa.Array], status: pa.Array, mapping: AttributeMap, senders: Senders
+) -> pa.Array:
+    """Classes, but none for a span that only asks, whose sender tells a streamed answer apart."""
+    classes = columns["span_class"]
+    for sender in mapping.senders:
+        if sender.answers_apart and (ours := senders.of(sender.name)) is not None:
+            call = pc.is_in(columns["operation"], pa.array(sender.answers_apart))
+            silent = pc.and_(pc.is_null(columns["response_id"]), pc.not_equal(status, "error"))
+            asks = pc.and_(pa.array(ours), pc.and_(call, silent))
+            classes = pc.if_else(asks, "other", classes)
+    return classes
 
 
 def _errors(columns: Mapping[str, pa.Array], status_message: pa.Array) -> dict[str, pa.Array]:

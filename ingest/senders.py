@@ -18,7 +18,7 @@ class Senders:
         self._matches = {sender.name: sender.match for sender in mapping.senders}
         self._scopes = pc.struct_field(decoded.scopes, "name")
         self._scope = decoded.scope
-        self._names = names
+        self.names = names
         self._known: dict[str, Flags | None] = {}
 
     def of(self, name: str) -> Flags | None:
@@ -37,6 +37,6 @@ class Senders:
                 return None
             flags = of_scope[self._scope]
         if match.name:
-            named = fits(self._names, match.name)
+            named = fits(self.names, match.name)
             flags = named if flags is None else flags & named
         return flags if flags is not None and flags.any() else None

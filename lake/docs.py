@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from lake.column import ATTRIBUTES, Column, TableSchema
-from lake.mapping import AttributeMap, Sender, Source
+from lake.mapping import MEMBER, AttributeMap, Sender, Source
 from lake.mapping_file import SHIPPED
 from lake.schema import HINTS, TABLES
 
@@ -43,7 +43,7 @@ _ENDINGS = """\
 Believed in this order: `outcome` as stated; an interrupt, by the last part of the error's class; a
 finish reason that is here; what the sender says in words of its own (`reported_outcome`); the
 status of the span. A model call that its sender tells no finish reason and no usage of, though it
-does of whole responses, was cut: `error`, `incomplete`.
+does of whole responses, was cut: `incomplete`, and an error unless only its caller can have left.
 """
 
 
@@ -92,10 +92,11 @@ def _sources(mapping: AttributeMap) -> Iterator[str]:
 
 
 def _source(source: Source) -> list[str]:
-    place = {"record": "", "resource": "resource ", "event": f"event {source.event} "}[source.on]
+    places = {"resource": "resource ", "event": f"event {source.event} ", "name": "the span's "}
+    place = places.get(source.on, "")
     member = f" → `{source.member}`" if source.member else ""
     unit = f", {source.unit}" if source.unit else ""
-    first = ", the first" if source.first_of_list else ""
+    first = {"first": ", the first", "json": " as JSON"}.get(source.take, "")
     values = ", ".join(f"{said} = {meant}" for said, meant in source.values)
     said = [f" ({values})" if values else "", " (without cached)" * (source.cached == "exclusive")]
     name = f"{place}`{source.attribute}`{member}{unit}{first}{''.join(said)}"
@@ -108,7 +109,9 @@ def _conditions(source: Source) -> Iterator[str]:
     if source.unless:
         yield f"not from {source.unless}"
     for key, pattern in source.when:
-        yield f"`{key}` is `{pattern}`"
+        attribute, _, member = key.partition(MEMBER)
+        name = f"`{attribute}`" + (f" → `{member}`" if member else "")
+        yield f"{name} is given" if pattern == "*" else f"{name} is `{pattern}`"
     if source.ignore:
         yield f"not {_codes(source.ignore)}"
 
@@ -125,8 +128,12 @@ def _sender(sender: Sender) -> list[str]:
         for match in sender.match
     )  # fmt: skip
     peculiar = [] if sender.knows_durations else ["a duration of 0 is unknown"]
+    if sender.answers_apart:
+        peculiar.append(f"tells a streamed answer of {_codes(sender.answers_apart)} apart")
     if sender.finishes:
-        peculiar.append(f"tells how a whole response of {_codes(sender.finishes)} ended")
+        peculiar.append(
+            f"tells how a whole response of {_codes(sender.finishes)} ended; else {sender.cut}"
+        )
     return [sender.name, " or ".join(by), "; ".join(peculiar)]
 
 

@@ -12,10 +12,12 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
-Place = Literal["record", "resource", "event"]
+Place = Literal["record", "resource", "event", "name"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
+Bad = Literal["error", "interrupt"]
+Take = Literal["all", "first", "json"]
 
 PLACES: tuple[str, ...] = get_args(Place)
 BY: tuple[By, ...] = get_args(By)
@@ -28,7 +30,10 @@ MEMBER = "\x00"
 UNITS: Mapping[str, Mapping[str, float]] = {
     "ms": {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6},
     "USD": {"USD": 1.0, "micro-USD": 1e-6},
+    "tries": {"from 0": 1.0},
 }
+FROM_ZERO = "from 0"
+"""The unit of a number that counts from 0, where its column does from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Source:
     sender: str = ""
     unless: str = ""
     when: tuple[tuple[str, str], ...] = ()
-    first_of_list: bool = False
+    take: Take = "all"
     values: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
     cached: Cached = "inclusive"
@@ -75,11 +80,15 @@ class Sender:
     """A library whose records differ from others of the same names.
 
     ``finishes``: operations of which a whole response always tells a finish reason or usage.
+    ``cut``: what a call of these is that tells neither.
+    ``answers_apart``: operations of which a streamed answer is a record of its own.
     """
 
     name: str
     match: tuple[Match, ...]
     finishes: tuple[str, ...] = ()
+    cut: Bad = "error"
+    answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True
 
 
@@ -97,7 +106,7 @@ class Kind:
 class Ending:
     """How a record ended, by the class of its error or its finish reason."""
 
-    outcome: Literal["error", "interrupt"]
+    outcome: Bad
     reason: str
     errors: tuple[str, ...] = ()
     finishes: tuple[str, ...] = ()
@@ -203,8 +212,9 @@ class AttributeMap:
 
     def known_attributes(self) -> frozenset[str]:
         """Every attribute that some column is taken from, or that decides over another."""
-        deciding = (name for source in self.sources for name, _ in source.when)
-        return frozenset({*(source.attribute for source in self.sources), *deciding})
+        taken = {source.attribute for source in self.sources if source.on != "name"}
+        deciding = (key.partition(MEMBER)[0] for s in self.sources for key, _ in s.when)
+        return frozenset({*taken, *deciding})
 
 
 def known_attributes() -> frozenset[str]:

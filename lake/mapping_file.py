@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from lake.mapping import (
+    MEMBER,
     PLACES,
     SPAN_CLASSES,
     UNITS,
     AttributeMap,
+    Bad,
     By,
     Cached,
     Ending,
@@ -25,6 +27,7 @@ from lake.mapping import (
     Sender,
     Source,
     SpanClass,
+    Take,
 )
 from lake.schema import MAPPED
 
@@ -33,6 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ON_EVENT = "event"
+_MEMBER_OF = " -> "
 
 
 class MappingError(ValueError):
@@ -86,8 +90,8 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         scale=_told_of(f"{place}.unit", scale_of, column, unit),
         sender=table.take("sender", str, ""),
         unless=table.take("unless", str, ""),
-        when=_pairs(table.take("when", dict, {}), f"{place}.when"),
-        first_of_list=table.choose("take", ("all", "first"), "all") == "first",
+        when=_conditions(table.take("when", dict, {}), f"{place}.when"),
+        take=cast("Take", table.choose("take", ("all", "first", "json"), "all")),
         values=_pairs(table.take("values", dict, {}), f"{place}.values"),
         ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
         cached=cast("Cached", table.choose("cached", ("inclusive", "exclusive"), "inclusive")),
@@ -121,7 +125,7 @@ def _checked(source: Source, place: str) -> Source:
         raise MappingError(f"{place}.attribute is empty; name the attribute")
     if (source.on == _ON_EVENT) != bool(source.event):
         raise MappingError(f'{place}: `event` names the span event of on = "event", and only that')
-    if source.on != "record" and (source.sender or source.unless or source.when):
+    if source.on not in {"record", "name"} and (source.sender or source.unless or source.when):
         raise MappingError(f"{place}: sender, unless and when are conditions of a record")
     if source.cached == "exclusive" and source.column != "input_tokens":
         raise MappingError(f"{place}: cached is said of input_tokens only")
@@ -168,18 +172,25 @@ def _sender(name: str, entry: Any) -> Sender:
             raise MappingError(f"{place}.match fits everything; give a scope or a name")
         matches.append(found)
     finishes = _texts(table.take("finishes", list, []), f"{place}.finishes")
+    apart = _texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
     zero = table.choose("zero_duration", ("known", "unknown"), "known")
+    cut = table.choose("cut", ("error", "interrupt"), "error")
     table.end()
-    return Sender(name, tuple(matches), finishes, knows_durations=zero == "known")
+    return Sender(
+        name=name,
+        match=tuple(matches),
+        finishes=finishes,
+        cut=cast("Bad", cut),
+        answers_apart=apart,
+        knows_durations=zero == "known",
+    )
 
 
 def _ending(number: int, entry: Any) -> Ending:
     place = f"endings[{number}]"
     table = _Table(entry, place)
     ending = Ending(
-        outcome=cast(
-            'Literal["error", "interrupt"]', table.choose("outcome", ("error", "interrupt"))
-        ),
+        outcome=cast("Bad", table.choose("outcome", ("error", "interrupt"))),
         reason=table.take("reason", str),
         errors=_texts(table.take("errors", list, []), f"{place}.errors"),
         finishes=_texts(table.take("finishes", list, []), f"{place}.finishes"),
@@ -230,6 +241,11 @@ def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise MappingError(f"{place}: {value!r} must be a text")
     return tuple(values)
+
+
+def _conditions(table: Table, place: str) -> tuple[tuple[str, str], ...]:
+    """Keys of attributes, or of members written as `attribute -> path`, and their values."""
+    return tuple((key.replace(_MEMBER_OF, MEMBER), value) for key, value in _pairs(table, place))
 
 
 def _pairs(table: Table, place: str) -> tuple[tuple[str, str], ...]:

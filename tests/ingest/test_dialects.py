@@ -151,14 +151,24 @@ CALL_OF = {
     "openinference.instrumentation.openai": {"openinference.span.kind": "LLM"},
     "opentelemetry.instrumentation.openai.v1": {"gen_ai.operation.name": "chat"},
     "pydantic-ai": {"gen_ai.operation.name": "chat"},
+    "opentelemetry.instrumentation.genai.openai": {"gen_ai.operation.name": "chat"},
+    "com.anthropic.sdk.python": {"gen_ai.operation.name": "chat"},
 }
+
+
+# They report a connection that broke as an error: what ends without one, its caller ended.
+LEFT = dict.fromkeys(
+    ("pydantic-ai", "opentelemetry.instrumentation.genai.openai", "com.anthropic.sdk.python"),
+    "interrupt",
+)
 
 
 @pytest.mark.parametrize("scope", CALL_OF)
 def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None:
     """Where the library tells them of every whole response; and never is a failure renamed."""
     call = CALL_OF[scope]
-    told(span(scope, call, name="ChatCompletion"), outcome="error", outcome_reason="incomplete")
+    silent = span(scope, call, name="ChatCompletion")
+    told(silent, outcome=LEFT.get(scope, "error"), outcome_reason="incomplete")
     for whole_one in (
         {"gen_ai.response.finish_reasons": ["stop"]},
         {"gen_ai.usage.output_tokens": 1},
@@ -287,7 +297,7 @@ def test_pydantic_ai() -> None:
     told(agent, span_class="agent", agent_name="a", request_model="m", input_tokens=None)
     attempt = span("pydantic-ai", {"pydantic_ai.model_request.attempt": 2, "gen_ai.request.model":
                    "m", "error.type": "ModelHTTPError"}, **FAILED)  # fmt: skip
-    told(attempt, attempt=2, span_class="other", error_class="ModelHTTPError")
+    told(attempt, attempt=3, span_class="llm", error_class="ModelHTTPError")
     call = span("pydantic-ai",
                 {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 131,
                  "gen_ai.usage.details.cache_read_tokens": 64, "operation.cost": 2.025e-05,
@@ -366,12 +376,13 @@ def test_litellm() -> None:
             "metadata.team_id": "forged", "metadata.tenant_id": "forged",
             "metadata.user_api_key_user_id": "u", "llm.user": "anybody",
             "gen_ai.cost.total_cost": 0.002, "gen_ai.response.id": "r",
-            "gen_ai.response.finish_reasons": '["stop"]',
+            "gen_ai.response.finish_reasons": '["stop"]', "metadata.usage_object":
+            "{'prompt_tokens_details': {'cached_tokens': 64, 'audio_tokens': None}}",
         },
         name="litellm_request",
     )  # fmt: skip
     told(row, span_class="llm", request_model="gpt-4o-mini", response_model=None,
-         tenant_id="acme", user_id="u", input_tokens=82, streaming=False,
+         tenant_id="acme", user_id="u", input_tokens=82, cache_read_tokens=64, streaming=False,
          reported_cost_usd=0.002, finish_reason="stop", response_id="r")  # fmt: skip
     raw = span("litellm", {"llm.openai.id": "r"}, name="raw_gen_ai_request")
     told(raw, span_class="other")
@@ -405,7 +416,7 @@ def test_langfuse() -> None:
                 {"input": 67, "input_cached_tokens": 64, "output": 9, "total": 140}),
             "langfuse.observation.cost_details": json.dumps({"total": 0.25}),
             "langfuse.observation.completion_start_time": '"2027-01-15T08:00:00.250000Z"',
-            "langfuse.trace.metadata.tenant_id": "acme", "user.id": "u", "session.id": "t",
+            "langfuse.trace.metadata.tenant_id": '"acme"', "user.id": "u", "session.id": "t",
         },
     )  # fmt: skip
     told(row, span_class="llm", request_model="m", input_tokens=131, cache_read_tokens=64,
@@ -415,6 +426,37 @@ def test_langfuse() -> None:
                   "langfuse.observation.level": "ERROR",
                   "langfuse.observation.status_message": "no such city"})  # fmt: skip
     told(failed, span_class="tool", outcome="error", error_message="no such city")
+
+
+def test_langfuse_usage_as_each_provider_counts() -> None:
+    """OpenAI's in both its APIs includes cached tokens; Anthropic's does not."""
+    key = "langfuse.observation.usage_details"
+    for usage in (
+        {"prompt_tokens": 131, "prompt_tokens_details": {"cached_tokens": 64}},
+        {"input_tokens": 131, "input_tokens_details": {"cached_tokens": 64}},
+        {"input_tokens": 67, "cache_read_input_tokens": 64},
+    ):
+        told(span("langfuse-sdk", {key: json.dumps(usage)}), input_tokens=131, cache_read_tokens=64)
+
+
+def test_the_name_of_a_span_where_nothing_else_names_it() -> None:
+    """Langfuse's agents and tools, and the workflow of OpenAI Agents."""
+    kind = "langfuse.observation.type"
+    told(span("langfuse-sdk", {kind: "tool"}, name="search"), tool_name="search", agent_name=None)
+    told(span("langfuse-sdk", {kind: "agent"}, name="a"), agent_name="a", tool_name=None)
+    agent = {"openinference.span.kind": "AGENT"}
+    told(span("openinference.instrumentation.openai_agents", agent, name="w"), agent_name="w")
+    told(span("openinference.instrumentation.langchain", agent, name="agent"), agent_name=None)
+
+
+def test_anthropics_own_sdk() -> None:
+    """Its stop reason has a name of its own, its errors a word."""
+    row = span("com.anthropic.sdk.python", {"gen_ai.operation.name": "chat",
+               "anthropic.message.stop_reason": "tool_use"})  # fmt: skip
+    told(row, finish_reason="tool_use", outcome="success")
+    failed = span("com.anthropic.sdk.python", {"gen_ai.operation.name": "chat",
+                  "error.type": "overloaded_error"}, **FAILED)  # fmt: skip
+    told(failed, outcome="error", outcome_reason="provider")
 
 
 @pytest.mark.parametrize(

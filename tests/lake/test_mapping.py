@@ -57,7 +57,7 @@ def test_a_source_without_a_condition_comes_last_of_its_attribute(column: str) -
 
 def test_resource_sources_come_last() -> None:
     """The record knows better than its resource; the writer relies on that order."""
-    order = {"record": 0, "event": 1, "resource": 2}
+    order = {"record": 0, "event": 1, "name": 2, "resource": 3}
     for column in MAPPED:
         places = [order[source.on] for source in SHIPPED.of(column)]
         assert places == sorted(places), column
@@ -140,7 +140,7 @@ def test_the_smallest_mapping() -> None:
         (
             '"a", ',
             '"a", on = "scope", ',
-            ("columns.tenant_id[0].on = 'scope' must be one of record, resource, event"),
+            ("columns.tenant_id[0].on = 'scope' must be one of record, resource, event, name"),
         ),
         (
             '"a", ',
