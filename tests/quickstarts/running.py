@@ -4,11 +4,14 @@ import json
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from demo.model_server import Call, Rule, running
 from tests.cli.running import quietpager
@@ -17,6 +20,8 @@ from tests.sidecar import ENVIRONMENT, start_sidecar
 
 AGENT_SECONDS = 110
 VENDOR = Rule(first_token_ms=5, token_ms=0, cached_share=0.4, reasoning_tokens=3)
+PAYLOADS = Path(__file__).with_name("payloads")
+A_MINUTE_AGO = 60 * 10**9
 WIDE = {"COLUMNS": "140"}
 
 
@@ -84,6 +89,24 @@ def run_agent(quickstart: str, python: Path, home: Path) -> Observed:
             sidecar.end()
         assert answer.returncode == 0, answer.stderr[-3000:]
         return Observed(answer.stdout, vendor.calls(), sidecar.data)
+
+
+def sent(payload: str, signal: str, home: Path) -> Observed:
+    """Send the payload to a sidecar as if its last record were of a minute ago, and drain it."""
+    text = (PAYLOADS / payload).read_text()
+    latest = max(int(found) for found in re.findall(r'UnixNano": "(\d+)"', text))
+    later = time.time_ns() - A_MINUTE_AGO - latest
+    text = re.sub(
+        r'(UnixNano": ")(\d+)"', lambda found: f'{found[1]}{int(found[2]) + later}"', text
+    )
+    sidecar = start_sidecar(home / "data")
+    try:
+        url = f"{sidecar.endpoints['OTLP/HTTP']}/v1/{signal}"
+        answer = httpx.post(url, content=text, headers={"Content-Type": "application/json"})
+        assert answer.json() in ({}, {"partialSuccess": {}}), answer.text
+    finally:
+        sidecar.end()
+    return Observed("", (), sidecar.data)
 
 
 def _environment(base_url: str, endpoint: str) -> dict[str, str]:

@@ -1,49 +1,24 @@
 """Quickstarts whose library is not run here: what it sends, and what the sidecar then knows."""
 
 import json
-import re
-import time
-from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.quickstarts.conftest import RECORDED
 from tests.quickstarts.environments import QUICKSTARTS
-from tests.quickstarts.running import Observed, consoles, picked, shown
-from tests.sidecar import start_sidecar
-
-PAYLOADS = Path(__file__).with_name("payloads")
-RECENTLY = 120 * 10**9
-
-
-def sent(payload: str, signal: str, home: Path) -> Observed:
-    """Send the payload to a sidecar as if its last record were of a minute ago, and drain it."""
-    text = (PAYLOADS / payload).read_text()
-    latest = max(int(found) for found in re.findall(r'UnixNano": "(\d+)"', text))
-    later = time.time_ns() - RECENTLY - latest
-    text = re.sub(
-        r'(UnixNano": ")(\d+)"', lambda found: f'{found[1]}{int(found[2]) + later}"', text
-    )
-    sidecar = start_sidecar(home / "data")
-    try:
-        url = f"{sidecar.endpoints['OTLP/HTTP']}/v1/{signal}"
-        answer = httpx.post(url, content=text, headers={"Content-Type": "application/json"})
-        assert answer.json() in ({}, {"partialSuccess": {}}), answer.text
-    finally:
-        sidecar.end()
-    return Observed("", (), sidecar.data)
+from tests.quickstarts.running import PAYLOADS, Observed, consoles, picked, sent, shown
 
 
 @pytest.fixture(scope="module")
 def vercel(tmp_path_factory: pytest.TempPathFactory) -> Observed:
     """What agent.mjs sent for two questions, the second of which met a tool that failed."""
-    return sent("vercel_ai_sdk.json", "traces", tmp_path_factory.mktemp("vercel"))
+    return sent(*RECORDED["vercel-ai-sdk"], tmp_path_factory.mktemp("vercel"))
 
 
 @pytest.fixture(scope="module")
 def claude_code(tmp_path_factory: pytest.TempPathFactory) -> Observed:
     """Two prompts: the second met an overloaded API once, and a command that failed."""
-    return sent("claude_code.json", "logs", tmp_path_factory.mktemp("claude"))
+    return sent(*RECORDED["claude-code"], tmp_path_factory.mktemp("claude"))
 
 
 def test_vercel_reports_runs_tokens_and_tools(vercel: Observed) -> None:

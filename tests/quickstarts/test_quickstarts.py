@@ -20,7 +20,7 @@ def test_every_request_is_one_run_that_succeeds(library: Library, observed: Obse
     assert len(observed.said.split("\n")) == 3
     who = ("thread_id", "tenant_id", "user_id", "agent_name")
     runs = picked(observed.runs, "outcome", "llm_calls", "tool_calls", *who)
-    assert runs == [("success", 2, 1, "thread-1", "acme", "ada", library.agent)] * 2
+    assert runs == [("success", 2, 1, "thread-1", "acme", "ada", "support")] * 2
 
 
 def test_tokens_are_those_that_the_vendor_billed(library: Library, observed: Observed) -> None:
@@ -39,7 +39,7 @@ def test_cost_is_known_to_be_somebodys(library: Library, observed: Observed) -> 
     """All of it is one tenant's and user's, with provider and model, and none is unpriced."""
     (row,) = observed.cost("tenant", "user", "agent", "provider", "model")
     whose = ("tenant_id", "user_id", "agent_name", "provider", "model")
-    named = ("acme", "ada", library.agent, library.provider, library.model)
+    named = ("acme", "ada", "support", library.provider, library.model)
     assert picked([row], *whose) == [named]
     assert (row["runs"], row["calls"], row["unpriced_calls"]) == (2, 4, 0)
     assert float(row["cost_usd"]) > 0
