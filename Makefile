@@ -47,6 +47,10 @@ bench: $(VENV)/.installed-test ## Measure: each benchmark prints a ratio against
 	  echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS); \
 	done
 
+.PHONY: fixtures
+fixtures: $(VENV)/.installed-test ## Record again what libraries send; needs network and npm (ARGS='name_*' to choose)
+	@$(BIN)/python -m tests.fixtures.record $(ARGS)
+
 .PHONY: nightly
 nightly: $(VENV)/.installed-test ## Run every test, the long ones too, with many more generated inputs
 	@$(BIN)/python -m pytest -m "" --timeout=3600 --hypothesis-profile=nightly $(ARGS)

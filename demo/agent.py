@@ -127,7 +127,7 @@ def main(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.")] = 0,
     seed: Annotated[int, typer.Option(help="Which calls of tools fail.")] = 0,
 ) -> None:
-    """Serve the agents; prints their base URL when ready, then a JSON line per node and run."""
+    """Serve the agents; prints their base URL when ready, then JSON lines of nodes and runs."""
     # Half a second instead of five: whoever watches a demo should not wait for its numbers.
     os.environ.setdefault("OTEL_BSP_SCHEDULE_DELAY", "500")
     configure_telemetry("demo-shop", otlp)

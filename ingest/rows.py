@@ -68,7 +68,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns |= events.behind(columns)
     columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
-    columns["span_class"] = _span_class(columns, field("name"), mapping)
+    columns["span_class"] = _span_class(columns, field("name"), mapping, _a_node(columns))
     columns["span_class"] = _without_askers(columns, status, mapping, senders)
     columns |= _errors(columns, where(pc.equal(status, "error"), status_message))
     columns |= span_outcome(columns, status, mapping, senders)
@@ -103,7 +103,7 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns = promoted(decoded, _OF_LOGS, mapping, own, senders)
     columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
-    columns["span_class"] = _span_class(columns, event, mapping)
+    columns["span_class"] = _span_class(columns, event, mapping, nulls(len(event)))
     columns |= log_outcome(columns, mapping)
     columns |= {
         **placed_in_time(time_of(field("time_unix_nano")), observed, decoded),
@@ -144,12 +144,18 @@ def _renamed(provider: pa.Array, mapping: AttributeMap) -> pa.Array:
     return renamed.take(encoded.indices)
 
 
-def _span_class(columns: Mapping[str, pa.Array], name: pa.Array, mapping: AttributeMap) -> pa.Array:
-    """From the operation, else the name, else whether a node is named."""
+def _span_class(
+    columns: Mapping[str, pa.Array], name: pa.Array, mapping: AttributeMap, otherwise: pa.Array
+) -> pa.Array:
+    """From the operation, else the name."""
     said = {"operation": columns["operation"], "name": name}
     found = [classes.take(pc.index_in(said[by], names)) for by, names, classes in mapping.classes]
-    a_node = where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"])))
-    return pc.coalesce(*found, a_node, pa.scalar("other"))
+    return pc.coalesce(*found, otherwise, pa.scalar("other"))
+
+
+def _a_node(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Spans that name a node are about it; a line may just have been written in it."""
+    return where(pc.is_valid(columns["node"]), pa.repeat("node", len(columns["node"])))
 
 
 def _without_askers(

@@ -166,6 +166,24 @@ def test_a_summary_counts_where_calls_tell_no_usage(telemetry: Telemetry, rows: 
     ]
 
 
+def test_a_run_without_an_answer_used_nothing(telemetry: Telemetry, rows: Ask) -> None:
+    """Its summary adds up to zero: that is no usage, and no cost of 0, as with spans."""
+    telemetry.log("agent.cost", **RUN | CALL | {"outcome": "error"})
+    telemetry.log("agent.run", llm_calls=1, input_tokens=0, output_tokens=0, **RUN)
+    assert rows("SELECT llm_calls, input_tokens, cost_usd, unpriced_calls FROM runs") == [
+        {"llm_calls": 1, "input_tokens": None, "cost_usd": None, "unpriced_calls": 0}
+    ]
+
+
+def test_calls_of_unknown_usage_are_unpriced_once(telemetry: Telemetry, rows: Ask) -> None:
+    """The summary, which does not know either, adds no call."""
+    telemetry.log("agent.cost", **RUN | CALL)
+    telemetry.log("agent.run", llm_calls=1, **RUN)
+    assert rows("SELECT llm_calls, unpriced_calls FROM runs") == [
+        {"llm_calls": 1, "unpriced_calls": 1}
+    ]
+
+
 def test_a_line_that_came_twice_is_one_call(telemetry: Telemetry, rows: Ask) -> None:
     """Over OTLP and from a file, or delivered again; two calls alike at another time are two."""
     line = telemetry.log("agent.cost", input_tokens=5, output_tokens=1, **RUN | CALL)
@@ -254,7 +272,7 @@ def test_a_prompt_of_claude_code_is_a_run(claude: Callable[..., Any]) -> None:
     first, second = claude(session, "SELECT * FROM runs ORDER BY started_at")
     expected = {
         "run_id": "p1", "thread_id": session.session_id, "tenant_id": "org-acme",
-        "user_id": "4f1d9c0d6d0f", "started_at": NOON + ms(500), "ended_at": NOON + ms(8000),
+        "user_id": "ada@example.com", "started_at": NOON + ms(500), "ended_at": NOON + ms(8000),
         "duration_ms": 7500.0, "ttfb_ms": None, "outcome": "success",
         "models": ["claude-sonnet-4-5"], "llm_calls": 2, "tool_calls": 2, "tool_errors": 1,
         "input_tokens": 2 * (4 + 12_000 + 900), "output_tokens": 300,

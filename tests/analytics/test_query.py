@@ -19,7 +19,7 @@ COLUMNS = {
     "llm_calls": "span_id trace_id run_id thread_id tenant_id user_id agent_name feature node "
     "started_at duration_ms ttfb_ms provider request_model response_model response_id "
     "finish_reason input_tokens output_tokens cache_read_tokens cache_write_tokens "
-    "reasoning_tokens cost_usd price_id outcome error_class attempt",
+    "reasoning_tokens cost_usd price_id outcome error_class attempt outcome_reason",
     "tool_calls": "span_id trace_id run_id thread_id tenant_id user_id agent_name node started_at "
     "duration_ms tool_name tool_call_id outcome error_class error_message attempt idempotency_key",
     "spans": " ".join(TABLES["spans"].arrow.names),

@@ -83,3 +83,29 @@ def test_the_order_of_attributes_is_not_part_of_a_log_record() -> None:
     assert log_row(backwards, attributes=turned)["log_id"] == same
     swapped = {"n": "v", "m": turned["m"], "k": 1}
     assert log_row(origin, attributes=swapped)["log_id"] != same
+
+
+def test_the_lines_of_calls_are_classed() -> None:
+    """By event name, by the full name in the body, or by operation; prose about a node is other."""
+    assert log_row(body="agent.cost", attributes={"node": "plan"})["span_class"] == "llm"
+    assert log_row(body="agent.tool")["span_class"] == "tool"
+    claude = log_row(body="claude_code.api_request", attributes={"event.name": "api_request"})
+    assert (claude["span_class"], claude["event_name"]) == ("llm", "claude_code.api_request")
+    assert log_row(attributes={"gen_ai.operation.name": "chat"})["span_class"] == "llm"
+    assert log_row(body="thinking", attributes={"node": "plan"})["span_class"] == "other"
+
+
+def test_how_a_call_ended_is_taken_from_what_its_line_says() -> None:
+    """The stated outcome, else success or not, else whether an error is named."""
+
+    def ending(body: str, **attributes: Any) -> tuple[str | None, str | None]:
+        row = log_row(body=body, attributes=attributes)
+        return row["outcome"], row["error_message"]
+
+    result, failure = "claude_code.tool_result", "claude_code.api_error"
+    assert ending(result, success="true") == ("success", None)
+    assert ending(result, success="false", error="exit 1") == ("error", "exit 1")
+    assert ending(failure, error="Overloaded") == ("error", "Overloaded")
+    assert ending(failure, outcome="success", error="late") == ("success", "late")
+    assert ending("agent.cost") == ("success", None)
+    assert ending("some.event", success="false", error="what was said") == (None, None)

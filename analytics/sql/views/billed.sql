@@ -19,16 +19,17 @@ spans_with_usage AS (
         'calls' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,
         agent_name, feature, node, start_time, duration_ms, ttfb_ms, provider, request_model,
         response_model, response_id, finish_reason, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, status, error_class,
-        attempt, embeds
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, outcome_reason, status,
+        error_class, attempt, embeds, twin_thread_id, twin_tenant_id, twin_user_id
     FROM llm_spans
     UNION ALL
     SELECT
         'rollup' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,
         agent_name, feature, node, start_time, duration_ms, NULL AS ttfb_ms, provider,
         request_model, response_model, response_id, finish_reason, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, status, error_class,
-        attempt, FALSE AS embeds
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, outcome_reason, status,
+        error_class, attempt, FALSE AS embeds, NULL AS twin_thread_id, NULL AS twin_tenant_id,
+        NULL AS twin_user_id
     FROM rollup_spans
 ),
 attributed AS (
@@ -37,15 +38,18 @@ attributed AS (
         CASE WHEN members.span_id IS NULL THEN used.trace_id ELSE members.run_key END AS run_key,
         used.span_id, used.trace_id,
         CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
-        COALESCE(used.thread_id, members.thread_id, identity.thread_id) AS thread_id,
-        COALESCE(used.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
-        COALESCE(used.user_id, members.user_id, identity.user_id) AS user_id,
+        COALESCE(used.thread_id, members.thread_id, identity.thread_id, used.twin_thread_id)
+            AS thread_id,
+        COALESCE(used.tenant_id, members.tenant_id, identity.tenant_id, used.twin_tenant_id)
+            AS tenant_id,
+        COALESCE(used.user_id, members.user_id, identity.user_id, used.twin_user_id) AS user_id,
         COALESCE(used.agent_name, members.agent_name, identity.agent_name) AS agent_name,
         COALESCE(
             used.feature, members.feature, identity.feature, used.agent_name, members.agent_name,
             identity.agent_name
         ) AS feature,
-        used.node, used.start_time AS started_at, used.duration_ms, used.ttfb_ms, used.provider,
+        used.node, used.start_time AS started_at, NULLIF(used.duration_ms, 0) AS duration_ms,
+        used.ttfb_ms, used.provider,
         used.request_model, used.response_model, used.response_id, used.finish_reason,
         used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens,
         used.reasoning_tokens,
@@ -53,21 +57,22 @@ attributed AS (
             used.outcome,
             CASE WHEN used.status = 'error' THEN 'error' ELSE 'success' END
         ) AS outcome,
-        used.error_class, used.attempt, used.embeds,
+        used.outcome_reason, used.error_class, used.attempt, used.embeds,
         used.usage_source = 'calls' AND sums.span_id IS NOT NULL AS summed_above
     FROM spans_with_usage AS used
     LEFT JOIN rolled_up AS sums
         ON sums.trace_id = used.trace_id AND sums.span_id = used.span_id
     LEFT JOIN run_members AS members
         ON members.trace_id = used.trace_id AND members.span_id = used.span_id
-    LEFT JOIN trace_identity AS identity ON identity.trace_id = used.trace_id
+    LEFT JOIN trace_identity AS identity
+        ON identity.trace_id = used.trace_id AND members.span_id IS NULL
     UNION ALL
     SELECT
         'calls' AS usage_source, run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id,
         agent_name, feature, node, started_at, duration_ms, ttfb_ms, provider, request_model,
         response_model, response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
-        cache_write_tokens, reasoning_tokens, outcome, error_class, attempt, embeds,
-        FALSE AS summed_above
+        cache_write_tokens, reasoning_tokens, outcome, NULL AS outcome_reason, error_class, attempt,
+        embeds, FALSE AS summed_above
     FROM line_calls
     WHERE span_class = 'llm'
     UNION ALL
@@ -78,22 +83,24 @@ attributed AS (
         runs.duration_ms, NULL AS ttfb_ms, runs.provider, runs.request_model, runs.response_model,
         NULL AS response_id, NULL AS finish_reason, runs.input_tokens, runs.output_tokens,
         runs.cache_read_tokens, runs.cache_write_tokens, runs.reasoning_tokens, runs.outcome,
-        runs.error_class, NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
+        runs.outcome_reason, runs.error_class, NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
     FROM log_only_runs AS runs
-    ANTI JOIN (
-        SELECT run_key
-        FROM line_calls
-        WHERE span_class = 'llm' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
-    ) AS lines ON lines.run_key = runs.run_key
+    ANTI JOIN line_calls AS lines
+        ON lines.run_key = runs.run_key AND lines.span_class = 'llm'
+        AND (
+            COALESCE(lines.input_tokens, lines.output_tokens) IS NOT NULL
+            OR COALESCE(runs.input_tokens, runs.output_tokens) IS NULL
+        )
     ANTI JOIN (
         SELECT trace_id
         FROM lake_spans
         WHERE span_class IN ('llm', 'agent', 'node')
           AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     ) AS used ON used.trace_id = runs.trace_id
-    WHERE (runs.input_tokens IS NOT NULL OR runs.output_tokens IS NOT NULL OR runs.llm_calls > 0)
-      -- The sums of a run that called no model are zeros, and not usage.
-      AND (COALESCE(runs.llm_calls, 1) > 0 OR runs.input_tokens > 0 OR runs.output_tokens > 0)
+    -- Sums of zero are those of a run no call of which was answered, and not usage.
+    WHERE runs.input_tokens > 0
+       OR runs.output_tokens > 0
+       OR (runs.llm_calls > 0 AND runs.input_tokens IS NULL AND runs.output_tokens IS NULL)
 ),
 -- Counts that cannot be true (negative, too large, a part above its whole) have no known cost.
 counted AS (
@@ -148,7 +155,13 @@ SELECT
     response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens, cost_usd,
     CASE WHEN cost_usd IS NOT NULL THEN price_id END AS price_id,
-    outcome, error_class, attempt, summed_above,
+    outcome,
+    CASE
+        WHEN outcome_reason IS NOT NULL THEN outcome_reason
+        WHEN usage_source = 'calls' AND outcome = 'success' AND finish_reason IS NULL
+            AND input_tokens IS NULL AND output_tokens IS NULL THEN 'incomplete'
+    END AS outcome_reason,
+    error_class, attempt, summed_above,
     cost_usd IS NULL AND NOT summed_above AND (
         outcome = 'success' OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL
         OR response_id IS NOT NULL OR ttfb_ms IS NOT NULL

@@ -1,69 +1,123 @@
 -- Step: every model call once.
 --
--- One call can leave several spans: a span sent twice; the SDK's and the gateway's, which share the
--- response_id; a wrapper around a model span that reports the usage again. The earliest of the same
--- response stands; a wrapper yields to the call inside it, whether directly below or through spans
--- that are no agent work.
+-- One call can leave several spans (merged_calls). One of them stands for it: not a wrapper of another,
+-- in the trace of an agent, the earliest. What it does not say is taken from the others. Its counts
+-- are those of the span that knows most; a part of them that only another knows is taken from there
+-- if it is no larger than its whole.
 --
--- Servers like Ollama repeat response ids, so the same response is one with as many output tokens
--- that began within a minute of the one before. A span without a response_id is itself alone: span
--- ids are unique only within their trace.
+-- twin_* is whom the other spans were for: they may be of another trace, so that the run of the call
+-- is asked first.
 CREATE OR REPLACE TEMP VIEW llm_spans AS
-WITH RECURSIVE
--- Calls whose parent is a model call or a span that may lead to one.
-inner_calls AS (
-    SELECT trace_id, span_id, parent_span_id
-    FROM lake_spans
-    WHERE span_class = 'llm'
-      AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
-      AND parent_span_id IN (SELECT span_id FROM lake_spans WHERE span_class IN ('llm', 'other'))
-),
-passages AS (
-    SELECT trace_id, span_id, parent_span_id
-    FROM lake_spans
-    WHERE span_class = 'other' AND parent_span_id IS NOT NULL
-      AND trace_id IN (SELECT trace_id FROM inner_calls)
-),
--- Every span above such a call with nothing but passages between. UNION ends loops.
-above (trace_id, ancestor_id) AS (
-    SELECT trace_id, parent_span_id FROM inner_calls WHERE parent_span_id <> span_id
-    UNION
-    SELECT above.trace_id, passages.parent_span_id
-    FROM above
-    JOIN passages ON passages.trace_id = above.trace_id AND passages.span_id = above.ancestor_id
-),
-calls AS NOT MATERIALIZED (
+WITH
+told AS (
     SELECT
-        spans.trace_id, spans.span_id, spans.run_id, spans.thread_id, spans.tenant_id,
-        spans.user_id, spans.agent_name, spans.feature, spans.node, spans.start_time,
-        spans.duration_ms, spans.ttfb_ms, spans.provider, spans.request_model,
-        spans.response_model, spans.response_id, spans.finish_reason, spans.input_tokens,
-        spans.output_tokens, spans.cache_read_tokens, spans.cache_write_tokens,
-        spans.reasoning_tokens, spans.outcome, spans.status, spans.error_class, spans.attempt,
-        COALESCE(LOWER(spans.operation) LIKE '%embed%', FALSE) AS embeds,
-        COALESCE(spans.response_id, spans.trace_id || '/' || spans.span_id) AS call_key
-    FROM lake_spans AS spans
-    ANTI JOIN above ON above.trace_id = spans.trace_id AND above.ancestor_id = spans.span_id
-    WHERE spans.span_class = 'llm'
+        merged.call_key, spans.trace_id, spans.span_id, spans.run_id, spans.thread_id,
+        spans.tenant_id, spans.user_id, spans.agent_name, spans.feature, spans.node,
+        spans.start_time, spans.duration_ms, spans.ttfb_ms, spans.provider,
+        spans.request_model, spans.response_model, spans.response_id, spans.finish_reason,
+        spans.input_tokens, spans.output_tokens, spans.cache_read_tokens,
+        spans.cache_write_tokens, spans.reasoning_tokens, spans.outcome, spans.outcome_reason,
+        spans.status, spans.error_class, spans.attempt, spans.operation,
+        row_number() OVER (
+            PARTITION BY merged.call_key
+            ORDER BY
+                CASE WHEN merged.yields THEN 1 ELSE 0 END,
+                CASE WHEN merged.in_agent_run THEN 0 ELSE 1 END,
+                spans.start_time, spans.trace_id, spans.span_id, spans.end_time DESC,
+                spans.received_at
+        ) AS place,
+        row_number() OVER (
+            PARTITION BY merged.call_key
+            ORDER BY
+                CASE
+                    WHEN spans.input_tokens IS NULL AND spans.output_tokens IS NULL THEN 2
+                    WHEN spans.input_tokens IS NULL OR spans.output_tokens IS NULL THEN 1
+                    ELSE 0
+                END,
+                CASE WHEN merged.yields THEN 1 ELSE 0 END,
+                CASE WHEN spans.cache_read_tokens IS NULL THEN 1 ELSE 0 END
+                + CASE WHEN spans.cache_write_tokens IS NULL THEN 1 ELSE 0 END
+                + CASE WHEN spans.reasoning_tokens IS NULL THEN 1 ELSE 0 END,
+                spans.start_time, spans.trace_id, spans.span_id, spans.received_at
+        ) AS usage_place
+    FROM merged_calls AS merged
+    JOIN lake_spans AS spans
+        ON spans.trace_id = merged.trace_id AND spans.span_id = merged.span_id
+    WHERE merged.call_key IS NOT NULL AND spans.span_class = 'llm'
 ),
--- Ordering all calls to find the few repeated ones would be most of the work.
-repeated AS (
-    SELECT call_key FROM calls GROUP BY call_key HAVING COUNT(*) > 1
+merged AS (
+    SELECT
+        MIN(CASE WHEN place = 1 THEN trace_id END) AS trace_id,
+        MIN(CASE WHEN place = 1 THEN span_id END) AS span_id,
+        MIN(CASE WHEN place = 1 THEN run_id END) AS run_id,
+        MIN(CASE WHEN place = 1 THEN thread_id END) AS thread_id,
+        MIN(CASE WHEN place = 1 THEN tenant_id END) AS tenant_id,
+        MIN(CASE WHEN place = 1 THEN user_id END) AS user_id,
+        MIN(CASE WHEN place = 1 THEN agent_name END) AS agent_name,
+        MIN(CASE WHEN place = 1 THEN feature END) AS feature,
+        min_by(node, place) FILTER (WHERE node IS NOT NULL) AS node,
+        MIN(CASE WHEN place = 1 THEN start_time END) AS start_time,
+        MIN(CASE WHEN place = 1 THEN duration_ms END) AS duration_ms,
+        min_by(ttfb_ms, place) FILTER (WHERE ttfb_ms IS NOT NULL) AS ttfb_ms,
+        min_by(provider, place) FILTER (WHERE provider IS NOT NULL) AS provider,
+        min_by(request_model, place) FILTER (WHERE request_model IS NOT NULL) AS request_model,
+        min_by(response_model, place) FILTER (WHERE response_model IS NOT NULL)
+            AS response_model,
+        min_by(response_id, place) FILTER (WHERE response_id IS NOT NULL) AS response_id,
+        min_by(finish_reason, place) FILTER (WHERE finish_reason IS NOT NULL) AS finish_reason,
+        MIN(CASE WHEN usage_place = 1 THEN input_tokens END) AS input_tokens,
+        MIN(CASE WHEN usage_place = 1 THEN output_tokens END) AS output_tokens,
+        MIN(CASE WHEN usage_place = 1 THEN cache_read_tokens END) AS own_cache_read_tokens,
+        MIN(CASE WHEN usage_place = 1 THEN cache_write_tokens END) AS own_cache_write_tokens,
+        MIN(CASE WHEN usage_place = 1 THEN reasoning_tokens END) AS own_reasoning_tokens,
+        MAX(cache_read_tokens) AS cache_read_tokens,
+        MAX(cache_write_tokens) AS cache_write_tokens,
+        CAST(COALESCE(MAX(cache_read_tokens), 0) AS DECIMAL(38, 0))
+            + COALESCE(MAX(cache_write_tokens), 0) AS cached_tokens,
+        MAX(reasoning_tokens) AS reasoning_tokens,
+        MIN(CASE WHEN place = 1 THEN outcome END) AS outcome,
+        MIN(CASE WHEN place = 1 THEN outcome_reason END) AS outcome_reason,
+        MIN(CASE WHEN place = 1 THEN status END) AS status,
+        MIN(CASE WHEN place = 1 THEN error_class END) AS error_class,
+        min_by(attempt, place) FILTER (WHERE attempt IS NOT NULL) AS attempt,
+        COUNT(*) FILTER (WHERE LOWER(operation) LIKE '%embed%') > 0 AS embeds,
+        min_by(thread_id, place) FILTER (WHERE thread_id IS NOT NULL) AS twin_thread_id,
+        min_by(tenant_id, place) FILTER (WHERE tenant_id IS NOT NULL) AS twin_tenant_id,
+        min_by(user_id, place) FILTER (WHERE user_id IS NOT NULL) AS twin_user_id
+    FROM told
+    GROUP BY call_key
 )
-SELECT calls.*
-FROM calls
-ANTI JOIN repeated ON repeated.call_key = calls.call_key
+SELECT
+    spans.trace_id, spans.span_id, spans.run_id, spans.thread_id, spans.tenant_id,
+    spans.user_id, spans.agent_name, spans.feature, spans.node, spans.start_time,
+    spans.duration_ms, spans.ttfb_ms, spans.provider, spans.request_model,
+    spans.response_model, spans.response_id, spans.finish_reason, spans.input_tokens,
+    spans.output_tokens, spans.cache_read_tokens, spans.cache_write_tokens,
+    spans.reasoning_tokens, spans.outcome, spans.outcome_reason, spans.status,
+    spans.error_class, spans.attempt,
+    COALESCE(LOWER(spans.operation) LIKE '%embed%', FALSE) AS embeds,
+    NULL AS twin_thread_id, NULL AS twin_tenant_id, NULL AS twin_user_id
+FROM lake_spans AS spans
+ANTI JOIN merged_calls AS merged
+    ON merged.trace_id = spans.trace_id AND merged.span_id = spans.span_id
+WHERE spans.span_class = 'llm'
 UNION ALL
-SELECT calls.*
-FROM calls
-SEMI JOIN repeated ON repeated.call_key = calls.call_key
-QUALIFY COALESCE(
-    calls.start_time - lag(calls.start_time) OVER (
-        PARTITION BY
-            calls.call_key,
-            calls.output_tokens,
-            CASE WHEN calls.output_tokens IS NULL THEN calls.trace_id || '/' || calls.span_id END
-        ORDER BY calls.start_time, calls.trace_id, calls.span_id
-    ) > INTERVAL '1' MINUTE,
-    TRUE
-)
+SELECT
+    trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, feature, node,
+    start_time, duration_ms, ttfb_ms, provider, request_model, response_model, response_id,
+    finish_reason, input_tokens, output_tokens,
+    CASE
+        WHEN cached_tokens <= input_tokens THEN cache_read_tokens
+        ELSE own_cache_read_tokens
+    END AS cache_read_tokens,
+    CASE
+        WHEN cached_tokens <= input_tokens THEN cache_write_tokens
+        ELSE own_cache_write_tokens
+    END AS cache_write_tokens,
+    CASE
+        WHEN reasoning_tokens <= output_tokens THEN reasoning_tokens
+        ELSE own_reasoning_tokens
+    END AS reasoning_tokens,
+    outcome, outcome_reason, status, error_class, attempt, embeds, twin_thread_id,
+    twin_tenant_id, twin_user_id
+FROM merged

@@ -9,7 +9,6 @@ SELECT DISTINCT
 FROM (
     SELECT provider, request_model, response_model
     FROM lake_spans
-    WHERE span_class IN ('llm', 'agent', 'node')
     UNION ALL
     SELECT provider, request_model, response_model
     FROM lake_logs

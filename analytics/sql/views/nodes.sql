@@ -35,12 +35,14 @@ SELECT
     COALESCE(executions.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
     COALESCE(executions.user_id, members.user_id, identity.user_id) AS user_id,
     COALESCE(executions.agent_name, members.agent_name, identity.agent_name) AS agent_name,
-    executions.node, executions.started_at, executions.duration_ms, executions.outcome,
+    executions.node, executions.started_at,
+    NULLIF(executions.duration_ms, 0) AS duration_ms, executions.outcome,
     executions.error_class, executions.error_message, 'spans' AS source
 FROM executions
 LEFT JOIN run_members AS members
     ON members.trace_id = executions.trace_id AND members.span_id = executions.span_id
-LEFT JOIN trace_identity AS identity ON identity.trace_id = executions.trace_id
+LEFT JOIN trace_identity AS identity
+    ON identity.trace_id = executions.trace_id AND members.span_id IS NULL
 UNION ALL
 SELECT
     lines.span_id, lines.trace_id, lines.run_id, lines.thread_id, lines.tenant_id, lines.user_id,

@@ -1,4 +1,4 @@
--- Step: the runs of traces whose agent spans are nested or several; other traces are not listed.
+-- Step: the runs of traces whose agent spans are nested or several; of the others few are listed.
 --
 -- The run of an agent span is the topmost agent or node span above it, or itself: an agent below
 -- another belongs to that one's run, and a LangGraph node that an instrumentation takes for an agent
@@ -8,20 +8,14 @@
 --   runs_of_trace  BIGINT   how many the trace has
 CREATE OR REPLACE TEMP TABLE outermost_agents AS
 WITH RECURSIVE
-agents AS (
-    SELECT trace_id, span_id, MIN(parent_span_id) AS parent_span_id
-    FROM lake_spans
-    WHERE span_class = 'agent'
-    GROUP BY trace_id, span_id
-),
 crowded AS (
-    SELECT trace_id FROM agents GROUP BY trace_id HAVING COUNT(*) > 1
+    SELECT trace_id FROM trace_identity WHERE agent_spans > 1
     UNION
     SELECT agents.trace_id
-    FROM agents
+    FROM lake_spans AS agents
     JOIN lake_spans AS nodes
         ON nodes.trace_id = agents.trace_id AND nodes.span_id = agents.parent_span_id
-    WHERE nodes.span_class = 'node'
+    WHERE agents.span_class = 'agent' AND nodes.span_class = 'node'
 ),
 links AS (
     SELECT trace_id, span_id, span_class, MIN(parent_span_id) AS parent_span_id

@@ -1,4 +1,4 @@
--- Step: the spans below an agent or node span whose usage counts (see rollup_spans).
+-- Step: the spans below a span whose usage counts (see rollup_spans).
 --
 -- What a model call among them used is in that sum, though it does not report any itself.
 CREATE OR REPLACE TEMP VIEW rolled_up AS

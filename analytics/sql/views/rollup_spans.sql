@@ -1,9 +1,12 @@
--- Step: agent and node spans whose usage counts, because no span below them reports any.
+-- Step: spans that are no model calls but whose usage counts, because no span below them reports any.
 --
--- Frameworks repeat on agent and node spans what their model calls used; that is not added. Some
--- report on the agent span alone; that is all there is.
+-- Frameworks repeat on agent, node or tool spans what their model calls used; that is not added. Some
+-- report on the agent span alone; that is all there is. Embeddings below are in no sum that has
+-- output. Inside a model call that reports its usage, another report adds nothing, unless it is of a
+-- try that failed (pydantic-ai's fallback).
 --
--- The recursion sees only traces in which an agent or node span reports usage.
+-- The recursion sees only traces in which such a span reports usage. Where their parents go in a
+-- circle, the earliest stands.
 CREATE OR REPLACE TEMP TABLE rollup_spans AS
 WITH RECURSIVE
 rollups AS (
@@ -11,30 +14,70 @@ rollups AS (
         trace_id, span_id, parent_span_id, run_id, thread_id, tenant_id, user_id, agent_name,
         feature, node, start_time, duration_ms, provider, request_model, response_model,
         response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
-        cache_write_tokens, reasoning_tokens, outcome, status, error_class, attempt
+        cache_write_tokens, reasoning_tokens, outcome, outcome_reason, status, error_class,
+        attempt
     FROM lake_spans
-    WHERE span_class IN ('agent', 'node')
+    WHERE span_class <> 'llm'
       AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
 ),
 links AS (
-    SELECT trace_id, span_id, parent_span_id, span_class, input_tokens, output_tokens
+    SELECT
+        trace_id, span_id, parent_span_id,
+        input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
+        span_class = 'llm' AND COALESCE(LOWER(operation) LIKE '%embed%', FALSE) AS embeds
     FROM lake_spans
     WHERE parent_span_id IS NOT NULL
       AND trace_id IN (SELECT trace_id FROM rollups)
 ),
 -- Every span above one that reports usage.
-above (trace_id, ancestor_id) AS (
-    SELECT trace_id, parent_span_id
+above (trace_id, ancestor_id, embeds) AS (
+    SELECT trace_id, parent_span_id, embeds
     FROM links
-    WHERE span_class IN ('llm', 'agent', 'node')
-      AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
-      AND parent_span_id <> span_id
+    WHERE has_usage AND parent_span_id <> span_id
     UNION
-    SELECT links.trace_id, links.parent_span_id
+    SELECT links.trace_id, links.parent_span_id, above.embeds
     FROM above
     JOIN links ON links.trace_id = above.trace_id AND links.span_id = above.ancestor_id
+),
+-- Every span inside a model call that reports usage.
+inside AS (
+    SELECT
+        inside.trace_id, inside.span_id,
+        COUNT(*) FILTER (WHERE calls.outcome = 'error' OR calls.status = 'error') > 0 AS failed
+    FROM inside_calls AS inside
+    JOIN lake_spans AS calls
+        ON calls.trace_id = inside.trace_id AND calls.span_id = inside.outer_id
+    WHERE calls.input_tokens IS NOT NULL OR calls.output_tokens IS NOT NULL
+    GROUP BY inside.trace_id, inside.span_id
+),
+deepest AS (
+    SELECT rollups.*
+    FROM rollups
+    ANTI JOIN above
+        ON above.trace_id = rollups.trace_id AND above.ancestor_id = rollups.span_id
+        AND (NOT above.embeds OR COALESCE(rollups.output_tokens, 0) = 0)
+    ANTI JOIN inside
+        ON inside.trace_id = rollups.trace_id AND inside.span_id = rollups.span_id
+        AND (
+            inside.failed
+            OR NOT COALESCE(rollups.outcome = 'error' OR rollups.status = 'error', FALSE)
+        )
+),
+circular AS (
+    SELECT rollups.*
+    FROM rollups
+    ANTI JOIN (
+        SELECT trace_id FROM deepest
+        UNION ALL
+        SELECT trace_id
+        FROM lake_spans
+        WHERE span_class = 'llm' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
+    ) AS counted ON counted.trace_id = rollups.trace_id
+    QUALIFY row_number() OVER (
+        PARTITION BY rollups.trace_id ORDER BY rollups.start_time, rollups.span_id
+    ) = 1
 )
-SELECT rollups.*
-FROM rollups
-ANTI JOIN above ON above.trace_id = rollups.trace_id AND above.ancestor_id = rollups.span_id
+SELECT * FROM deepest
+UNION ALL
+SELECT * FROM circular

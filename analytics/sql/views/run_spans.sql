@@ -3,6 +3,10 @@
 -- A run is the outermost agent span of a trace (outermost_agents, where there is a choice), or the
 -- root of a trace without an agent span (agentless_roots).
 --
+-- It ended as its span says, unless that says success and something inside says more (run_troubles).
+-- Unknown is NULL: a thread_id is never made up from the trace_id, which would make every request a
+-- thread of its own, and a duration of 0 is that of a source that does not measure.
+--
 -- run_key joins a run to what belongs to it: the trace_id, or trace_id/span_id where a trace has
 -- several runs (run_members).
 CREATE OR REPLACE TEMP TABLE run_spans AS
@@ -29,7 +33,7 @@ candidates AS (
     FROM lake_spans AS spans
     JOIN chosen ON chosen.trace_id = spans.trace_id AND chosen.span_id = spans.span_id
 ),
--- The copies of a span sent twice are alike.
+-- The copies of a span sent twice are alike, or the earlier was sent before the span ended.
 single AS (
     SELECT
         trace_id, span_id,
@@ -42,8 +46,8 @@ single AS (
         MIN(agent_name) AS agent_name,
         MIN(feature) AS feature,
         MIN(start_time) AS start_time,
-        MIN(end_time) AS end_time,
-        MIN(duration_ms) AS duration_ms,
+        MAX(end_time) AS end_time,
+        MAX(duration_ms) AS duration_ms,
         MIN(ttfb_ms) AS ttfb_ms,
         MIN(status) AS status,
         MIN(outcome) AS outcome,
@@ -52,35 +56,69 @@ single AS (
         MIN(error_message) AS error_message
     FROM candidates
     GROUP BY trace_id, span_id
+),
+owned AS (
+    SELECT
+        CASE
+            WHEN single.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id
+            ELSE single.trace_id
+        END AS run_key,
+        single.trace_id,
+        single.span_id,
+        COALESCE(single.run_id, members.run_id, identity.run_id) AS run_id,
+        COALESCE(single.thread_id, members.thread_id, identity.thread_id) AS thread_id,
+        COALESCE(single.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
+        COALESCE(single.user_id, members.user_id, identity.user_id) AS user_id,
+        COALESCE(single.agent_name, members.agent_name, identity.agent_name) AS agent_name,
+        COALESCE(
+            single.feature, members.feature, identity.feature, single.agent_name,
+            members.agent_name, identity.agent_name
+        ) AS feature,
+        single.start_time AS started_at,
+        single.end_time AS ended_at,
+        NULLIF(single.duration_ms, 0) AS duration_ms,
+        -- A model call that is its own root has a first chunk, but no first token sent to a user.
+        CASE WHEN single.span_class <> 'llm' THEN single.ttfb_ms END AS ttfb_ms,
+        COALESCE(
+            single.outcome,
+            CASE WHEN single.status = 'error' THEN 'error' ELSE 'success' END
+        ) AS outcome,
+        single.outcome_reason,
+        single.error_class,
+        single.error_message
+    FROM single
+    LEFT JOIN run_members AS members
+        ON members.trace_id = single.trace_id AND members.span_id = single.span_id
+    LEFT JOIN trace_identity AS identity
+        ON identity.trace_id = single.trace_id AND single.runs_of_trace = 1
+),
+ended AS (
+    SELECT
+        owned.*,
+        CASE
+            WHEN owned.outcome = 'success' OR (owned.outcome = 'error' AND owned.error_class IS NULL)
+                THEN troubles.interrupted
+        END AS interrupted,
+        owned.outcome = 'success' AND NOT COALESCE(troubles.interrupted, TRUE) AS failed,
+        troubles.outcome_reason AS told_reason,
+        troubles.error_class AS told_class,
+        troubles.error_message AS told_message
+    FROM owned
+    LEFT JOIN run_troubles AS troubles ON troubles.run_key = owned.run_key
 )
 SELECT
-    CASE
-        WHEN single.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id
-        ELSE single.trace_id
-    END AS run_key,
-    single.trace_id,
-    single.span_id,
+    run_key, trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, feature,
+    started_at, ended_at, duration_ms, ttfb_ms,
+    CASE WHEN interrupted THEN 'interrupt' WHEN failed THEN 'error' ELSE outcome END AS outcome,
     COALESCE(
-        single.run_id,
-        CASE WHEN single.runs_of_trace > 1 THEN single.trace_id || '/' || single.span_id END,
-        identity.run_id
-    ) AS run_id,
-    COALESCE(single.thread_id, identity.thread_id) AS thread_id,
-    COALESCE(single.tenant_id, identity.tenant_id) AS tenant_id,
-    COALESCE(single.user_id, identity.user_id) AS user_id,
-    COALESCE(single.agent_name, identity.agent_name) AS agent_name,
-    COALESCE(single.feature, identity.feature, single.agent_name, identity.agent_name) AS feature,
-    single.start_time AS started_at,
-    single.end_time AS ended_at,
-    single.duration_ms,
-    -- A model call that is its own root has a first chunk, but no first token sent to a user.
-    CASE WHEN single.span_class <> 'llm' THEN single.ttfb_ms END AS ttfb_ms,
-    COALESCE(
-        single.outcome,
-        CASE WHEN single.status = 'error' THEN 'error' ELSE 'success' END
-    ) AS outcome,
-    single.outcome_reason,
-    single.error_class,
-    single.error_message
-FROM single
-LEFT JOIN trace_identity AS identity ON identity.trace_id = single.trace_id
+        outcome_reason,
+        CASE WHEN interrupted OR failed THEN told_reason END,
+        CASE
+            WHEN outcome = 'interrupt' AND error_class LIKE '%GraphInterrupt%' THEN 'human'
+            WHEN interrupted AND told_class LIKE '%GraphInterrupt%' THEN 'human'
+        END
+    ) AS outcome_reason,
+    COALESCE(error_class, CASE WHEN interrupted OR failed THEN told_class END) AS error_class,
+    COALESCE(error_message, CASE WHEN interrupted OR failed THEN told_message END)
+        AS error_message
+FROM ended

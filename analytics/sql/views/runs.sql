@@ -4,6 +4,8 @@
 -- the summary line (such as `agent.run`); of an agent that writes none, what the lines of its calls
 -- have in common (see line_runs).
 --
+--   thread_id       VARCHAR         the conversation; NULL if none was named, never the trace_id
+--   duration_ms     DOUBLE          ms; NULL if the source does not measure (0)
 --   ttfb_ms         DOUBLE          ms from the request accepted to the first token sent; from the
 --                                   run's own span or summary line, NULL if neither says
 --   outcome         VARCHAR         success, error or interrupt

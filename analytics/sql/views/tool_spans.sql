@@ -18,7 +18,8 @@ SELECT
     COALESCE(calls.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
     COALESCE(calls.user_id, members.user_id, identity.user_id) AS user_id,
     COALESCE(calls.agent_name, members.agent_name, identity.agent_name) AS agent_name,
-    calls.node, calls.start_time AS started_at, calls.duration_ms, calls.tool_name,
+    calls.node, calls.start_time AS started_at,
+    NULLIF(calls.duration_ms, 0) AS duration_ms, calls.tool_name,
     calls.tool_call_id,
     COALESCE(
         calls.outcome,
@@ -28,7 +29,8 @@ SELECT
 FROM calls
 LEFT JOIN run_members AS members
     ON members.trace_id = calls.trace_id AND members.span_id = calls.span_id
-LEFT JOIN trace_identity AS identity ON identity.trace_id = calls.trace_id
+LEFT JOIN trace_identity AS identity
+    ON identity.trace_id = calls.trace_id AND members.span_id IS NULL
 UNION ALL
 SELECT
     run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, node, started_at,

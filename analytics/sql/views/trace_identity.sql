@@ -3,6 +3,9 @@
 -- Instrumentations put identity on some spans only (the HTTP root, the agent). A span that has none
 -- takes its run's, which is, in a trace with one run, this: what the earliest agent span with a value
 -- says, else the earliest span with a value.
+--
+--   agent_spans  BIGINT  how many agent spans it has, copies counted
+--   call_spans   BIGINT  how many model and tool spans it has, copies counted
 CREATE OR REPLACE TEMP TABLE trace_identity AS
 SELECT
     trace_id,
@@ -30,6 +33,8 @@ SELECT
     COALESCE(
         min_by(feature, start_time) FILTER (WHERE span_class = 'agent' AND feature IS NOT NULL),
         min_by(feature, start_time) FILTER (WHERE feature IS NOT NULL)
-    ) AS feature
+    ) AS feature,
+    COUNT(*) FILTER (WHERE span_class = 'agent') AS agent_spans,
+    COUNT(*) FILTER (WHERE span_class IN ('llm', 'tool')) AS call_spans
 FROM lake_spans
 GROUP BY trace_id

@@ -1,0 +1,40 @@
+-- Step: the model spans that share their call with another span, and which call that is.
+--
+-- Such are the copies of a span sent twice, the spans of a response told twice (repeated_calls), and
+-- a wrapper and what is inside it (nested_calls). Every other model span is a call by itself.
+--
+--   call_key      VARCHAR  the same for all spans of the call; NULL for a wrapper of several calls
+--   yields        BOOLEAN  another span of the call stands for it
+--   in_agent_run  BOOLEAN  its trace has an agent span; FALSE where nothing depends on it
+CREATE OR REPLACE TEMP TABLE merged_calls AS
+WITH
+involved AS (
+    SELECT trace_id, span_id
+    FROM lake_spans
+    WHERE span_class = 'llm'
+    GROUP BY trace_id, span_id
+    HAVING COUNT(*) > 1
+    UNION
+    SELECT trace_id, span_id FROM repeated_calls
+    UNION
+    SELECT trace_id, span_id FROM nested_calls
+    UNION
+    SELECT trace_id, leader_id AS span_id FROM nested_calls WHERE leader_id IS NOT NULL
+)
+SELECT
+    involved.trace_id,
+    involved.span_id,
+    CASE
+        WHEN nested.span_id IS NULL OR nested.leader_id IS NOT NULL THEN COALESCE(
+            repeated.call_key,
+            involved.trace_id || '/' || COALESCE(nested.leader_id, involved.span_id)
+        )
+    END AS call_key,
+    nested.span_id IS NOT NULL AS yields,
+    COALESCE(repeated.in_agent_run, FALSE) AS in_agent_run
+FROM involved
+LEFT JOIN nested_calls AS nested
+    ON nested.trace_id = involved.trace_id AND nested.span_id = involved.span_id
+LEFT JOIN repeated_calls AS repeated
+    ON repeated.trace_id = involved.trace_id
+    AND repeated.span_id = COALESCE(nested.leader_id, involved.span_id)

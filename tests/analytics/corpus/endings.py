@@ -1,0 +1,86 @@
+"""How a run ended."""
+
+from tests.analytics.corpus.shape import Expected, Happened, Used, shape
+
+CALL = Used(1000, 100)
+INTERRUPT = "langgraph.errors.GraphInterrupt"
+
+
+@shape
+def human_interrupt(happened: Happened) -> Expected:
+    """A node raises GraphInterrupt, all statuses are OK: the run was interrupted for a human."""
+    graph = happened.span("LangGraph", openinference__span__kind="CHAIN", status="ok")
+    agent = happened.span("agent", graph, openinference__span__kind="AGENT", status="ok")
+    happened.llm(agent, used=CALL)
+    happened.span(
+        "ask", graph, openinference__span__kind="CHAIN", status="ok", raised=INTERRUPT, at=50
+    )
+    return Expected(
+        {None: CALL}, llm_calls=1, runs=((None, "interrupt"),), run={"outcome_reason": "human"}
+    )
+
+
+@shape
+def human_interrupt_that_looks_like_an_error(happened: Happened) -> Expected:
+    """Another instrumentation marks the node as failed: it is an interrupt all the same."""
+    root = happened.agent()
+    happened.span(
+        "ask", root, gen_ai__operation__name="execute_task", status="error", raised=INTERRUPT
+    )
+    return Expected({}, llm_calls=0, runs=((None, "interrupt"),))
+
+
+@shape
+def interrupt_and_resume(happened: Happened) -> Expected:
+    """The resumed run is a new trace of the same thread: two runs, one interrupted."""
+    thread = {"gen_ai.conversation.id": "t-9"}
+    first = happened.agent(**thread, status="ok", raised=INTERRUPT)
+    happened.llm(first, used=CALL)
+    second = happened.agent(**thread, at=9000)
+    happened.llm(second, used=CALL, at=9000)
+    return Expected(
+        {None: Used(2000, 200)}, llm_calls=2, runs=((None, "interrupt"), (None, "success"))
+    )
+
+
+@shape
+def agent_failed_below_a_root_that_says_ok(happened: Happened) -> Expected:
+    """OpenAI Agents: the provider failed, the agent's span says so, the workflow's says OK."""
+    root = happened.span("Agent workflow", openinference__span__kind="AGENT", status="ok")
+    task = happened.span("Agent workflow", root, openinference__span__kind="CHAIN", status="ok")
+    agent = happened.span(
+        "bot", task, openinference__span__kind="AGENT", status="error", raised="APIError"
+    )
+    happened.llm(agent, status="error", error__type="APIError")
+    return Expected({}, llm_calls=1, runs=((None, "error"),), run={"error_class": "APIError"})
+
+
+@shape
+def failed_agent_made_good(happened: Happened) -> Expected:
+    """An agent failed, another took over after it and succeeded: the run went well."""
+    root = happened.agent(took=900)
+    happened.agent(root, status="error")
+    happened.llm(happened.agent(root, at=300), used=CALL, at=300)
+    return Expected({None: CALL}, llm_calls=1)
+
+
+@shape
+def failed_agent_in_a_tool(happened: Happened) -> Expected:
+    """An agent that failed as a tool is a tool error, which its caller may have dealt with."""
+    root = happened.agent(took=900)
+    tool = happened.tool(root, status="error")
+    happened.agent(tool, status="error")
+    happened.llm(root, used=CALL, at=300)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=1, run={"tool_errors": 1})
+
+
+@shape
+def failed_root(happened: Happened) -> Expected:
+    """The root's own error is the run's."""
+    root = happened.span(
+        "LangGraph", openinference__span__kind="CHAIN", status="error",
+        raised="langgraph.errors.GraphRecursionError",
+    )  # fmt: skip
+    agent = happened.span("agent", root, openinference__span__kind="AGENT", status="ok")
+    happened.llm(agent, used=CALL)
+    return Expected({None: CALL}, llm_calls=1, runs=((None, "error"),))

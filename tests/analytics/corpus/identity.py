@@ -1,0 +1,83 @@
+"""Whose a run and a call are."""
+
+from tests.analytics.corpus.shape import Expected, Happened, Used, shape
+
+CALL = Used(1000, 100)
+
+
+@shape
+def named_above_the_agent(happened: Happened) -> Expected:
+    """The web framework's span names the tenant, nothing below repeats it."""
+    web = happened.span("POST /ask", kind="server", tenant__id="acme")
+    happened.llm(happened.agent(web), used=CALL)
+    return Expected({"acme": CALL}, llm_calls=1, runs=(("acme", "success"),))
+
+
+@shape
+def named_below_the_agent(happened: Happened) -> Expected:
+    """Only a node deep inside names the tenant."""
+    agent = happened.agent()
+    node = happened.span("plan", agent, graph__node__name="plan", tenant__id="acme")
+    happened.llm(agent, used=CALL)
+    happened.tool(node)
+    return Expected({"acme": CALL}, llm_calls=1, tool_calls=1, runs=(("acme", "success"),))
+
+
+@shape
+def named_by_the_resource(happened: Happened) -> Expected:
+    """A process that serves one tenant says so once."""
+    happened.llm(happened.agent(resource={"tenant.id": "acme"}), used=CALL)
+    return Expected({"acme": CALL}, llm_calls=1, runs=(("acme", "success"),))
+
+
+@shape
+def two_tenants_in_one_trace(happened: Happened) -> Expected:
+    """A batch works for two tenants in one trace: nothing is told to the other."""
+    batch = happened.span("nightly")
+    for at, tenant in ((0, "acme"), (50, "globex")):
+        agent = happened.agent(batch, tenant__id=tenant, at=at)
+        happened.llm(agent, used=CALL, at=at)
+    return Expected(
+        {"acme": CALL, "globex": CALL}, llm_calls=2,
+        runs=(("acme", "success"), ("globex", "success")),
+    )  # fmt: skip
+
+
+@shape
+def one_of_two_runs_names_nobody(happened: Happened) -> Expected:
+    """What the other run of the trace says is not about this one."""
+    batch = happened.span("nightly")
+    happened.llm(happened.agent(batch, tenant__id="acme"), used=CALL)
+    happened.llm(happened.agent(batch, at=50), used=CALL, at=50)
+    return Expected(
+        {"acme": CALL, None: CALL}, llm_calls=2, runs=((None, "success"), ("acme", "success"))
+    )
+
+
+@shape
+def each_run_is_named_by_its_own_branch(happened: Happened) -> Expected:
+    """A span above one run only, or inside it, names that run's tenant alone."""
+    batch = happened.span("nightly")
+    first = happened.span("job", batch, tenant__id="acme")
+    happened.llm(happened.agent(first), used=CALL)
+    second = happened.agent(happened.span("job", batch, at=50), at=50)
+    happened.llm(second, used=CALL, at=50, tenant__id="globex")
+    return Expected(
+        {"acme": CALL, "globex": CALL}, llm_calls=2,
+        runs=(("acme", "success"), ("globex", "success")),
+    )  # fmt: skip
+
+
+@shape
+def no_thread_is_made_up(happened: Happened) -> Expected:
+    """A run without a conversation has none: its trace_id would make each a thread of its own."""
+    happened.llm(happened.agent(), used=CALL)
+    return Expected({None: CALL}, llm_calls=1, run={"thread_id": None, "ttfb_ms": None})
+
+
+@shape
+def thread_on_the_root_only(happened: Happened) -> Expected:
+    """The conversation named at the root is that of everything below."""
+    agent = happened.agent(gen_ai__conversation__id="t-1")
+    happened.llm(agent, used=CALL)
+    return Expected({None: CALL}, llm_calls=1, run={"thread_id": "t-1"}, call={"thread_id": "t-1"})
