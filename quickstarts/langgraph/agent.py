@@ -40,7 +40,12 @@ app = graph.compile(checkpointer=InMemorySaver(), name="support")
 
 config = {
     "configurable": {"thread_id": "thread-1"},
-    "metadata": {"thread_id": "thread-1", "tenant_id": "acme", "user_id": "ada"},
+    "metadata": {
+        "lc_agent_name": "support",
+        "thread_id": "thread-1",
+        "tenant_id": "acme",
+        "user_id": "ada",
+    },
 }
 for question in ("Please find order 1042.", "And please find order 7."):
     for piece, _ in app.stream({"messages": [("user", question)]}, config, stream_mode="messages"):

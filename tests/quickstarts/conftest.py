@@ -16,7 +16,6 @@ class Library:
     quickstart: str
     model: str = "gpt-4o-mini"
     provider: str = "openai"
-    agent: str | None = "support"
     ttfb_of_calls: bool = False
     ttfb_of_runs: bool = False
     reasoning: bool = True
@@ -24,7 +23,7 @@ class Library:
 
 
 LIBRARIES = (
-    Library("langgraph", agent=None),
+    Library("langgraph"),
     Library("litellm", model="openai/gpt-4o-mini"),
     Library("openai", ttfb_of_calls=True, ttfb_of_runs=True),
     Library("openai-agents"),
@@ -32,6 +31,11 @@ LIBRARIES = (
     Library("anthropic", "claude-haiku-4-5", "anthropic", ttfb_of_runs=True, reasoning=False),
     Library("10xgraph", tool_errors=False),
 )
+RECORDED = {
+    "vercel-ai-sdk": ("vercel_ai_sdk.json", "traces"),
+    "claude-code": ("claude_code.json", "logs"),
+}
+"""What a library that is not run here sends, and as which signal."""
 LIVE = [library for library in LIBRARIES if python_for(library.quickstart)]
 """Where no Python is new enough for a library, its recording in tests/fixtures speaks for it."""
 

@@ -4,10 +4,14 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from demo.model_server import Call, Rule, running
 from tests.cli.running import quietpager
@@ -16,10 +20,15 @@ from tests.sidecar import ENVIRONMENT, start_sidecar
 
 AGENT_SECONDS = 110
 VENDOR = Rule(first_token_ms=5, token_ms=0, cached_share=0.4, reasoning_tokens=3)
+PAYLOADS = Path(__file__).with_name("payloads")
+A_MINUTE_AGO = 60 * 10**9
 WIDE = {"COLUMNS": "140"}
 
 
-@dataclass(frozen=True)
+Row = dict[str, Any]
+
+
+@dataclass
 class Observed:
     """What an agent said, what the model server billed it for, and the lake that it left."""
 
@@ -27,19 +36,40 @@ class Observed:
     billed: Sequence[Call]
     data: Path
 
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        """The rows of an SQL query, through the command line."""
-        return json.loads(self.tell("sql", query, "--format", "json"))
+    @cached_property
+    def runs(self) -> list[Row]:
+        """The view `runs`, in order of time."""
+        return self._rows("runs")
 
-    def cost(self, *by: str) -> list[dict[str, Any]]:
+    @cached_property
+    def llm_calls(self) -> list[Row]:
+        """The view `llm_calls`, in order of time."""
+        return self._rows("llm_calls")
+
+    @cached_property
+    def tool_calls(self) -> list[Row]:
+        """The view `tool_calls`, in order of time."""
+        return self._rows("tool_calls")
+
+    def cost(self, *by: str) -> list[Row]:
         """The rows of `quietpager cost`."""
         return json.loads(self.tell("cost", "--by", ",".join(by), "--format", "json"))
+
+    def _rows(self, view: str) -> list[Row]:
+        return json.loads(
+            self.tell("sql", f"SELECT * FROM {view} ORDER BY started_at", "--format", "json")
+        )
 
     def tell(self, *arguments: str) -> str:
         """What a command prints."""
         answer = quietpager(*arguments, "--data", str(self.data), **WIDE)
         assert answer.returncode in (0, 1), answer.stderr
         return answer.stdout
+
+
+def picked(rows: Iterable[Row], *names: str) -> list[tuple[Any, ...]]:
+    """These columns of the rows."""
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 def run_agent(quickstart: str, python: Path, home: Path) -> Observed:
@@ -59,6 +89,24 @@ def run_agent(quickstart: str, python: Path, home: Path) -> Observed:
             sidecar.end()
         assert answer.returncode == 0, answer.stderr[-3000:]
         return Observed(answer.stdout, vendor.calls(), sidecar.data)
+
+
+def sent(payload: str, signal: str, home: Path) -> Observed:
+    """Send the payload to a sidecar as if its last record were of a minute ago, and drain it."""
+    text = (PAYLOADS / payload).read_text()
+    latest = max(int(found) for found in re.findall(r'UnixNano": "(\d+)"', text))
+    later = time.time_ns() - A_MINUTE_AGO - latest
+    text = re.sub(
+        r'(UnixNano": ")(\d+)"', lambda found: f'{found[1]}{int(found[2]) + later}"', text
+    )
+    sidecar = start_sidecar(home / "data")
+    try:
+        url = f"{sidecar.endpoints['OTLP/HTTP']}/v1/{signal}"
+        answer = httpx.post(url, content=text, headers={"Content-Type": "application/json"})
+        assert answer.json() in ({}, {"partialSuccess": {}}), answer.text
+    finally:
+        sidecar.end()
+    return Observed("", (), sidecar.data)
 
 
 def _environment(base_url: str, endpoint: str) -> dict[str, str]:

@@ -4,26 +4,32 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.quickstarts.conftest import LIVE
+from tests.quickstarts.conftest import LIVE, RECORDED
 from tests.quickstarts.environments import QUICKSTARTS, Environments
-from tests.quickstarts.running import consoles, run_agent
+from tests.quickstarts.running import Observed, consoles, run_agent, sent
 
 
 def main(names: list[str]) -> None:
     """Run the quickstarts named, else all, and put each answer below its command."""
-    names = names or [library.quickstart for library in LIVE]
-    environments = Environments(names)
+    names = names or [*(library.quickstart for library in LIVE), *RECORDED]
+    environments = Environments([name for name in names if name not in RECORDED])
     for name in names:
-        page = QUICKSTARTS / name / "README.md"
-        text = page.read_text()
         with tempfile.TemporaryDirectory() as home:
-            observed = run_agent(name, environments.python(name), Path(home))
-            for console in consoles(text):
-                before = f"$ {console.command}\n\n{console.answer}```"
-                answer = observed.tell(*console.arguments).strip("\n")
-                lines = "\n".join(line.rstrip() for line in answer.splitlines())
-                text = text.replace(before, f"$ {console.command}\n\n{lines}\n```")
-        page.write_text(text)
+            if name in RECORDED:
+                observed = sent(*RECORDED[name], Path(home))
+            else:
+                observed = run_agent(name, environments.python(name), Path(home))
+            _write(QUICKSTARTS / name / "README.md", observed)
+
+
+def _write(page: Path, observed: Observed) -> None:
+    text = page.read_text()
+    for console in consoles(text):
+        answer = observed.tell(*console.arguments).strip("\n")
+        lines = "\n".join(line.rstrip() for line in answer.splitlines())
+        before = f"$ {console.command}\n\n{console.answer}```"
+        text = text.replace(before, f"$ {console.command}\n\n{lines}\n```")
+    page.write_text(text)
 
 
 if __name__ == "__main__":
