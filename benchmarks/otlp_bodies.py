@@ -63,7 +63,7 @@ class _Fields:
 
 
 class SpanRequests:
-    """Requests of 1000 chat spans, about 360 bytes each, in traces of ten: a root and its calls.
+    """Requests of 1000 spans, about 360 bytes each, in traces of ten: an agent and its calls.
 
     The spans of a trace are of one tenant, user and conversation.
     """
@@ -78,12 +78,13 @@ class SpanRequests:
         for number, span in enumerate(spans):
             fields.find("trace", span.trace_id)
             fields.find("span", span.span_id)
-            if number % RECORDS_PER_TRACE:
+            is_call = number % RECORDS_PER_TRACE > 0
+            if is_call:
                 fields.find("parent", span.parent_span_id)
             fields.find("start", span.start_time_unix_nano.to_bytes(8, "little"))
             fields.find("end", span.end_time_unix_nano.to_bytes(8, "little"))
             _find_who(fields)
-            for tokens in ("input_tokens", "output_tokens"):
+            for tokens in ("input_tokens", "output_tokens") if is_call else ():
                 # Behind the key: tag and length of the value, tag of its integer.
                 fields.find(tokens, f"gen_ai.usage.{tokens}".encode(), len(tokens) + 13 + 3)
 
@@ -94,15 +95,16 @@ class SpanRequests:
         end, start = _times(rng, count)
         spans = _random_bytes(rng, count, 8)
         traces = _random_bytes(rng, count // RECORDS_PER_TRACE, 16)
-        is_child = np.arange(count) % RECORDS_PER_TRACE > 0
+        is_call = np.arange(count) % RECORDS_PER_TRACE > 0
         fields.write("trace", _to_each_record(traces))
         fields.write("span", spans)
-        fields.write("parent", np.repeat(spans[~is_child], RECORDS_PER_TRACE - 1, axis=0))
+        fields.write("parent", np.repeat(spans[~is_call], RECORDS_PER_TRACE - 1, axis=0))
         fields.write("start", start)
         fields.write("end", end)
         _write_who(fields, rng, count)
-        fields.write("input_tokens", _varints(rng, count, 128, 9000))
-        fields.write("output_tokens", _varints(rng, count, 128, 1000))
+        calls = int(is_call.sum())
+        fields.write("input_tokens", _varints(rng, calls, 128, 9000))
+        fields.write("output_tokens", _varints(rng, calls, 128, 1000))
         return fields.bytes.tobytes()
 
 
@@ -141,7 +143,7 @@ REQUESTS: dict[str, Callable[[int], Requests]] = {"spans": SpanRequests, "logs":
 
 
 def span_request(seed: int, spans: int) -> ExportTraceServiceRequest:
-    """A request of `spans` chat spans of one service."""
+    """A request of `spans` spans of one service: in traces of ten, an agent and its model calls."""
     rng = random.Random(seed)
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
@@ -151,17 +153,19 @@ def span_request(seed: int, spans: int) -> ExportTraceServiceRequest:
     for number in range(spans):
         model = rng.choice(MODELS)
         trace_id, span_id, parent = rng.randbytes(16), rng.randbytes(8), rng.randbytes(8)
+        is_call = number % RECORDS_PER_TRACE > 0
         span = Span(
             trace_id=trace_id,
             span_id=span_id,
-            parent_span_id=parent if number % RECORDS_PER_TRACE else b"",
-            name=f"chat {model}",
+            parent_span_id=parent if is_call else b"",
+            name=f"chat {model}" if is_call else "invoke_agent shop-assistant",
             kind=Span.SPAN_KIND_CLIENT,
             start_time_unix_nano=rng.getrandbits(60),
             end_time_unix_nano=rng.getrandbits(60),
         )
         tokens: Attributes = {"gen_ai.usage.input_tokens": 9000, "gen_ai.usage.output_tokens": 900}
-        for key, value in {**_call(model), **_who(), **tokens}.items():
+        told = {**_call(model), **_who(), **tokens} if is_call else {**_RUN, **_who()}
+        for key, value in told.items():
             span.attributes.append(attribute(key, value))
         scope_spans.spans.append(span)
     return request
@@ -201,6 +205,15 @@ def attribute(key: str, value: str | int) -> KeyValue:
     else:
         made.value.int_value = value
     return made
+
+
+_RUN: Attributes = {
+    "gen_ai.operation.name": "invoke_agent",
+    "gen_ai.agent.name": "shop-assistant",
+    "agent.ttfb_ms": 800,
+    "agent.outcome": "success",
+    "agent.feature": "order-questions",
+}
 
 
 def _call(model: str) -> Attributes:
