@@ -15,10 +15,10 @@ CUT = "… [cut]"
 
 _MASKED = content_table().masked
 _SECRET = anyone_of(pattern for name, pattern in _MASKED.items() if name != CARD)
-# A card's number begins with 2 to 6. Times in ms and the digits behind a point are met far more
-# often than cards are.
-_LIKE_A_CARD = r"(?:^|[^\d.])[2-6](?:[ -]?\d){12,15}(?:$|\D)"
-_CARD = re.compile(r"(?<![\d.])[2-6](?:[ -]?\d){12,15}(?!\d)", re.ASCII)
+# A card's number begins with 2 to 6. Times in ms, the digits behind a point and those within an id
+# in hexadecimal are met far more often than cards are.
+_LIKE_A_CARD = r"(?:^|[^\w.])[2-6](?:[ -]?\d){12,15}(?:$|\W)"
+_CARD = re.compile(r"(?<![\w.])[2-6](?:[ -]?\d){12,15}(?!\w)", re.ASCII)
 
 
 def masked(texts: pa.Array) -> pa.Array:
