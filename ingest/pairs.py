@@ -1,6 +1,7 @@
 """Attributes as three parallel columns, found by key; members of JSON objects are keys, too."""
 
 import ast
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,10 +99,17 @@ def _members(name: str, text: str | None, paths: frozenset[str]) -> list[tuple[s
     content = _opened(text)
     found = ((path, _at(content, path)) for path in paths) if content else ()
     return [
-        (f"{name}{MEMBER}{path}", value if isinstance(value, str) else orjson.dumps(value).decode())
+        (f"{name}{MEMBER}{path}", _text(value))
         for path, value in found
         if isinstance(value, str | int | float)
     ]
+
+
+def _text(value: str | float) -> str:
+    """As text; half of a surrogate pair, which is in no UTF-8, as its escape."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(value)  # integers of any length, as a dict that Python printed may have them
 
 
 def _at(content: dict[str, Any], path: str) -> Any:

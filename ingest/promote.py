@@ -27,6 +27,7 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _FIRST_IN_LIST = r'^\[\s*"(?P<first>[^"]*)"'
 _QUOTED = r'^"(?P<text>[^"\\]*)"$'
 _MOMENT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
+_UTC = pa.timestamp("us", tz="UTC")
 _NONE = -1
 
 
@@ -217,6 +218,19 @@ def _number(text: pa.Array) -> pa.Array:
 
 
 def _moment(text: pa.Array) -> pa.Array:
-    """A time as ISO 8601 writes it, perhaps in quotes."""
+    """A time as ISO 8601 writes it, perhaps in quotes; NULL for the 30th of February."""
     plain = pc.utf8_trim(text, '"')
-    return where(matches(plain, _MOMENT), plain).cast(pa.timestamp("us", tz="UTC"))
+    written = where(matches(plain, _MOMENT), plain)
+    try:
+        return written.cast(_UTC)
+    except pa.ArrowInvalid:
+        real = [each if _is_real(each) else None for each in written]
+        return pa.array([each and each.as_py() for each in real], pa.string()).cast(_UTC)
+
+
+def _is_real(moment: pa.StringScalar) -> bool:
+    try:
+        moment.cast(_UTC)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -191,7 +191,7 @@ def _first_token_ms(
         if moment.null_count == len(moment)
         else pc.divide(
             pc.subtract(moment.cast(pa.int64()), time_of(start).cast(pa.int64())).cast(
-                pa.float64()
+                pa.float64(), safe=False
             ),
             1e3,
         )

@@ -68,10 +68,10 @@ def _without_members(bodies: pa.Array, kept: Flags) -> pa.Array:
 
 def _pruned(text: str) -> str:
     try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        document = _without_content(orjson.loads(text))
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    except (orjson.JSONDecodeError, RecursionError):  # orjson reads deeper than Python can follow
         return CONTENT_DROPPED
-    return json.dumps(_without_content(document), ensure_ascii=False, separators=(",", ":"))
 
 
 def _without_content(value: Any) -> Any:

@@ -7,14 +7,17 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingest.privacy.table import content_table, pattern_of
+from ingest.decode import to_numpy
+from ingest.privacy.table import anyone_of, content_table, pattern_of
+from ingest.vectors import matches
 from lake.mapping_file import SHIPPED
 
 Sorts = npt.NDArray[np.uint8]
 
 _REMEMBERED = 4096
-_LONGEST_REMEMBERED = 256
+_LONGEST_REMEMBERED = 64
 _PROSE = {"error_class", "error_message", "outcome_reason"}
 
 
@@ -30,12 +33,34 @@ class Sort(IntFlag):
 
 def sorts_of(names: pa.Array) -> Sorts:
     """The `Sort` of each name."""
-    return np.fromiter((_sort_of(name) for name in names.to_pylist()), np.uint8, len(names))
+    long = to_numpy(pc.greater(pc.binary_length(names), _LONGEST_REMEMBERED), np.bool_)
+    sorts = np.zeros(len(names), np.uint8)
+    short = names.filter(pa.array(~long))
+    sorts[~long] = [_remembered(name) for name in short.to_pylist()]
+    if long.any():
+        sorts[long] = _of_long(names.filter(pa.array(long)))
+    return sorts
 
 
-def _sort_of(name: str) -> Sort:
-    """Long names are not remembered: whoever sends them could fill the memory with them."""
-    return _remembered(name) if len(name) <= _LONGEST_REMEMBERED else _looked_up(name)
+def _of_long(names: pa.Array) -> Sorts:
+    """Python's expressions take the square of a name's length, RE2's do not.
+
+    They are not remembered either: whoever sends them could fill the memory with them.
+    """
+    table = content_table()
+    plain = pc.or_(
+        pc.is_in(names, pa.array(sorted(_mapped()), names.type)),
+        matches(names, anyone_of(table.unmasked_keys)),
+    )
+    found = (
+        (Sort.CONTENT, matches(names, table.content)),
+        (Sort.SECRET, matches(names, pattern_of(table.secret_names))),
+        (Sort.PLAIN, plain),
+    )
+    sorts = np.zeros(len(names), np.uint8)
+    for sort, flags in found:
+        sorts |= np.uint8(sort) * to_numpy(flags, np.uint8)
+    return sorts
 
 
 def _looked_up(name: str) -> Sort:

@@ -27,6 +27,10 @@ PARAMETERS: dict[str, object] = {
     "limit_usd": Decimal("0.25"),
     "bucket_seconds": 3600,
     "thread_id": "t",
+    "tolerance_ms": 1000.0,
+    "input_names": ["gen_ai.usage.input_tokens"],
+    "prefixes": ["gen_ai."],
+    "known": "gen_ai[.]operation[.]name",
     "by": "tenant,user,agent,feature,provider,model,day,tool,error",
 }
 COUNTS = st.one_of(
