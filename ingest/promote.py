@@ -20,7 +20,7 @@ from ingest.pairs import Flags, Pairs
 from ingest.senders import Senders
 from ingest.vectors import matches, where
 from lake.column import Column
-from lake.mapping import FROM_ZERO, AttributeMap, Place, Source
+from lake.mapping import ANY, FROM_ZERO, AttributeMap, Place, Source
 
 _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -99,10 +99,15 @@ def promote(
     return found
 
 
-def counted_apart(pairs: Pairs, mapping: AttributeMap, senders: Senders) -> Flags | None:
-    """Whose input tokens come without the cached ones; None if nobody's."""
-    sources = mapping.placed("input_tokens", "record")
-    apart = [n for n, source in enumerate(sources) if source.cached == "exclusive"]
+def counted_apart(
+    column: str, pairs: Pairs, mapping: AttributeMap, senders: Senders
+) -> Flags | None:
+    """Whose input tokens come without the cached ones, output tokens without reasoning.
+
+    None if nobody's.
+    """
+    sources = mapping.placed(column, "record")
+    apart = [n for n, source in enumerate(sources) if source.apart]
     if not any(sources[n].key in pairs.by_key for n in apart):
         return None
     flags = _pick(pairs, sources, senders, frozenset()).from_one_of(apart)
@@ -137,7 +142,7 @@ def _meant(
             found = found[:0] if ours is None else found[ours[pairs.owners[found]]]
     for key, pattern in source.when:
         found = found[pairs.owners_with(key, pattern)[pairs.owners[found]]]
-    if source.values:
+    if source.values and ANY not in dict(source.values):
         meant = pa.array([text for text, _ in source.values])
         found = found[_among(pairs.values, found, meant)]
     if ignored := never.union(source.ignore):
@@ -201,7 +206,9 @@ def _meaning(text: pa.Array, source: Source) -> pa.Array:
     if source.take == "json":
         return pc.coalesce(pc.struct_field(pc.extract_regex(text, _QUOTED), "text"), text)
     said, stands_for = zip(*source.values, strict=True)
-    return pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
+    meant = pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
+    other = dict(source.values).get(ANY)
+    return meant if other is None else pc.coalesce(meant, pa.scalar(other))
 
 
 def _scaled(number: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:

@@ -75,6 +75,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns["ttfb_ms"] = _first_token_ms(columns, start, events)
     columns["streaming"] = _streaming(columns)
     columns["input_tokens"] = _with_cached(columns, own, mapping, senders)
+    columns["output_tokens"] = _with_reasoning(columns, own, mapping, senders)
     columns |= {
         **placed_in_time(time_of(start), time_of(end), decoded),
         "trace_id": hex_of(field("trace_id"), 16),
@@ -117,6 +118,7 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
         "error_message": presentable(columns["error_message"]),
         "ttfb_ms": _plausible(columns["ttfb_ms"]),
         "input_tokens": _with_cached(columns, own, mapping, senders),
+        "output_tokens": _with_reasoning(columns, own, mapping, senders),
     }
     columns["log_id"] = _log_ids(decoded, columns)
     return table_of(LOGS.arrow, decoded, columns, mapping)
@@ -235,9 +237,20 @@ def _with_cached(
     read, written = (columns[name] for name in ("cache_read_tokens", "cache_write_tokens"))
     cached = pc.add(pc.fill_null(read, 0), pc.fill_null(written, 0))
     left_out = pc.greater(cached, whole)
-    if (apart := counted_apart(own, mapping, senders)) is not None:
+    if (apart := counted_apart("input_tokens", own, mapping, senders)) is not None:
         left_out = pc.or_(left_out, pa.array(apart))
     return pc.if_else(left_out, pc.add(whole, cached), whole)
+
+
+def _with_reasoning(
+    columns: Mapping[str, pa.Array], own: Pairs, mapping: AttributeMap, senders: Senders
+) -> pa.Array:
+    """Output tokens with those of reasoning, which some sources are known to count apart."""
+    whole = columns["output_tokens"]
+    if (apart := counted_apart("output_tokens", own, mapping, senders)) is None:
+        return whole
+    reasoned = pc.add(whole, pc.fill_null(columns["reasoning_tokens"], 0))
+    return pc.if_else(pa.array(apart), reasoned, whole)
 
 
 def _links(lists: pa.ListArray) -> pa.Array:

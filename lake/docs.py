@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from lake.column import ATTRIBUTES, Column, TableSchema
-from lake.mapping import MEMBER, AttributeMap, Sender, Source
+from lake.mapping import ANY, MEMBER, AttributeMap, Sender, Source
 from lake.mapping_file import SHIPPED
 from lake.schema import HINTS, TABLES
 
@@ -97,10 +97,18 @@ def _source(source: Source) -> list[str]:
     member = f" → `{source.member}`" if source.member else ""
     unit = f", {source.unit}" if source.unit else ""
     first = {"first": ", the first", "json": " as JSON"}.get(source.take, "")
-    values = ", ".join(f"{said} = {meant}" for said, meant in source.values)
-    said = [f" ({values})" if values else "", " (without cached)" * (source.cached == "exclusive")]
+    values = ", ".join(f"{_any_or(said)} = {meant}" for said, meant in source.values)
+    said = [
+        f" ({values})" if values else "",
+        " (without cached)" * (source.cached == "exclusive"),
+        " (without reasoning)" * (source.reasoning == "exclusive"),
+    ]
     name = f"{place}`{source.attribute}`{member}{unit}{first}{''.join(said)}"
     return [name, "; ".join(_conditions(source)), source.dialect, source.note]
+
+
+def _any_or(value: str) -> str:
+    return "any" if value == ANY else value
 
 
 def _conditions(source: Source) -> Iterator[str]:

@@ -21,6 +21,7 @@ Take = Literal["all", "first", "json"]
 
 PLACES: tuple[str, ...] = get_args(Place)
 BY: tuple[By, ...] = get_args(By)
+COUNTED: tuple[str, ...] = get_args(Cached)
 SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
 
 MEMBER = "\x00"
@@ -32,6 +33,8 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "USD": {"USD": 1.0, "micro-USD": 1e-6},
     "tries": {"from 0": 1.0},
 }
+ANY = "*"
+"""Of values those that are not told apart."""
 FROM_ZERO = "from 0"
 """The unit of a number that counts from 0, where its column does from 1."""
 
@@ -58,8 +61,14 @@ class Source:
     values: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
     cached: Cached = "inclusive"
+    reasoning: Cached = "inclusive"
     dialect: str = ""
     note: str = ""
+
+    @property
+    def apart(self) -> bool:
+        """Whether a part of what it counts is counted beside it."""
+        return "exclusive" in {self.cached, self.reasoning}
 
     @property
     def key(self) -> str:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, ParamSpec, TypeVar, cast
 
 from lake.mapping import (
+    COUNTED,
     MEMBER,
     PLACES,
     SPAN_CLASSES,
@@ -94,7 +95,8 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         take=cast("Take", table.choose("take", ("all", "first", "json"), "all")),
         values=_pairs(table.take("values", dict, {}), f"{place}.values"),
         ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
-        cached=cast("Cached", table.choose("cached", ("inclusive", "exclusive"), "inclusive")),
+        cached=cast("Cached", table.choose("cached", COUNTED, "inclusive")),
+        reasoning=cast("Cached", table.choose("reasoning", COUNTED, "inclusive")),
         dialect=table.take("dialect", str, ""),
         note=table.take("note", str, ""),
     )
@@ -129,6 +131,8 @@ def _checked(source: Source, place: str) -> Source:
         raise MappingError(f"{place}: sender, unless and when are conditions of a record")
     if source.cached == "exclusive" and source.column != "input_tokens":
         raise MappingError(f"{place}: cached is said of input_tokens only")
+    if source.reasoning == "exclusive" and source.column != "output_tokens":
+        raise MappingError(f"{place}: reasoning is said of output_tokens only")
     return source
 
 

@@ -306,6 +306,18 @@ def test_pydantic_ai() -> None:
     assert call["ttfb_ms"] == pytest.approx(70)
 
 
+def test_pydantic_ai_before_it_named_operations() -> None:
+    """Most versions 1 name it of model calls only; tools tell their call, agents their model."""
+    tool = {"gen_ai.tool.name": "search", "gen_ai.tool.call.id": "c"}
+    for name in ("running tool", "execute_tool search"):
+        row = span("pydantic-ai", tool, name=name, **FAILED)
+        told(row, span_class="tool", tool_name="search", tool_call_id="c", outcome="error")
+    told(span("pydantic-ai", {"tools": ["search"]}, name="running 1 tool"), span_class="other")
+    told(span("acme", tool, name="running tool"), span_class="other")
+    agent = {"model_name": "m", "agent_name": "a", "gen_ai.usage.input_tokens": 213}
+    told(span("pydantic-ai", agent, name="agent run"), span_class="agent", agent_name="a")
+
+
 @pytest.mark.parametrize(
     ("scope", "whole_input"),
     [
@@ -356,6 +368,15 @@ def test_vercel() -> None:
     tool = span("ai", {"ai.operationId": "ai.toolCall", "ai.toolCall.name": "search",
                        "ai.toolCall.id": "c"})  # fmt: skip
     told(tool, span_class="tool", tool_name="search", tool_call_id="c")
+
+
+def test_vercel_up_to_four_counts_anthropics_cached_tokens_apart() -> None:
+    """It tells both parts of them; later versions tell Anthropic's raw counts as well."""
+    told_by = {"anthropic": {"cacheCreationInputTokens": 20, "cacheReadInputTokens": 30}}
+    for name in ("gen_ai.usage.input_tokens", "ai.usage.promptTokens"):
+        row = span("ai", {"ai.operationId": "ai.generateText.doGenerate", name: 100,
+                   "ai.response.providerMetadata": json.dumps(told_by)})  # fmt: skip
+        told(row, input_tokens=150, cache_read_tokens=30, cache_write_tokens=20)
 
 
 def test_vercel_seven() -> None:
@@ -426,6 +447,17 @@ def test_langfuse() -> None:
                   "langfuse.observation.level": "ERROR",
                   "langfuse.observation.status_message": "no such city"})  # fmt: skip
     told(failed, span_class="tool", outcome="error", error_message="no such city")
+
+
+def test_langfuse_counts_reasoning_beside_the_output() -> None:
+    """Its kinds of usage add up to the total, as its price list needs them; OpenAI's own do not."""
+    key = "langfuse.observation.usage_details"
+    for reasoning in ("output_reasoning", "output_reasoning_tokens"):
+        usage = {"input": 100, "output": 20, reasoning: 40, "total": 160}
+        row = span("langfuse-sdk", {key: json.dumps(usage)})
+        told(row, output_tokens=60, reasoning_tokens=40)
+    usage = {"completion_tokens": 60, "completion_tokens_details": {"reasoning_tokens": 40}}
+    told(span("langfuse-sdk", {key: json.dumps(usage)}), output_tokens=60, reasoning_tokens=40)
 
 
 def test_langfuse_usage_as_each_provider_counts() -> None:

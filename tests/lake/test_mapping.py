@@ -160,6 +160,11 @@ def test_the_smallest_mapping() -> None:
             '"a", cached = "exclusive", ',
             "columns.tenant_id[0]: cached is said of input_tokens only",
         ),
+        (
+            '"a", ',
+            '"a", reasoning = "exclusive", ',
+            "columns.tenant_id[0]: reasoning is said of output_tokens only",
+        ),
         ('"a", ', '"a", sender = "nobody", ', "columns.tenant_id: no sender 'nobody' in [senders]"),
         ('"a", ', '"a", when = { b = 1 }, ', "columns.tenant_id[0].when: 1 must be a text"),
         ('dialect = "d" }]', 'dialect = "e" }]', "columns.tenant_id: no dialect 'e'"),
@@ -188,7 +193,7 @@ def test_what_is_wrong_is_named(was: str, becomes: str, message: str) -> None:
 
 entries = st.dictionaries(
     st.sampled_from(["attribute", "on", "event", "member", "unit", "sender", "unless", "when",
-                     "take", "values", "ignore", "cached", "dialect", "note", "odd"]),
+                     "take", "values", "ignore", "cached", "reasoning", "dialect", "note", "odd"]),
     st.one_of(st.text(max_size=8), st.integers(), st.booleans(), st.lists(st.text(max_size=4)),
               st.sampled_from(["record", "resource", "event", "s", "ms", "first", "exclusive"]),
               st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers())),

@@ -21,14 +21,34 @@ rollups AS (
       AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
 ),
-links AS (
+sent AS (
     SELECT
         trace_id, span_id, parent_span_id,
         input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
         span_class = 'llm' AND COALESCE(LOWER(operation) LIKE '%embed%', FALSE) AS embeds
     FROM lake_spans
+    WHERE trace_id IN (SELECT trace_id FROM rollups)
+),
+-- Whatever lies between, the spans of a trace are below its root, if it has one.
+roots AS (
+    SELECT trace_id, MIN(span_id) AS root_id
+    FROM sent
+    WHERE parent_span_id IS NULL
+    GROUP BY trace_id
+    HAVING MIN(span_id) = MAX(span_id)
+),
+-- Under the root are also those whose parent was lost or is still to come.
+links AS (
+    SELECT trace_id, span_id, parent_span_id, has_usage, embeds
+    FROM sent
     WHERE parent_span_id IS NOT NULL
-      AND trace_id IN (SELECT trace_id FROM rollups)
+    UNION ALL
+    SELECT orphans.trace_id, orphans.span_id, roots.root_id, orphans.has_usage, orphans.embeds
+    FROM sent AS orphans
+    JOIN roots ON roots.trace_id = orphans.trace_id
+    ANTI JOIN sent AS parents
+        ON parents.trace_id = orphans.trace_id AND parents.span_id = orphans.parent_span_id
+    WHERE orphans.parent_span_id IS NOT NULL
 ),
 -- Every span above one that reports usage.
 above (trace_id, ancestor_id, embeds) AS (

@@ -36,6 +36,14 @@ def call_below_a_missing_parent(happened: Happened) -> Expected:
 
 
 @shape
+def call_whose_parent_was_lost(happened: Happened) -> Expected:
+    """It is below the root, whatever lay between: the root's sum is not added."""
+    agent = happened.agent(used=CALL, tenant__id="acme")
+    happened.llm(agent, used=CALL).parent_span_id = b"elsewher"
+    return Expected({"acme": CALL}, llm_calls=1, runs=(("acme", "success"),))
+
+
+@shape
 def late_parent(happened: Happened) -> Expected:
     """Parents end last and arrive in a later batch: the sum on them is not added."""
     agent = happened.agent(used=TWO, tenant__id="acme", late=True)
