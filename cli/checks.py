@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.config import Config
@@ -19,14 +20,18 @@ LATE = timedelta(minutes=1)
 GIB = 1024**3
 
 
-def examine(config: Config) -> Iterator[Finding]:
-    """Every check in turn. One that cannot be made is a problem and does not stop the others."""
+def examine(config: Config, *, every: bool = False) -> Iterator[Finding]:
+    """Every check in turn. One that cannot be made is a problem and does not stop the others.
+
+    `every` unknown attribute is told of, not only the most frequent.
+    """
     if not config.data.is_dir():
         yield Finding(
             "data", "problem", f"{config.data} is not a directory", "run quietpager up, or --data"
         )
         return
-    for name, check in CHECKS.items():
+    checks = CHECKS | {"attributes": partial(unknown, every=every)}
+    for name, check in checks.items():
         try:
             with one_line_errors():
                 yield from check(config)

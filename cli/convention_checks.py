@@ -45,7 +45,7 @@ def corrected(config: Config) -> Iterator[Finding]:
         yield Finding("tokens", "note", found, remedy)
 
 
-def unknown(config: Config) -> Iterator[Finding]:
+def unknown(config: Config, *, every: bool = False) -> Iterator[Finding]:
     """Attributes of agent telemetry that no column is taken from and nobody has looked at."""
     from ingest import known_names
 
@@ -56,17 +56,17 @@ def unknown(config: Config) -> Iterator[Finding]:
     ).to_pylist()
     if not rows:
         yield Finding("attributes", "ok", "every name of agent telemetry is known")
-    for row in rows[:SHOWN]:
+    shown = rows if every else rows[:SHOWN]
+    for row in shown:
         found = (
             f"{row['attribute']!r} is unknown: on {row['spans']:,} spans of {_scope(row)}, "
             f"e.g. {row['span_name']!r}"
         )
         remedy = "it is kept in attributes; report it, or map it to a column"
         yield Finding("attributes", "note", found, remedy)
-    if len(rows) > SHOWN:
-        remedy = "quietpager sql -f analytics/sql/doctor/unknown_attributes.sql lists all"
-        found = f"{len(rows) - SHOWN} more names are unknown"
-        yield Finding("attributes", "note", found, remedy)
+    if len(rows) > len(shown):
+        found = f"{len(rows) - len(shown)} more names are unknown"
+        yield Finding("attributes", "note", found, "quietpager doctor --all lists them")
 
 
 def _asked(config: Config, question: str, **params: object) -> "pa.Table":

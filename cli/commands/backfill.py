@@ -94,7 +94,7 @@ def import_files(
     _check(files, form, signal)
     settings = load_config(config, data=data, otlp_http=otlp_http)
     settings = settings.model_copy(update={"data": settings.data.absolute()})
-    reading = _reading(form, signal, settings.privacy.keep_content_for)
+    reading = _reading(form, signal, settings)
     with sole(settings.data, "import"), _logging(settings.data), _receiver(settings) as url:
         done = _import_all(files, reading, log_path, settings.data, url)
     _print_summary(done)
@@ -119,13 +119,14 @@ def _check(files: Sequence[str], form: str | None, signal: str | None) -> None:
             raise Failure(f"{name}: {error.strerror}; name a readable file", 2) from None
 
 
-def _reading(form: str | None, signal: str | None, keep_content_for: Sequence[str]) -> "Reading":
+def _reading(form: str | None, signal: str | None, settings: "Config") -> "Reading":
     from ingest import FileFormat, Reading
 
     return Reading(
         form=None if form is None else FileFormat(form),
         signal=signal,
-        keep_content_for=keep_content_for,
+        keep_content_for=settings.privacy.keep_content_for,
+        mapping=settings.attribute_map(),
     )
 
 

@@ -1,5 +1,7 @@
 """`quietpager doctor`: what is wrong, and what to do about it."""
 
+from typing import Annotated
+
 import typer
 
 from cli.options import ConfigPath, Data, Output
@@ -16,6 +18,9 @@ def register(app: typer.Typer) -> None:
 def doctor(
     data: Data = None,
     config: ConfigPath = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every unknown attribute, not only ten.")
+    ] = False,
     form: Output = Format.table,
 ) -> None:
     """Look at sidecar, disk, journal, accounts, telemetry and alerts, and say what to do.
@@ -28,7 +33,7 @@ def doctor(
     from cli.load import load_config
     from cli.output import Column, write
 
-    findings = list(examine(load_config(config, data=data)))
+    findings = list(examine(load_config(config, data=data), every=every))
     fields = ("check", "state", "found", "remedy")
     answer = pa.table(
         {name: pa.array([getattr(each, name) for each in findings], pa.string()) for name in fields}

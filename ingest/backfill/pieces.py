@@ -13,6 +13,8 @@ from ingest.backfill.frames import MAX_MESSAGE_BYTES, Frame
 from ingest.backfill.signals import SHAPES, TAKEN, count, parse, parse_as
 from ingest.backfill.structlog_lines import Clock, is_broken_json, request_of
 from ingest.receive.decode import Format
+from lake.mapping import AttributeMap
+from lake.mapping_file import SHIPPED
 
 
 class Unusable(Exception):  # noqa: N818 - a finding about one message, the rest goes on
@@ -104,18 +106,24 @@ class LogLines:
     """Cuts lines of a JSON log file, read from the file at `path`, into log records."""
 
     def __init__(
-        self, path: PurePath | None, clock: Clock, keep_content_for: Collection[str] = ()
+        self,
+        path: PurePath | None,
+        clock: Clock,
+        keep_content_for: Collection[str] = (),
+        mapping: AttributeMap = SHIPPED,
     ) -> None:
         self._path = path
         self._clock = clock
         self._keep_content_for = keep_content_for
+        self._mapping = mapping
 
     def __call__(self, frame: Frame) -> list[Piece]:
         if not frame.whole and is_broken_json(frame.body):
             raise Damage(frame.place, "the file ends inside a line")
         request = request_of(
-            frame.body, self._path, frame.offset, self._clock, self._keep_content_for
-        )
+            frame.body, self._path, frame.offset, self._clock, self._keep_content_for,
+            self._mapping,
+        )  # fmt: skip
         return [Piece("logs", Format.PROTOBUF, request, len(request), 1, frame.place)]
 
 

@@ -23,6 +23,8 @@ from ingest.backfill.recognise import FileFormat, recognise
 from ingest.backfill.sender import Refused, Sender
 from ingest.backfill.structlog_lines import LONGEST_LINE, Clock, first_time
 from ingest.receive.decode import Format
+from lake.mapping import AttributeMap
+from lake.mapping_file import SHIPPED
 
 BATCH_BYTES = 1024 * 1024
 
@@ -32,13 +34,14 @@ class Reading:
     """How a file is to be read; what is None is found out.
 
     `path` is where the collector read the log file: it is part of a log record's identity.
-    Content is left in the lines of the tenants in `keep_content_for`.
+    Content is left in the lines of the tenants in `keep_content_for`, which `mapping` finds.
     """
 
     form: FileFormat | None = None
     signal: str | None = None
     path: Path | None = None
     keep_content_for: Collection[str] = ()
+    mapping: AttributeMap = SHIPPED
 
 
 @dataclass
@@ -166,7 +169,7 @@ class _Run:
             case FileFormat.otlp_json:
                 return JsonLines(None)
             case FileFormat.structlog:
-                return LogLines(reading.path, clock, reading.keep_content_for)
+                return LogLines(reading.path, clock, reading.keep_content_for, reading.mapping)
         return OtlpMessages(reading.signal)
 
     def _take(self, frame: Frame, cut: Cutter) -> None:

@@ -19,6 +19,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ingest.backfill.redaction import redacted, redacted_body
+from lake.mapping import AttributeMap
 from lake.mapping_file import SHIPPED
 
 LONGEST_LINE = 1024 * 1024
@@ -35,11 +36,6 @@ _SEVERITIES = {
     "exception": 17,
     "critical": 21,
 }  # fmt: skip
-_TENANT = tuple(
-    source.attribute
-    for source in SHIPPED.placed("tenant_id", "record")
-    if not (source.member or source.sender)
-)
 _PARSED_KEYS = ("timestamp", "level", "trace_id", "span_id", "trace_flags")
 _UNTIMED_STEP_NS = 1000  # a microsecond, the resolution of the lake
 _INT64 = range(-(2**63), 2**63)
@@ -81,6 +77,7 @@ def request_of(
     offset: int,
     clock: Clock,
     keep_content_for: Collection[str] = (),
+    mapping: AttributeMap = SHIPPED,
 ) -> bytes:
     """An export request in protobuf with the one record of `line`.
 
@@ -102,7 +99,7 @@ def request_of(
     resource = {key: attributes.pop(key) for key in ("service.name",) if key in attributes}
     for key in _PARSED_KEYS:
         attributes.pop(key, None)
-    keep_content = _tenant(attributes) in keep_content_for
+    keep_content = _tenant(attributes, mapping) in keep_content_for
     record.attributes.extend(_pairs(redacted(attributes, keep_content=keep_content)))
     if body is not None:
         record.body.CopyFrom(_value(redacted_body(body)))
@@ -116,9 +113,14 @@ def request_of(
     ).SerializeToString()
 
 
-def _tenant(attributes: Mapping[str, Any]) -> str | None:
+def _tenant(attributes: Mapping[str, Any], mapping: AttributeMap) -> str | None:
     """The tenant that a line names, by the attributes that the column is taken from."""
-    return next((str(value) for name in _TENANT if (value := attributes.get(name))), None)
+    names = (
+        source.attribute
+        for source in mapping.placed("tenant_id", "record")
+        if not (source.member or source.sender)
+    )
+    return next((str(value) for name in names if (value := attributes.get(name))), None)
 
 
 def _text(line: bytes) -> str:

@@ -12,14 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Index, to_numpy
+from ingest.privacy.documents import LIKE_JSON, without_content_members
 from ingest.privacy.masking import MASK, cut, masked
 from ingest.privacy.names import Sort, Sorts, sorts_of
 from ingest.privacy.table import content_table
+from ingest.vectors import matches
 from lake.column import ATTRIBUTES
 from lake.mapping_file import SHIPPED
 
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int32]
+_SAID = "message"
 
 
 @dataclass(frozen=True)
@@ -30,19 +33,29 @@ class Screened:
     dropped: Index
 
 
-def screened(attributes: Attributes, kept: Flags) -> Screened:
-    """`attributes` without content but for owners in `kept`; secrets masked, long values cut."""
+def screened(attributes: Attributes, kept: Flags, telling: Flags | None = None) -> Screened:
+    """`attributes` without content but for owners in `kept`; secrets masked, long values cut.
+
+    Of owners in `telling`, events that are content, `message` is content, too: elsewhere it is
+    the text of a log line.
+    """
     encoded = attributes.keys.dictionary_encode()
     codes, names = to_numpy(encoded.indices, np.int32), encoded.dictionary
     sorts = sorts_of(names)
     dropped = np.zeros(len(kept), np.int64)
-    if (sorts & Sort.CONTENT).any() and not kept.all():
+    contents = sorts[codes] & Sort.CONTENT > 0
+    if telling is not None and telling.any():
+        said = to_numpy(pc.equal(attributes.keys, _SAID), np.bool_)
+        contents |= said & telling[attributes.owners()]
+    if contents.any() and not kept.all():
         owners = attributes.owners()
-        going = (sorts[codes] & Sort.CONTENT > 0) & ~kept[owners]
+        going = contents & ~kept[owners]
         dropped = np.bincount(owners[going], minlength=len(kept))
         attributes, codes = _only(attributes, ~going, dropped), codes[~going]
     values = _without_secrets(attributes.values, sorts[codes])
     values = _without_members(values, names, codes)
+    values, pruned = _without_content_members(values, attributes.offsets, kept)
+    dropped += pruned
     # What is kept on demand is kept whole.
     values = (
         cut(values) if not kept.any() else _where(values, sorts[codes] & Sort.CONTENT == 0, cut)
@@ -50,10 +63,12 @@ def screened(attributes: Attributes, kept: Flags) -> Screened:
     return Screened(Attributes(attributes.offsets, attributes.keys, values), dropped)
 
 
-def screened_map(column: pa.MapArray, kept: Flags) -> tuple[pa.MapArray, Index]:
+def screened_map(
+    column: pa.MapArray, kept: Flags, telling: Flags | None = None
+) -> tuple[pa.MapArray, Index]:
     """The same of a column of the lake: the very column where nothing had to change."""
     attributes = _of_map(column)
-    result = screened(attributes, kept)
+    result = screened(attributes, kept, telling)
     after = result.attributes
     if after.values is attributes.values:
         return column, result.dropped
@@ -100,6 +115,25 @@ def _without_members(values: pa.Array, names: pa.Array, codes: Codes) -> pa.Arra
         if (members := _members().get(name)) is not None:
             values = _where(values, codes == position, partial(_pruned, members=members))
     return values
+
+
+def _without_content_members(
+    values: pa.Array, offsets: Index, kept: Flags
+) -> tuple[pa.Array, Index]:
+    """Maps and JSON in attributes without members that are content, and how many of each owner."""
+    changed = np.zeros(len(kept), np.int64)
+    chosen = to_numpy(matches(values, LIKE_JSON), np.bool_)
+    if not chosen.any():
+        return values, changed
+    owners = np.repeat(np.arange(len(kept)), np.diff(offsets))
+    chosen &= ~kept[owners]
+    before = values.filter(pa.array(chosen))
+    after = without_content_members(before)
+    if after is before:
+        return values, changed
+    differing = to_numpy(pc.not_equal(before, after), np.bool_)
+    changed = np.bincount(owners[chosen][differing], minlength=len(kept))
+    return pc.replace_with_mask(values, pa.array(chosen), after), changed
 
 
 def _pruned(texts: pa.Array, members: frozenset[str]) -> pa.Array:

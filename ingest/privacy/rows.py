@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ingest.decode import Index, to_numpy
 from ingest.privacy.attributes import Flags, screened_map
-from ingest.privacy.bodies import screened_bodies
+from ingest.privacy.bodies import CONTENT_EVENTS, screened_bodies
 from ingest.privacy.masking import cut, masked
 from ingest.vectors import list_of, offsets_of
 
@@ -86,7 +86,8 @@ def _screened_events(lists: pa.ListArray, kept: Flags) -> tuple[pa.ListArray, In
         return lists, np.zeros(len(lists), np.int64)
     row = to_numpy(pc.list_parent_indices(lists), np.int64)
     before = flat.field("attributes")
-    after, dropped = screened_map(before, kept[row])
+    telling = to_numpy(pc.is_in(flat.field("name"), CONTENT_EVENTS), np.bool_)
+    after, dropped = screened_map(before, kept[row], telling)
     lost = np.bincount(row, weights=dropped, minlength=len(lists)).astype(np.int64)
     if after is before:
         return lists, lost

@@ -25,6 +25,10 @@ SELECT count(*) AS n FROM runs WHERE source = $source AND list_contains($runs, r
 LINES = """
 SELECT count(*) AS n FROM logs WHERE event_name = 'agent.run' AND list_contains($runs, run_id)
 """
+CALLS = """
+SELECT count(*) AS n FROM logs
+WHERE event_name IN ('agent.cost', 'agent.tool') AND list_contains($runs, run_id)
+"""
 STORED = """
 SELECT run_id, source, tenant_id, agent_name, outcome, llm_calls, tool_errors,
        NULLIF(input_tokens, 0) AS input_tokens, NULLIF(output_tokens, 0) AS output_tokens
@@ -132,4 +136,6 @@ def test_an_agent_that_only_logs_has_the_same_runs(pipeline: Pipeline, compose: 
     summaries = demo.work(OTEL_TRACES_EXPORTER="none")
     runs = list(summaries)
     pipeline.wait_for(len(runs), RUNS, runs=runs, source="logs")
+    calls = sum(line["llm_calls"] + line["tool_calls"] for line in summaries.values())
+    pipeline.wait_for(calls, CALLS, runs=runs)
     assert pipeline.ask(STORED, runs=runs) == totals(summaries, source="logs")

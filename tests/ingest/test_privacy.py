@@ -259,3 +259,47 @@ def test_the_table_has_no_name_twice() -> None:
     assert sorted(every) == sorted(set(every))
     assert len(said()) == len(names())
     assert TOKENS.keys().isdisjoint(said())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"prompt": CANARY, "turn": 2},
+        {"request": {"messages": [{"role": "user", "content": CANARY}]}, "turn": 2},
+        json.dumps({"messages": [{"content": CANARY}], "turn": 2}),
+        json.dumps({"body": json.dumps({"messages": [{"content": CANARY}]}), "turn": 2}),
+        '{"pr\\u006fmpt": "' + CANARY + '", "turn": 2}',
+        '{"turn": 2, "messages": [{"content": "' + CANARY,
+    ],
+)
+def test_content_inside_of_attributes_is_dropped(value: Any) -> None:
+    """Maps, JSON, JSON within JSON; one that breaks off goes whole."""
+    left = dict(one_span({"custom": value})["attributes"])["custom"]
+    assert CANARY not in left
+    assert ('"turn":2' in left) == (left != CONTENT_DROPPED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"input": 120, "output": 30, "input_cached": 5}',  # Langfuse's usage_details
+        '["stop"]',
+        "[12:00] caf\\u00e9 {",
+        '{"name": "caf\\u00e9"}',
+    ],
+)
+def test_counts_and_other_text_inside_of_attributes_stay(text: str) -> None:
+    """As they were sent: what has no content is not written anew."""
+    assert dict(one_span({"custom": text})["attributes"])["custom"] == text
+
+
+def test_the_message_of_a_content_event_is_content() -> None:
+    """Strands Agents puts the answer there; elsewhere it is what a line says."""
+    events = [
+        Span.Event(name=name, attributes=pairs({"message": text, "finish_reason": "end_turn"}))
+        for name, text in (("gen_ai.choice", CANARY), ("retry", "again in 2 s"))
+    ]
+    row = one_span({}, events=events)
+    *_, choice, retry = row["events"]
+    assert dict(choice["attributes"]) == {"finish_reason": "end_turn"}
+    assert dict(retry["attributes"])["message"] == "again in 2 s"

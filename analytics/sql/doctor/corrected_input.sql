@@ -16,7 +16,8 @@ SELECT scope_name, COUNT(*) AS corrected, MIN(name) AS span_name
 FROM (
     SELECT
         scope_name, name,
-        COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0) AS cached,
+        CAST(COALESCE(cache_read_tokens, 0) AS DOUBLE)
+            + CAST(COALESCE(cache_write_tokens, 0) AS DOUBLE) AS cached,
         list_max(list_transform($input_names, lambda name: TRY_CAST(attributes[name] AS DOUBLE)))
             AS stated
     FROM lake_spans
