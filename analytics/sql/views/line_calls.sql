@@ -1,13 +1,14 @@
 -- Step: model and tool calls that no span reports, from their lines, with run_key and identity.
 --
--- A line is a call that a span reports if it names that span, or its response. The call's own span
+-- A line is a call that a span reports if it names that span, or its response; a short id, which is one
+-- of a small pool (repeated_calls), says so within a trace only. The call's own span
 -- may have been lost: the line names a span of a known trace that never came. A line that names no
 -- span, or one that is no call (the node it was written in), counts where its run left no such calls.
 -- Where the sum on an agent's span counts (rollup_spans) no line of a model call is added to it.
 CREATE OR REPLACE TEMP TABLE line_calls AS
 WITH
 responses AS (
-    SELECT response_id, output_tokens, start_time, end_time
+    SELECT trace_id, response_id, output_tokens, start_time, end_time
     FROM lake_spans
     WHERE span_class = 'llm' AND response_id IN (SELECT response_id FROM call_lines)
 ),
@@ -20,6 +21,10 @@ unreported AS (
             = COALESCE(lines.output_tokens, responses.output_tokens, 0)
         AND responses.start_time <= lines.ended_at + INTERVAL '1' MINUTE
         AND responses.end_time >= lines.started_at - INTERVAL '1' MINUTE
+        AND (
+            LENGTH(lines.response_id) > 12 OR lines.trace_id IS NULL
+            OR responses.trace_id = lines.trace_id
+        )
 ),
 known_runs AS (
     SELECT run_key, run_id, trace_id, thread_id, tenant_id, user_id, agent_name, feature
