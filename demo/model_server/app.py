@@ -38,7 +38,7 @@ class Reply:
 def create_app(script: Script, ledger: Ledger) -> FastAPI:
     """The vendor, following `script` and writing its calls into `ledger`."""
     app = FastAPI(title="Scripted model vendor", docs_url=None, redoc_url=None)
-    numbers, started = count(), secrets.token_hex(4)  # ids of vendors are unique for ever
+    numbers, started = count(), secrets.token_hex(2)  # ids of vendors are unique for ever
 
     @app.post("/v1/chat/completions")
     async def chat(request: completions.ChatRequest, traceparent: Traceparent = None) -> Response:
@@ -59,7 +59,7 @@ def create_app(script: Script, ledger: Ledger) -> FastAPI:
     async def respond(wire: Wire, asked: Asked, traceparent: str | None) -> Response:
         number = next(numbers)
         call = Call(
-            f"{wire.prefix}-{started}{number:08d}", asked.model, asked.user, dict(asked.metadata),
+            f"{wire.prefix}-{started}{number:04x}", asked.model, asked.user, dict(asked.metadata),
             asked.stream, traceparent, time.time(),
         )  # fmt: skip
         ledger.enter(call)
