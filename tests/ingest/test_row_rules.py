@@ -1,0 +1,234 @@
+"""What holds for every dialect: what a record is, how it ended, who, when and how much."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.ingest.one_row import EXCEPTION, FAILED, span, told
+from tests.ingest.values import START, at
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "span_class"),
+    [
+        *(("gen_ai.operation.name", op, "llm") for op in (
+            "chat", "text_completion", "generate_content", "embeddings", "fetch_response")),
+        *(("gen_ai.operation.name", op, "agent") for op in ("invoke_agent", "invoke_workflow")),
+        *(("gen_ai.operation.name", op, "node") for op in (
+            "plan", "retrieval", "search_memory", "upsert_memory", "create_memory_store",
+            "execute_task", "agent_step", "node")),
+        ("gen_ai.operation.name", "execute_tool", "tool"),
+        ("gen_ai.operation.name", "tool_call", "tool"),
+        ("gen_ai.operation.name", "graph", "agent"),
+        ("gen_ai.operation.name", "create_agent", "other"),
+        *(("openinference.span.kind", kind, "node") for kind in (
+            "CHAIN", "RETRIEVER", "RERANKER", "GUARDRAIL", "EVALUATOR", "PROMPT")),
+        ("openinference.span.kind", "AGENT", "agent"),
+        ("openinference.span.kind", "LLM", "llm"),
+        ("openinference.span.kind", "TOOL", "tool"),
+        ("openinference.span.kind", "UNKNOWN", "other"),
+        ("traceloop.span.kind", "workflow", "agent"),
+        ("traceloop.span.kind", "agent", "agent"),
+        ("traceloop.span.kind", "tool", "tool"),
+        ("traceloop.span.kind", "unknown", "other"),
+        ("llm.request.type", "completion", "llm"),
+        ("llm.request.type", "rerank", "node"),
+        ("llm.request.type", "acompletion", "llm"),
+        ("ai.operationId", "ai.streamText", "agent"),
+        ("ai.operationId", "ai.streamText.doStream", "llm"),
+        ("ai.operationId", "ai.embedMany", "node"),
+        ("ai.operationId", "ai.embedMany.doEmbed", "llm"),
+        ("ai.operationId", "ai.toolCall", "tool"),
+        ("langsmith.span.kind", "llm", "llm"),
+        ("langsmith.span.kind", "chain", "node"),
+        ("langfuse.observation.type", "generation", "llm"),
+        ("langfuse.observation.type", "agent", "agent"),
+        ("langfuse.observation.type", "span", "other"),
+    ],
+)  # fmt: skip
+def test_what_a_span_is(attribute: str, value: str, span_class: str) -> None:
+    """Every operation of every dialect has its class; what nobody knows is other."""
+    assert span("x", {attribute: value})["span_class"] == span_class
+
+
+def test_everyday_names_of_spans_decide_nothing() -> None:
+    """Only a library's own dotted name does, where there is no operation."""
+    assert span("x", {}, name="chat")["span_class"] == "other"
+    assert span("x", {}, name="ai.toolCall")["span_class"] == "tool"
+
+
+CALL_OF = {
+    "openinference.instrumentation.openai": {"openinference.span.kind": "LLM"},
+    "opentelemetry.instrumentation.openai.v1": {"gen_ai.operation.name": "chat"},
+    "pydantic-ai": {"gen_ai.operation.name": "chat"},
+    "opentelemetry.instrumentation.genai.openai": {"gen_ai.operation.name": "chat"},
+    "com.anthropic.sdk.python": {"gen_ai.operation.name": "chat"},
+}
+
+
+# They report a connection that broke as an error: what ends without one, its caller ended.
+LEFT = dict.fromkeys(
+    ("pydantic-ai", "opentelemetry.instrumentation.genai.openai", "com.anthropic.sdk.python"),
+    "interrupt",
+)
+
+
+@pytest.mark.parametrize("scope", CALL_OF)
+def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None:
+    """Where the library tells them of every whole response; and never is a failure renamed."""
+    call = CALL_OF[scope]
+    silent = span(scope, call, name="ChatCompletion")
+    told(silent, outcome=LEFT.get(scope, "error"), outcome_reason="incomplete")
+    for whole_one in (
+        {"gen_ai.response.finish_reasons": ["stop"]},
+        {"gen_ai.usage.output_tokens": 1},
+    ):
+        told(span(scope, call | whole_one, name="ChatCompletion"), outcome="success")
+    failed = span(scope, call | {"error.type": "RateLimitError"}, name="ChatCompletion", **FAILED)
+    told(failed, outcome="error", outcome_reason="provider")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        ("langgraph.errors.GraphInterrupt", "interrupt", "human"),
+        ("NodeInterrupt", "interrupt", "human"),
+        ("asyncio.exceptions.CancelledError", "interrupt", "client_disconnect"),
+        ("GeneratorExit", "interrupt", "client_disconnect"),
+        ("langgraph.errors.GraphRecursionError", "error", "recursion_limit"),
+        ("openai.APITimeoutError", "error", "timeout"),
+        ("TimeoutError", "error", "timeout"),
+        ("anthropic.RateLimitError", "error", "provider"),
+        ("500", "error", "provider"),
+        ("ValueError", "error", None),
+    ],
+)
+def test_the_error_says_why_it_ended(error: str, outcome: str, reason: str | None) -> None:
+    """By its class, wherever that stands: on the span or on its exception event."""
+    node = {"gen_ai.operation.name": "execute_task"}
+    on_event = [(EXCEPTION, {"exception.type": error, "exception.message": "m"})]
+    told(span("x", node | {"error.type": error}, **FAILED), outcome=outcome, outcome_reason=reason)
+    told(span("x", node, events=on_event, **FAILED), outcome=outcome, outcome_reason=reason,
+         error_class=error, error_message="m")  # fmt: skip
+
+
+def test_an_interrupt_is_one_whatever_the_status() -> None:
+    """OpenInference says OK, OpenLLMetry ERROR, LangSmith ERROR and a text."""
+    asked = [(EXCEPTION, {"exception.type": "GraphInterrupt", "exception.message": "(Interrupt()"})]
+    chain = {"openinference.span.kind": "CHAIN"}
+    told(span("openinference.instrumentation.langchain", chain, events=asked,
+              status={"code": 1}), outcome="interrupt", outcome_reason="human")  # fmt: skip
+    task = {"gen_ai.operation.name": "execute_task", "gen_ai.task.status": "failure"}
+    told(span("opentelemetry.instrumentation.langchain", task, events=asked, **FAILED),
+         outcome="interrupt", outcome_reason="human")  # fmt: skip
+    printed = {"exception.type": "Exception", "exception.message": "GraphInterrupt((Interrupt(…"}
+    told(span("langsmith", {"langsmith.span.kind": "chain"}, events=[(EXCEPTION, printed)],
+              **FAILED), outcome="interrupt", error_class="GraphInterrupt")  # fmt: skip
+
+
+def test_a_finish_reason_that_means_a_cut() -> None:
+    """OpenTelemetry: a stream cut short reports `error`; a length reached is no failure."""
+    chat = {"gen_ai.operation.name": "chat"}
+    cut = span("x", chat | {"gen_ai.response.finish_reasons": ["error"]})
+    told(cut, outcome="error", outcome_reason="incomplete")
+    told(span("x", chat | {"gen_ai.response.finish_reasons": ["length"]}), outcome="success")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("gen_ai.response.time_to_first_chunk", 0),
+        ("gen_ai.response.time_to_first_chunk", -0.2),
+        ("ai.response.msToFirstChunk", 86_400_001),
+        ("ai.response.msToFirstChunk", "NaN"),
+    ],
+)
+def test_a_first_token_that_cannot_be_is_unknown(attribute: str, value: Any) -> None:
+    """0 says that nobody measured; it would make the percentile look better than it is."""
+    assert span("x", {attribute: value})["ttfb_ms"] is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "whole_input"),
+    [
+        ("opentelemetry.instrumentation.anthropic", 120),
+        ("opentelemetry.instrumentation.bedrock", 220),
+        ("x", 120),
+    ],
+)
+def test_cached_tokens_by_who_counts_them(scope: str, whole_input: int) -> None:
+    """OpenLLMetry adds Anthropic's up itself and passes Bedrock's on as they come."""
+    row = span(scope, {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 120,
+                       "gen_ai.usage.cache_read.input_tokens": 80,
+                       "gen_ai.usage.cache_creation.input_tokens": 20})  # fmt: skip
+    told(row, input_tokens=whole_input, cache_read_tokens=80, cache_write_tokens=20)
+
+
+def test_the_name_of_a_span_where_nothing_else_names_it() -> None:
+    """Langfuse's agents and tools, and the workflow of OpenAI Agents."""
+    kind = "langfuse.observation.type"
+    told(span("langfuse-sdk", {kind: "tool"}, name="search"), tool_name="search", agent_name=None)
+    told(span("langfuse-sdk", {kind: "agent"}, name="a"), agent_name="a", tool_name=None)
+    agent = {"openinference.span.kind": "AGENT"}
+    told(span("openinference.instrumentation.openai_agents", agent, name="w"), agent_name="w")
+    told(span("openinference.instrumentation.langchain", agent, name="agent"), agent_name=None)
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "ttfb_ms"), [(250, 250.0), (0, None), (-5, None), (86_400_001, None)]
+)
+def test_the_first_token_as_a_time(after_ms: float, ttfb_ms: float | None) -> None:
+    """It counts from the begin of the span, and is written as JSON, in quotes, or plain."""
+    moment = (at(START) + timedelta(milliseconds=after_ms)).isoformat()
+    for written in (moment, json.dumps(moment), moment.replace("+00:00", "Z")):
+        key = "langfuse.observation.completion_start_time"
+        assert span("x", {key: written})["ttfb_ms"] == ttfb_ms
+        assert span("x", {key: "soon"})["ttfb_ms"] is None
+
+
+def test_user_id_of_others_is_the_users() -> None:
+    """Only Claude Code's is an installation."""
+    row = span("x", {"user.id": "u", "user.email": "a@b.c", "user.account_uuid": "x"})
+    assert row["user_id"] == "u"
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("az.ai.openai", "azure.ai.openai"), ("vertex_ai", "gcp.vertex_ai"), ("xai", "x_ai"),
+        ("openai.chat", "openai"), ("openai", "openai"), ("acme", "acme"),
+        ("langgraph", None), ("LangChain", None), ("Unknown", None),
+    ],
+)  # fmt: skip
+def test_providers_have_one_name(sent: str, stored: str | None) -> None:
+    """That of OpenTelemetry's registry; a framework is none."""
+    assert span("x", {"gen_ai.system": sent})["provider"] == stored
+
+
+def test_identity_is_never_taken_from_content() -> None:
+    """What a user or a model said may look like metadata; it is not read."""
+    said = json.dumps({"tenant_id": "forged", "user_id": "forged", "thread_id": "forged"})
+    content = ("input.value", "output.value", "gen_ai.input.messages", "gen_ai.tool.call.arguments",
+               "traceloop.entity.input", "langfuse.observation.input", "ai.prompt")  # fmt: skip
+    row = span("x", dict.fromkeys(content, said))
+    told(row, tenant_id=None, user_id=None, thread_id=None)
+
+
+def test_identity_in_metadata_within_metadata() -> None:
+    """As text in text, which a proxy makes of an object."""
+    inner = json.dumps({"tenant_id": "acme", "user_id": 7})
+    row = span("x", {"metadata": json.dumps({"metadata": inner, "thread_id": "t"})})
+    told(row, tenant_id="acme", user_id="7", thread_id="t")
+
+
+def test_baggage_and_resource_name_a_tenant() -> None:
+    """Baggage as a span processor copies it, with a prefix; then the resource."""
+    told(span("x", {"baggage.tenant.id": "acme"}, resource={"tenant.id": "r"}), tenant_id="acme")
+    told(span("x", {}, resource={"tenant.id": "r"}), tenant_id="r")
+
+
+def test_cost_in_millionths() -> None:
+    """The unit is the attribute's."""
+    assert span("x", {"cost_usd_micros": 1500})["reported_cost_usd"] == pytest.approx(0.0015)
