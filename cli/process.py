@@ -20,7 +20,7 @@ if __name__ == "__main__":
     # structlog loads rich where it is installed, to draw tracebacks; here they are JSON. pyarrow
     # looks for dateutil wherever it meets a Python value, and long where it is not installed.
     for unwanted in ("rich", "dateutil", "dateutil.relativedelta"):
-        sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type]
+        sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type] # None forbids the import
 
 import structlog
 

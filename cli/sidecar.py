@@ -16,7 +16,7 @@ from typing import NoReturn
 
 if __name__ == "__main__":
     # structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None forbids the import
 
 from cli.failure import Failure
 from cli.lock import sole

@@ -36,7 +36,7 @@ class Recorded:
     @property
     def golden(self) -> dict[str, Any]:
         """The vendor's book."""
-        return self.entry["golden"]  # type: ignore[no-any-return]
+        return self.entry["golden"]  # type: ignore[no-any-return] # read from data
 
     def told(self, name: str) -> Any:
         """What the telemetry says where it is right: the golden value, None if it says nothing."""

@@ -37,7 +37,7 @@ def span(
     table = whole(span_rows(decode("traces", [request.SerializeToString()], [RECEIVED])), "spans")
     table.validate(full=True)
     [row] = table.to_pylist()
-    return row  # type: ignore[no-any-return]
+    return row  # type: ignore[no-any-return] # read from data
 
 
 def line(scope: str, attributes: Mapping[str, Any], body: str = "", event: str = "") -> Row:
@@ -51,7 +51,7 @@ def line(scope: str, attributes: Mapping[str, Any], body: str = "", event: str =
     table = whole(log_rows(decode("logs", [request.SerializeToString()], [RECEIVED])), "logs")
     table.validate(full=True)
     [row] = table.to_pylist()
-    return row  # type: ignore[no-any-return]
+    return row  # type: ignore[no-any-return] # read from data
 
 
 def told(row: Row, **wanted: Any) -> None:

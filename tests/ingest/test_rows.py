@@ -275,7 +275,7 @@ def test_cached_tokens_are_part_of_the_input() -> None:
             "written": "gen_ai.usage.cache_write.input_tokens",
         }
         row = one_span(attributes={names[part]: count for part, count in tokens.items()})
-        return row["input_tokens"]  # type: ignore[no-any-return]
+        return row["input_tokens"]  # type: ignore[no-any-return] # read from data
 
     assert stored(whole=100, read=80) == 100
     assert stored(whole=100, read=60, written=40) == 100

@@ -119,14 +119,14 @@ class Happened:
         number = len(self.sent)
         began = START + int(at * 1e6)
         span = Span(
-            trace_id=parent.trace_id if parent else under or self.trace(),  # type: ignore[arg-type]
+            trace_id=parent.trace_id if parent else under or self.trace(),  # type: ignore[arg-type] # stub
             span_id=self._digest(f"span {number}", 8),
             parent_span_id=parent.span_id if parent else b"",
             name=name,
-            kind=KINDS[kind],  # type: ignore[arg-type]
+            kind=KINDS[kind],  # type: ignore[arg-type] # stub
             start_time_unix_nano=began,
             end_time_unix_nano=began + int(took * 1e6),
-            status=Status(code=STATUSES[status]),  # type: ignore[arg-type]
+            status=Status(code=STATUSES[status]),  # type: ignore[arg-type] # stub
         )
         if used:
             attributes |= {
