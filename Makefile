@@ -25,7 +25,10 @@ demo: install ## Run the pipeline on live agent traffic and leave the dashboard 
 .PHONY: test
 test: $(VENV)/.installed-test ## Run the tests, with coverage (ARGS='-k name' to choose)
 	@if command -v go >/dev/null; then collector/build || echo "No collector; the tests that need it are skipped."; fi
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered $(ARGS)
+
+# Many tests wait for processes. Modules are handed out in the order of tests/conftest.py.
+SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## Check style, types and the direction of imports

@@ -15,6 +15,8 @@ NO_SKIPS = os.environ.get("QUIETPAGER_NO_SKIPS") == "1"
 settings.register_profile("everyday", deadline=None)
 settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile("everyday")
+# These wait for processes most of the time: begun first, they leave no worker alone at the end.
+BEGUN_FIRST = ("quickstarts", "faults", "collector", "end_to_end", "demo")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -29,6 +31,21 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: {reason} (QUIETPAGER_NO_SKIPS=1 forbids skipping)"
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, the tests of a module stay together; so do all that share a costly fixture."""
+    for item in items:
+        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        shares = "sidecar" in getattr(item, "fixturenames", ())
+        together = room == "quickstarts" or (room == "cli" and shares)
+        item.add_marker(pytest.mark.xdist_group(room if together else str(item.path)))
+    items.sort(key=lambda item: _turn(item.path.relative_to(REPOSITORY / "tests").parts[0]))
+
+
+def _turn(room: str) -> int:
+    return BEGUN_FIRST.index(room) if room in BEGUN_FIRST else len(BEGUN_FIRST)
 
 
 @pytest.fixture(scope="session")
