@@ -48,6 +48,7 @@ ORDER = (
     "rolled_up",
     "line_calls",
     "billed",
+    "merged_tools",
     "tool_spans",
     "llm_calls",
     "usage",
