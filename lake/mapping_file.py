@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from lake.mapping import (
     COUNTED,
     MEMBER,
+    OUTCOMES,
     PLACES,
     SPAN_CLASSES,
     UNITS,
@@ -24,6 +25,7 @@ from lake.mapping import (
     Ending,
     Kind,
     Match,
+    Outcome,
     Place,
     Sender,
     Source,
@@ -73,6 +75,7 @@ def read_mapping(text: str) -> AttributeMap:
     providers.end()
     _refuse_unknown_names(read)
     _refuse_repeats(read.sources)
+    _refuse_two_endings(read.endings)
     return read
 
 
@@ -194,13 +197,21 @@ def _ending(number: int, entry: Any) -> Ending:
     place = f"endings[{number}]"
     table = _Table(entry, place)
     ending = Ending(
-        outcome=cast("Bad", table.choose("outcome", ("error", "interrupt"))),
-        reason=table.take("reason", str),
+        outcome=cast("Outcome", table.choose("outcome", OUTCOMES)),
+        reason=table.take("reason", str, ""),
+        span_class=_texts(table.take("span_class", list, []), f"{place}.span_class"),
         errors=_texts(table.take("errors", list, []), f"{place}.errors"),
         finishes=_texts(table.take("finishes", list, []), f"{place}.finishes"),
         note=table.take("note", str, ""),
     )
     table.end()
+    if (ending.outcome == "success") == bool(ending.reason):
+        raise MappingError(f"{place}.reason says why it did not end well; give it to nothing else")
+    for span_class in ending.span_class:
+        if span_class not in SPAN_CLASSES:
+            raise MappingError(
+                f"{place}.span_class {span_class!r} must be one of {', '.join(SPAN_CLASSES)}"
+            )
     return ending
 
 
@@ -277,6 +288,16 @@ def _refuse_repeats(sources: Sequence[Source]) -> None:
         if what in seen:
             raise MappingError(f"columns.{source.column}: {source.attribute!r} stands there twice")
         seen.add(what)
+
+
+def _refuse_two_endings(endings: Sequence[Ending]) -> None:
+    seen = set()
+    for number, ending in enumerate(endings):
+        for name in (*ending.errors, *ending.finishes):
+            for span_class in ending.span_class or ("",):
+                if (name, span_class) in seen:
+                    raise MappingError(f"endings[{number}]: {name!r} stands there twice")
+                seen.add((name, span_class))
 
 
 def with_own(sources: Sequence[Table], kinds: Sequence[Table]) -> AttributeMap:

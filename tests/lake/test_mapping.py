@@ -191,6 +191,36 @@ def test_what_is_wrong_is_named(was: str, becomes: str, message: str) -> None:
     assert refusal(SMALLEST.replace(was, becomes, 1)) == message
 
 
+@pytest.mark.parametrize(
+    ("endings", "message"),
+    [
+        (
+            "outcome = 'success'\nreason = 'human'",
+            "endings[0].reason says why it did not end well; give it to nothing else",
+        ),
+        (
+            "outcome = 'error'",
+            "endings[0].reason says why it did not end well; give it to nothing else",
+        ),
+        (
+            "outcome = 'error'\nreason = 'timeout'\nspan_class = ['model']",
+            "endings[0].span_class 'model' must be one of agent, llm, tool, node, other",
+        ),
+        (
+            (
+                "outcome = 'error'\nreason = 'a'\nerrors = ['E']\n"
+                "[[endings]]\noutcome = 'error'\nreason = 'b'\nerrors = ['E']"
+            ),
+            "endings[1]: 'E' stands there twice",
+        ),
+    ],
+)
+def test_an_ending_that_makes_no_sense_is_named(endings: str, message: str) -> None:
+    """A reason belongs to what did not end well, and an error means one thing of one class."""
+    text = SMALLEST.replace("endings = []", "")
+    assert refusal(f"{text}\n[[endings]]\n{endings}\n") == message
+
+
 entries = st.dictionaries(
     st.sampled_from(["attribute", "on", "event", "member", "unit", "sender", "unless", "when",
                      "take", "values", "ignore", "cached", "reasoning", "dialect", "note", "odd"]),

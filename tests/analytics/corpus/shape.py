@@ -51,7 +51,8 @@ class Expected:
 
     `used` is by tenant (None: nobody named one). `runs` holds of each run its tenant and how it
     ended; `run` and `call` hold values that all its runs, or its only call, have, `tools` those
-    of each tool call in order. `outside_runs` are input tokens of calls that belong to no run (yet).
+    of each tool call in order. `outside_runs` are input tokens of calls that belong to no run
+    (yet).
     """
 
     used: dict[str | None, Used]

@@ -11,7 +11,12 @@ def claude_code_says_on_the_execution_that_a_tool_failed(happened: Happened) -> 
     run = happened.span("claude_code.interaction", scope=CLAUDE, took=900)
     for at, success in ((0, True), (300, False)):
         tool = happened.span(
-            "claude_code.tool", run, scope=CLAUDE, at=at, tool_name="Bash", tool_use_id=f"toolu_{at}"
+            "claude_code.tool",
+            run,
+            scope=CLAUDE,
+            at=at,
+            tool_name="Bash",
+            tool_use_id=f"toolu_{at}",
         )
         happened.span(
             "claude_code.tool.blocked_on_user", tool, scope=CLAUDE, at=at, took=20,
