@@ -25,8 +25,9 @@ _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
 """How Python prints an exception."""
+_PRINTED_CLASS = r"^<class '(?P<name>[\w.]+)'>$"
 
-_LAST_NAME = re.compile(r"(?P<name>\w+)(?:'>)?\Z")
+_LAST_NAME = re.compile(r"(?P<name>\w+)\Z")
 
 Columns = Mapping[str, pa.Array]
 ByClass = Mapping[str, Mapping[str, Ending]]
@@ -76,10 +77,16 @@ def presentable(message: pa.Array) -> pa.Array:
 
 
 def class_in(error_class: pa.Array, message: pa.Array) -> pa.Array:
-    """The class of an error; where it only says Exception, the one that the message begins with.
+    """The class of an error, its name only; where it only says Exception, the one in the message.
 
-    LangSmith knows an error as the text that Python prints, and records it again.
+    Semantic Kernel sends a class as Python prints it. LangSmith knows an error as the text that
+    Python prints, which begins with the class, and records it again.
     """
+    if error_class.null_count == len(error_class):
+        return error_class
+    if pc.any(pc.match_substring(error_class, "<class ")).as_py():
+        named = pc.struct_field(pc.extract_regex(error_class, _PRINTED_CLASS), "name")
+        error_class = pc.coalesce(named, error_class)
     vague = pc.fill_null(pc.equal(error_class, "Exception"), fill_value=False)
     if not pc.any(vague).as_py():
         return error_class
@@ -122,7 +129,7 @@ def _by_error(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Arr
 
 def _by_finish(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Array]:
     finish, span_class = columns["finish_reason"], columns["span_class"]
-    return _endings(finish, span_class, mapping.endings_by_finish)
+    return _endings(finish, span_class, mapping.endings_by_finish, lambda said: said.lower())
 
 
 def _whatever_the_status(by_error: pa.Array) -> pa.Array:
@@ -159,6 +166,6 @@ def _meant(names: Sequence[str], endings: Mapping[str, Ending]) -> tuple[pa.Arra
 
 
 def _unqualified(error: str) -> str:
-    """The name of a class without its module: a.B, a::B, <class 'a.B'>, a.Outer$B."""
+    """The name of a class without its module: a.B, a::B, a.Outer$B."""
     name = _LAST_NAME.search(error)
     return name["name"] if name else error

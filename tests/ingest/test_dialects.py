@@ -316,7 +316,7 @@ def test_claude_code_errors() -> None:
 
 
 def test_claude_code_spans() -> None:
-    """One tool is one call: the wait for a permission and the execution are parts of it."""
+    """The execution of a tool says how it ended; the wait for a permission is no call."""
     scope = f"{CLAUDE}.tracing"
     call = span(scope, {"span.type": "llm_request", "gen_ai.system": "anthropic", "success": True,
                 "gen_ai.request.model": "m", "input_tokens": 2, "output_tokens": 1200,
@@ -325,7 +325,7 @@ def test_claude_code_spans() -> None:
                 name="claude_code.llm_request")  # fmt: skip
     told(call, span_class="llm", provider="anthropic", input_tokens=91660, ttfb_ms=900,
          finish_reason="tool_use", outcome="success", attempt=1)  # fmt: skip
-    parts = {"interaction": "agent", "tool": "tool", "hook": "other", "tool.execution": "other",
+    parts = {"interaction": "agent", "tool": "tool", "hook": "other", "tool.execution": "tool",
              "tool.blocked_on_user": "other"}  # fmt: skip
     for name, span_class in parts.items():
         row = span(scope, {"span.type": name}, name=f"claude_code.{name}")

@@ -119,7 +119,6 @@ def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None
         ("APIUserAbortError", "interrupt", "client_disconnect"),
         ("org.apache.catalina.connector.ClientAbortException", "interrupt", "client_disconnect"),
         ("System.OperationCanceledException", "interrupt", "client_disconnect"),
-        ("<class 'asyncio.exceptions.CancelledError'>", "interrupt", "client_disconnect"),
         ("agno.exceptions.RunCancelledException", "interrupt", "client_disconnect"),
         # the process ended
         ("KeyboardInterrupt", "interrupt", "shutdown"),
@@ -136,7 +135,6 @@ def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None
         ),
         ("java.net.SocketTimeoutException", "error", "timeout"),
         ("strands.types.exceptions.ModelThrottledException", "error", "provider"),
-        ("<class 'openai.RateLimitError'>", "error", "provider"),
         ("botocore.errorfactory.ModelStreamErrorException", "error", "incomplete"),
     ],
 )
