@@ -59,14 +59,18 @@ def span_outcome(
 
 
 def log_outcome(columns: Columns, mapping: AttributeMap) -> dict[str, pa.Array]:
-    """Outcome and reason of log records: of a call it follows from the error, else it is stated."""
+    """Outcome and reason of log records: of a call it follows from the error, else it is stated.
+
+    A record that tells the finish reason of a response that was cut short says so of it.
+    """
     by_error, why = _by_error(columns, mapping)
+    by_finish, why_finish = _by_finish(columns, mapping)
     raised = _whatever_the_status(by_error)
     failed = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
     call = pc.is_in(columns["span_class"], _CALLS)
     derived = where(call, pc.if_else(failed, "error", "success"))
-    outcome = pc.coalesce(_stated(columns), raised, columns["reported_outcome"], derived)
-    return {"outcome": outcome, "outcome_reason": _reason(columns, outcome, why)}
+    outcome = pc.coalesce(_stated(columns), raised, by_finish, columns["reported_outcome"], derived)
+    return {"outcome": outcome, "outcome_reason": _reason(columns, outcome, why, why_finish)}
 
 
 def presentable(message: pa.Array) -> pa.Array:

@@ -96,7 +96,10 @@ def _sources(mapping: AttributeMap) -> Iterator[str]:
 
 
 def _source(source: Source) -> list[str]:
-    places = {"resource": "resource ", "event": f"event {source.event} ", "name": "the span's "}
+    places = {
+        "resource": "resource ", "name": "the span's ", "event": f"event {source.event} ",
+        "body": f"event {source.event}'s ",
+    }  # fmt: skip
     place = places.get(source.on, "")
     member = f" → `{source.member}`" if source.member else ""
     unit = f", {source.unit}" if source.unit else ""

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
-Place = Literal["record", "resource", "event", "name"]
+Place = Literal["record", "resource", "event", "name", "body"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
@@ -164,11 +164,21 @@ class AttributeMap:
     @cached_property
     def events(self) -> tuple[str, ...]:
         """Span events of which attributes are wanted."""
-        return tuple(dict.fromkeys(source.event for source in self.sources if source.event))
+        return self._events("event")
 
-    def columns_of_event(self, event: str) -> tuple[str, ...]:
-        """The columns that are taken from attributes of this event."""
-        return tuple(dict.fromkeys(s.column for s in self.sources if s.event == event))
+    @cached_property
+    def body_events(self) -> tuple[str, ...]:
+        """Log events of which members of the body are wanted."""
+        return self._events("body")
+
+    def _events(self, on: Place) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(source.event for source in self.sources if source.on == on))
+
+    def columns_of_event(self, event: str, on: Place = "event") -> tuple[str, ...]:
+        """The columns that are taken from attributes of this event, or from its body."""
+        return tuple(
+            dict.fromkeys(s.column for s in self.sources if (s.on, s.event) == (on, event))
+        )
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, Place, str], tuple[Source, ...]]:
@@ -186,10 +196,10 @@ class AttributeMap:
     @cached_property
     def members(self) -> Mapping[str, frozenset[str]]:
         """The attributes that are JSON objects -> the paths wanted in them."""
-        holders = dict.fromkeys(source.attribute for source in self.sources if source.member)
+        held = [source for source in self.sources if source.member and source.on != "body"]
         return {
-            holder: frozenset(s.member for s in self.sources if s.member and s.attribute == holder)
-            for holder in holders
+            holder: frozenset(source.member for source in held if source.attribute == holder)
+            for holder in dict.fromkeys(source.attribute for source in held)
         }
 
     @cached_property
@@ -222,7 +232,7 @@ class AttributeMap:
 
     def known_attributes(self) -> frozenset[str]:
         """Every attribute that some column is taken from, or that decides over another."""
-        taken = {source.attribute for source in self.sources if source.on != "name"}
+        taken = {source.attribute for source in self.sources if source.on not in {"name", "body"}}
         deciding = (key.partition(MEMBER)[0] for s in self.sources for key, _ in s.when)
         return frozenset({*taken, *deciding})
 

@@ -38,7 +38,7 @@ Table = Mapping[str, Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ON_EVENT = "event"
+_OF_EVENTS = ("event", "body")
 _MEMBER_OF = " -> "
 
 
@@ -128,8 +128,14 @@ def _checked(source: Source, place: str) -> Source:
     """The source, once it is known to make sense."""
     if not source.attribute:
         raise MappingError(f"{place}.attribute is empty; name the attribute")
-    if (source.on == _ON_EVENT) != bool(source.event):
-        raise MappingError(f'{place}: `event` names the span event of on = "event", and only that')
+    if (source.on in _OF_EVENTS) != bool(source.event):
+        raise MappingError(
+            f'{place}: `event` names the event of on = "event" or "body", and only that'
+        )
+    if source.on == "body" and (source.attribute != "body" or not source.member):
+        raise MappingError(
+            f'{place}: of a body name a member; write attribute = "body", member = "…"'
+        )
     if source.on not in {"record", "name"} and (source.sender or source.unless or source.when):
         raise MappingError(f"{place}: sender, unless and when are conditions of a record")
     if source.cached == "exclusive" and source.column != "input_tokens":

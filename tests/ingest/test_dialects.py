@@ -35,7 +35,7 @@ def test_openai_v2_latest() -> None:
 
 
 def test_a_stream_of_openai_v2_is_not_taken_for_cut() -> None:
-    """Its streamed spans never have a finish reason; without usage nothing can be concluded."""
+    """Its streamed spans never have a finish reason, whole or not; its log event tells it."""
     for scope in ("opentelemetry.instrumentation.openai_v2", "opentelemetry.util.genai.handler"):
         row = span(scope, {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"})
         told(row, outcome="success", outcome_reason=None)
