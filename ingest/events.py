@@ -63,7 +63,7 @@ class SpanEvents:
 
 def _told(pairs: Pairs, mapping: AttributeMap, event: str) -> dict[str, pa.Array]:
     wanted = [MAPPED[name] for name in mapping.columns_of_event(event)]
-    return promote(pairs, wanted, mapping, event=event)
+    return promote(pairs, wanted, mapping, "event", event=event)
 
 
 def _last(spans: int, span_of_event: Index, events: Index) -> pa.Array:

@@ -1,12 +1,13 @@
 """How a record ended: its outcome, the reason, and the error.
 
-In the order in which they are believed: what the sender states; an interrupt, by the class of the
-error, which libraries report as OK or as a failure; a finish reason that means a cut; what the
-sender says in words of its own; the span's status; a call of which a whole response would have
-told a finish reason or usage, and did not.
+In the order in which they are believed: what the sender states; what was raised but is no failure,
+an interrupt or a jump, which libraries report as OK or as an error; a finish reason that means a
+cut; what the sender says in words of its own; the span's status; a call of which a whole response
+would have told a finish reason or usage, and did not.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,21 +25,24 @@ _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
 """How Python prints an exception."""
+_PRINTED_CLASS = r"^<class '(?P<name>[\w.]+)'>$"
+
+_LAST_NAME = re.compile(r"(?P<name>\w+)\Z")
 
 Columns = Mapping[str, pa.Array]
+ByClass = Mapping[str, Mapping[str, Ending]]
 
 
 def span_outcome(
     columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Senders
 ) -> dict[str, pa.Array]:
     """Outcome and reason of spans; NULL for what is no agent work."""
-    by_error, why_error = _endings(columns["error_class"], mapping, _by_error)
-    by_finish, why_finish = _endings(columns["finish_reason"], mapping, _by_finish)
+    by_error, why_error = _by_error(columns, mapping)
+    by_finish, why_finish = _by_finish(columns, mapping)
     failed = pc.equal(status, "error")
     cut = _cut(columns, mapping, senders)
-    interrupt = where(pc.equal(by_error, "interrupt"), by_error)
     derived = pc.coalesce(
-        interrupt,
+        _whatever_the_status(by_error),
         by_finish,
         columns["reported_outcome"],
         where(failed, pa.repeat("error", len(failed))),
@@ -55,14 +59,18 @@ def span_outcome(
 
 
 def log_outcome(columns: Columns, mapping: AttributeMap) -> dict[str, pa.Array]:
-    """Outcome and reason of log records: of a call it follows from the error, else it is stated."""
-    by_error, why = _endings(columns["error_class"], mapping, _by_error)
-    interrupt = where(pc.equal(by_error, "interrupt"), by_error)
+    """Outcome and reason of log records: of a call it follows from the error, else it is stated.
+
+    A record that tells the finish reason of a response that was cut short says so of it.
+    """
+    by_error, why = _by_error(columns, mapping)
+    by_finish, why_finish = _by_finish(columns, mapping)
+    raised = _whatever_the_status(by_error)
     failed = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
     call = pc.is_in(columns["span_class"], _CALLS)
     derived = where(call, pc.if_else(failed, "error", "success"))
-    outcome = pc.coalesce(_stated(columns), interrupt, columns["reported_outcome"], derived)
-    return {"outcome": outcome, "outcome_reason": _reason(columns, outcome, why)}
+    outcome = pc.coalesce(_stated(columns), raised, by_finish, columns["reported_outcome"], derived)
+    return {"outcome": outcome, "outcome_reason": _reason(columns, outcome, why, why_finish)}
 
 
 def presentable(message: pa.Array) -> pa.Array:
@@ -73,10 +81,16 @@ def presentable(message: pa.Array) -> pa.Array:
 
 
 def class_in(error_class: pa.Array, message: pa.Array) -> pa.Array:
-    """The class of an error; where it only says Exception, the one that the message begins with.
+    """The class of an error, its name only; where it only says Exception, the one in the message.
 
-    LangSmith knows an error as the text that Python prints, and records it again.
+    Semantic Kernel sends a class as Python prints it. LangSmith knows an error as the text that
+    Python prints, which begins with the class, and records it again.
     """
+    if error_class.null_count == len(error_class):
+        return error_class
+    if pc.any(pc.match_substring(error_class, "<class ")).as_py():
+        named = pc.struct_field(pc.extract_regex(error_class, _PRINTED_CLASS), "name")
+        error_class = pc.coalesce(named, error_class)
     vague = pc.fill_null(pc.equal(error_class, "Exception"), fill_value=False)
     if not pc.any(vague).as_py():
         return error_class
@@ -112,22 +126,50 @@ def _cut(columns: Columns, mapping: AttributeMap, senders: Senders) -> pa.Array:
     return cut
 
 
+def _by_error(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Array]:
+    error, span_class = columns["error_class"], columns["span_class"]
+    return _endings(error, span_class, mapping.endings_by_error, _unqualified)
+
+
+def _by_finish(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Array]:
+    finish, span_class = columns["finish_reason"], columns["span_class"]
+    return _endings(finish, span_class, mapping.endings_by_finish, lambda said: said.lower())
+
+
+def _whatever_the_status(by_error: pa.Array) -> pa.Array:
+    """The outcomes that an error gives for itself: one that means a failure may be dealt with."""
+    return where(pc.not_equal(by_error, "error"), by_error)
+
+
 def _endings(
-    said: pa.Array, mapping: AttributeMap, ending_of: Callable[[AttributeMap, str], Ending | None]
+    said: pa.Array, span_class: pa.Array, known: ByClass, name_in: Callable[[str], str] = str
 ) -> tuple[pa.Array, pa.Array]:
     """Outcome and reason by what was said, which is the same few texts again and again."""
     if said.null_count == len(said):
         return nulls(len(said)), nulls(len(said))
     encoded = said.dictionary_encode()
-    found = [ending_of(mapping, text) for text in encoded.dictionary.to_pylist()]
-    outcomes = pa.array([ending and ending.outcome for ending in found], pa.string())
-    reasons = pa.array([ending and ending.reason for ending in found], pa.string())
-    return outcomes.take(encoded.indices), reasons.take(encoded.indices)
+    names = [name_in(text) for text in encoded.dictionary.to_pylist()]
+    outcome, reason = (column.take(encoded.indices) for column in _meant(names, known.get("", {})))
+    for of_class, endings in known.items():
+        if of_class and not endings.keys().isdisjoint(names):
+            meant = [column.take(encoded.indices) for column in _meant(names, endings)]
+            ours = pc.and_(pc.is_valid(meant[0]), pc.equal(span_class, of_class))
+            outcome, reason = (
+                pc.if_else(ours, own, general)
+                for own, general in zip(meant, (outcome, reason), strict=True)
+            )
+    return outcome, reason
 
 
-def _by_error(mapping: AttributeMap, error: str) -> Ending | None:
-    return mapping.ending_of_error(error.rpartition(".")[2])
+def _meant(names: Sequence[str], endings: Mapping[str, Ending]) -> tuple[pa.Array, pa.Array]:
+    found = [endings.get(name) for name in names]
+    return (
+        pa.array([ending and ending.outcome for ending in found], pa.string()),
+        pa.array([(ending and ending.reason) or None for ending in found], pa.string()),
+    )
 
 
-def _by_finish(mapping: AttributeMap, finish: str) -> Ending | None:
-    return mapping.ending_of_finish(finish)
+def _unqualified(error: str) -> str:
+    """The name of a class without its module: a.B, a::B, a.Outer$B."""
+    name = _LAST_NAME.search(error)
+    return name["name"] if name else error

@@ -38,7 +38,7 @@ class Pairs:
         rows = len(attributes.offsets) - 1
         plain = cls(rows, attributes.owners(), attributes.keys, attributes.values)
         held = [name for name in members if name in plain.by_key]
-        return plain if not held else plain._with_members({name: members[name] for name in held})
+        return plain if not held else plain.with_members({name: members[name] for name in held})
 
     @cached_property
     def by_key(self) -> dict[str, Index]:
@@ -68,7 +68,8 @@ class Pairs:
             flags[self.owners[found[fits(self.values.take(pa.array(found)), pattern)]]] = True
         return flags
 
-    def _with_members(self, members: Mapping[str, frozenset[str]]) -> "Pairs":
+    def with_members(self, members: Mapping[str, frozenset[str]]) -> "Pairs":
+        """These and the members at the wanted paths, of attributes that are among these."""
         owners, keys, values = [self.owners], [self.keys], [self.values]
         for name, paths in members.items():
             holders = self.by_key[name]

@@ -87,12 +87,13 @@ def promote(
 ) -> dict[str, pa.Array]:
     """One array per wanted column, a value or NULL for every owner of the attributes.
 
-    With `event` the attributes are those of span events, and sources those of events of that name.
+    With `event` they are those of events of that name: attributes of span events, or with `on`
+    members of the bodies of log events.
     Without `senders` sources that depend on the sender are left out.
     """
     found: dict[str, pa.Array] = {}
     for column in wanted:
-        sources = mapping.placed(column.name, "event" if event else on, event)
+        sources = mapping.placed(column.name, on, event)
         never = mapping.not_providers if column.name == "provider" else frozenset()
         picked = _pick(pairs, sources, senders, never)
         found[column.name] = _typed(column, sources, pairs.values, picked)

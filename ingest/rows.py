@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.bodies import in_bodies
 from ingest.decode import Decoded, text_of
 from ingest.events import SpanEvents
 from ingest.limits import shortened
@@ -102,6 +103,8 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     event = _event(field("event_name"), promote(own, (MAPPED["event"],), mapping)["event"], body)
     senders = Senders(mapping, decoded, event)
     columns = promoted(decoded, _OF_LOGS, mapping, own, senders)
+    for name, values in in_bodies(body, event, mapping).items():
+        columns[name] = pc.coalesce(columns[name], values)
     columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
     columns["span_class"] = _span_class(columns, event, mapping, nulls(len(event)))

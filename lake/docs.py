@@ -40,10 +40,11 @@ Libraries of which a name means something else than from others, by instrumentat
 _ENDINGS = """\
 ## Endings
 
-Believed in this order: `outcome` as stated; an interrupt, by the last part of the error's class; a
-finish reason that is here; what the sender says in words of its own (`reported_outcome`); the
-status of the span. A model call that its sender tells no finish reason and no usage of, though it
-does of whole responses, was cut: `incomplete`, and an error unless only its caller can have left.
+Believed in this order: `outcome` as stated; an interrupt or a success, by the class of the error
+without its module; a finish reason that is here; what the sender says in words of its own
+(`reported_outcome`); the status of the span. A model call that its sender tells no finish reason
+and no usage of, though it does of whole responses, was cut: `incomplete`, and an error unless only
+its caller can have left.
 """
 
 
@@ -59,7 +60,10 @@ def reference(mapping: AttributeMap = SHIPPED) -> str:
         _SENDERS,
         _grid(("sender", "recognised by", "peculiar"), map(_sender, mapping.senders)),
         _ENDINGS,
-        _grid(("outcome", "reason", "error class", "finish reason"), _ending_rows(mapping)),
+        _grid(
+            ("outcome", "reason", "error class", "finish reason", "only of", "whose"),
+            _ending_rows(mapping),
+        ),
         "## Providers\n",
         f"Frameworks that are none: {_codes(sorted(mapping.not_providers))}. Renamed are:\n",
         _grid(
@@ -92,7 +96,10 @@ def _sources(mapping: AttributeMap) -> Iterator[str]:
 
 
 def _source(source: Source) -> list[str]:
-    places = {"resource": "resource ", "event": f"event {source.event} ", "name": "the span's "}
+    places = {
+        "resource": "resource ", "name": "the span's ", "event": f"event {source.event} ",
+        "body": f"event {source.event}'s ",
+    }  # fmt: skip
     place = places.get(source.on, "")
     member = f" → `{source.member}`" if source.member else ""
     unit = f", {source.unit}" if source.unit else ""
@@ -147,7 +154,10 @@ def _sender(sender: Sender) -> list[str]:
 
 def _ending_rows(mapping: AttributeMap) -> Iterator[list[str]]:
     for each in mapping.endings:
-        yield [each.outcome, each.reason, _codes(each.errors), _codes(each.finishes)]
+        yield [
+            each.outcome, each.reason, _codes(each.errors), _codes(each.finishes),
+            _codes(each.span_class), each.note,
+        ]  # fmt: skip
 
 
 def _codes(names: Iterable[str]) -> str:

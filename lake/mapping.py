@@ -5,22 +5,24 @@ extracts by it, the documentation is written from it, and `known_attributes` tel
 knows. `AttributeMap.with_rows` puts rows of the user before those that ship.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
 
 import pyarrow as pa
 
-Place = Literal["record", "resource", "event", "name"]
+Place = Literal["record", "resource", "event", "name", "body"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
 Bad = Literal["error", "interrupt"]
+Outcome = Literal["success", "error", "interrupt"]
 Take = Literal["all", "first", "json"]
 
 PLACES: tuple[str, ...] = get_args(Place)
 BY: tuple[By, ...] = get_args(By)
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
 COUNTED: tuple[str, ...] = get_args(Cached)
 SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
 
@@ -113,10 +115,14 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a record ended, by the class of its error or its finish reason."""
+    """How a record ended, by the class of its error or its finish reason.
 
-    outcome: Bad
+    With ``span_class`` only of records of these classes, which comes before what is said of all.
+    """
+
+    outcome: Outcome
     reason: str
+    span_class: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     finishes: tuple[str, ...] = ()
     note: str = ""
@@ -158,11 +164,21 @@ class AttributeMap:
     @cached_property
     def events(self) -> tuple[str, ...]:
         """Span events of which attributes are wanted."""
-        return tuple(dict.fromkeys(source.event for source in self.sources if source.event))
+        return self._events("event")
 
-    def columns_of_event(self, event: str) -> tuple[str, ...]:
-        """The columns that are taken from attributes of this event."""
-        return tuple(dict.fromkeys(s.column for s in self.sources if s.event == event))
+    @cached_property
+    def body_events(self) -> tuple[str, ...]:
+        """Log events of which members of the body are wanted."""
+        return self._events("body")
+
+    def _events(self, on: Place) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(source.event for source in self.sources if source.on == on))
+
+    def columns_of_event(self, event: str, on: Place = "event") -> tuple[str, ...]:
+        """The columns that are taken from attributes of this event, or from its body."""
+        return tuple(
+            dict.fromkeys(s.column for s in self.sources if (s.on, s.event) == (on, event))
+        )
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, Place, str], tuple[Source, ...]]:
@@ -180,10 +196,10 @@ class AttributeMap:
     @cached_property
     def members(self) -> Mapping[str, frozenset[str]]:
         """The attributes that are JSON objects -> the paths wanted in them."""
-        holders = dict.fromkeys(source.attribute for source in self.sources if source.member)
+        held = [source for source in self.sources if source.member and source.on != "body"]
         return {
-            holder: frozenset(s.member for s in self.sources if s.member and s.attribute == holder)
-            for holder in holders
+            holder: frozenset(source.member for source in held if source.attribute == holder)
+            for holder in dict.fromkeys(source.attribute for source in held)
         }
 
     @cached_property
@@ -204,26 +220,31 @@ class AttributeMap:
                     tables.append((by, pa.array(names), pa.array(classes)))
         return tuple(tables)
 
-    def ending_of_error(self, name: str) -> Ending | None:
-        """What an error of this class means, without its module; None if only that it failed."""
-        return self._endings[0].get(name)
-
-    def ending_of_finish(self, reason: str) -> Ending | None:
-        """What a finish reason means; None if the response is whole."""
-        return self._endings[1].get(reason)
+    @cached_property
+    def endings_by_error(self) -> Mapping[str, Mapping[str, Ending]]:
+        """Span class, empty for any -> class of an error, without its module -> what it means."""
+        return _by_class(self.endings, lambda ending: ending.errors)
 
     @cached_property
-    def _endings(self) -> tuple[dict[str, Ending], dict[str, Ending]]:
-        return (
-            {name: ending for ending in self.endings for name in ending.errors},
-            {reason: ending for ending in self.endings for reason in ending.finishes},
-        )
+    def endings_by_finish(self) -> Mapping[str, Mapping[str, Ending]]:
+        """The same of finish reasons; of one that is not here the response is whole."""
+        return _by_class(self.endings, lambda ending: ending.finishes)
 
     def known_attributes(self) -> frozenset[str]:
         """Every attribute that some column is taken from, or that decides over another."""
-        taken = {source.attribute for source in self.sources if source.on != "name"}
+        taken = {source.attribute for source in self.sources if source.on not in {"name", "body"}}
         deciding = (key.partition(MEMBER)[0] for s in self.sources for key, _ in s.when)
         return frozenset({*taken, *deciding})
+
+
+def _by_class(
+    endings: Iterable[Ending], said_by: Callable[[Ending], Iterable[str]]
+) -> dict[str, dict[str, Ending]]:
+    found: dict[str, dict[str, Ending]] = {}
+    for ending in endings:
+        for span_class in ending.span_class or ("",):
+            found.setdefault(span_class, {}).update(dict.fromkeys(said_by(ending), ending))
+    return found
 
 
 def known_attributes() -> frozenset[str]:

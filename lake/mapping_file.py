@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from lake.mapping import (
     COUNTED,
     MEMBER,
+    OUTCOMES,
     PLACES,
     SPAN_CLASSES,
     UNITS,
@@ -24,6 +25,7 @@ from lake.mapping import (
     Ending,
     Kind,
     Match,
+    Outcome,
     Place,
     Sender,
     Source,
@@ -36,7 +38,7 @@ Table = Mapping[str, Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ON_EVENT = "event"
+_OF_EVENTS = ("event", "body")
 _MEMBER_OF = " -> "
 
 
@@ -73,6 +75,7 @@ def read_mapping(text: str) -> AttributeMap:
     providers.end()
     _refuse_unknown_names(read)
     _refuse_repeats(read.sources)
+    _refuse_two_endings(read.endings)
     return read
 
 
@@ -125,8 +128,14 @@ def _checked(source: Source, place: str) -> Source:
     """The source, once it is known to make sense."""
     if not source.attribute:
         raise MappingError(f"{place}.attribute is empty; name the attribute")
-    if (source.on == _ON_EVENT) != bool(source.event):
-        raise MappingError(f'{place}: `event` names the span event of on = "event", and only that')
+    if (source.on in _OF_EVENTS) != bool(source.event):
+        raise MappingError(
+            f'{place}: `event` names the event of on = "event" or "body", and only that'
+        )
+    if source.on == "body" and (source.attribute != "body" or not source.member):
+        raise MappingError(
+            f'{place}: of a body name a member; write attribute = "body", member = "…"'
+        )
     if source.on not in {"record", "name"} and (source.sender or source.unless or source.when):
         raise MappingError(f"{place}: sender, unless and when are conditions of a record")
     if source.cached == "exclusive" and source.column != "input_tokens":
@@ -194,13 +203,21 @@ def _ending(number: int, entry: Any) -> Ending:
     place = f"endings[{number}]"
     table = _Table(entry, place)
     ending = Ending(
-        outcome=cast("Bad", table.choose("outcome", ("error", "interrupt"))),
-        reason=table.take("reason", str),
+        outcome=cast("Outcome", table.choose("outcome", OUTCOMES)),
+        reason=table.take("reason", str, ""),
+        span_class=_texts(table.take("span_class", list, []), f"{place}.span_class"),
         errors=_texts(table.take("errors", list, []), f"{place}.errors"),
         finishes=_texts(table.take("finishes", list, []), f"{place}.finishes"),
         note=table.take("note", str, ""),
     )
     table.end()
+    if (ending.outcome == "success") == bool(ending.reason):
+        raise MappingError(f"{place}.reason says why it did not end well; give it to nothing else")
+    for span_class in ending.span_class:
+        if span_class not in SPAN_CLASSES:
+            raise MappingError(
+                f"{place}.span_class {span_class!r} must be one of {', '.join(SPAN_CLASSES)}"
+            )
     return ending
 
 
@@ -277,6 +294,16 @@ def _refuse_repeats(sources: Sequence[Source]) -> None:
         if what in seen:
             raise MappingError(f"columns.{source.column}: {source.attribute!r} stands there twice")
         seen.add(what)
+
+
+def _refuse_two_endings(endings: Sequence[Ending]) -> None:
+    seen = set()
+    for number, ending in enumerate(endings):
+        for name in (*ending.errors, *ending.finishes):
+            for span_class in ending.span_class or ("",):
+                if (name, span_class) in seen:
+                    raise MappingError(f"endings[{number}]: {name!r} stands there twice")
+                seen.add((name, span_class))
 
 
 def with_own(sources: Sequence[Table], kinds: Sequence[Table]) -> AttributeMap:

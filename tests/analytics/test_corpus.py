@@ -120,7 +120,8 @@ def test_shape(name: str, answers: Answers) -> None:
              for tenant in expected.used}  # fmt: skip
     assert costs == {tenant: used.usd for tenant, used in expected.used.items()}
     assert len(calls) == expected.llm_calls
-    assert len(rows_of(happened, answers.tool_calls)) == expected.tool_calls
+    tools = sorted(rows_of(happened, answers.tool_calls), key=lambda row: row["started_at"])
+    assert len(tools) == expected.tool_calls
     assert sum(row["unpriced"] for row in usage) == expected.unpriced
     ended = [(run["tenant_id"], run["outcome"]) for run in runs]
     assert sorted(ended, key=str) == sorted(expected.runs, key=str)
@@ -131,6 +132,8 @@ def test_shape(name: str, answers: Answers) -> None:
         ]
     if expected.call:
         assert [{key: call[key] for key in expected.call} for call in calls] == [expected.call]
+    for tool, wanted in zip(tools, expected.tools, strict=bool(expected.tools)):
+        assert {key: tool[key] for key in wanted} == wanted
     assert_runs_hold_the_usage(expected, usage, runs)
 
 

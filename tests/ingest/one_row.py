@@ -40,7 +40,7 @@ def span(
     return row  # type: ignore[no-any-return] # read from data
 
 
-def line(scope: str, attributes: Mapping[str, Any], body: str = "", event: str = "") -> Row:
+def line(scope: str, attributes: Mapping[str, Any], body: Any = "", event: str = "") -> Row:
     """The row of one log record of a library."""
     request = ExportLogsServiceRequest()
     under = request.resource_logs.add().scope_logs.add()

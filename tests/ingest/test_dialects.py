@@ -35,7 +35,7 @@ def test_openai_v2_latest() -> None:
 
 
 def test_a_stream_of_openai_v2_is_not_taken_for_cut() -> None:
-    """Its streamed spans never have a finish reason; without usage nothing can be concluded."""
+    """Its streamed spans never have a finish reason, whole or not; its log event tells it."""
     for scope in ("opentelemetry.instrumentation.openai_v2", "opentelemetry.util.genai.handler"):
         row = span(scope, {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"})
         told(row, outcome="success", outcome_reason=None)
@@ -316,7 +316,7 @@ def test_claude_code_errors() -> None:
 
 
 def test_claude_code_spans() -> None:
-    """One tool is one call: the wait for a permission and the execution are parts of it."""
+    """The execution of a tool says how it ended; the wait for a permission is no call."""
     scope = f"{CLAUDE}.tracing"
     call = span(scope, {"span.type": "llm_request", "gen_ai.system": "anthropic", "success": True,
                 "gen_ai.request.model": "m", "input_tokens": 2, "output_tokens": 1200,
@@ -325,7 +325,7 @@ def test_claude_code_spans() -> None:
                 name="claude_code.llm_request")  # fmt: skip
     told(call, span_class="llm", provider="anthropic", input_tokens=91660, ttfb_ms=900,
          finish_reason="tool_use", outcome="success", attempt=1)  # fmt: skip
-    parts = {"interaction": "agent", "tool": "tool", "hook": "other", "tool.execution": "other",
+    parts = {"interaction": "agent", "tool": "tool", "hook": "other", "tool.execution": "tool",
              "tool.blocked_on_user": "other"}  # fmt: skip
     for name, span_class in parts.items():
         row = span(scope, {"span.type": name}, name=f"claude_code.{name}")

@@ -8,6 +8,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from ingest.decode import decode
 from ingest.rows import log_rows
 from tests.ingest.batches import whole
+from tests.ingest.one_row import line, told
 from tests.ingest.values import RECEIVED, START, any_value, at, pairs
 
 
@@ -109,3 +110,13 @@ def test_how_a_call_ended_is_taken_from_what_its_line_says() -> None:
     assert ending(failure, outcome="success", error="late") == ("success", "late")
     assert ending("agent.cost") == ("success", None)
     assert ending("some.event", success="false", error="what was said") == (None, None)
+
+
+def test_a_choice_tells_the_finish_reason_in_its_body() -> None:
+    """OpenTelemetry up to 1.36: `error` of a stream that was cut; no other body is looked into."""
+    cut = {"index": 0, "finish_reason": "error", "message": {"role": "assistant"}}
+    told(line("openai_v2", {}, cut, event="gen_ai.choice"), finish_reason="error",
+         outcome="error", outcome_reason="incomplete")  # fmt: skip
+    said = {"message": {"content": '{"finish_reason":"error"}'}, "finish_reason": "stop"}
+    told(line("openai_v2", {}, said, event="gen_ai.choice"), finish_reason="stop", outcome=None)
+    told(line("openai_v2", {}, cut, event="gen_ai.user.message"), finish_reason=None, outcome=None)

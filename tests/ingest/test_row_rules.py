@@ -103,6 +103,39 @@ def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None
         ("anthropic.RateLimitError", "error", "provider"),
         ("500", "error", "provider"),
         ("ValueError", "error", None),
+        # somebody is asked
+        ("langgraph.errors.GraphBubbleUp", "interrupt", "human"),
+        ("pydantic_ai.exceptions.ApprovalRequired", "interrupt", "human"),
+        ("strands.interrupt.InterruptException", "interrupt", "human"),
+        ("google.adk.workflow._errors.NodeInterruptedError", "interrupt", "human"),
+        ("agent_framework.exceptions.UserInputRequiredException", "interrupt", "human"),
+        ("crewai.flow.async_feedback.types.HumanFeedbackPending", "interrupt", "human"),
+        ("haystack.core.errors.BreakpointException", "interrupt", "human"),
+        # the caller left
+        ("trio.Cancelled", "interrupt", "client_disconnect"),
+        ("starlette.requests.ClientDisconnect", "interrupt", "client_disconnect"),
+        ("AbortError", "interrupt", "client_disconnect"),
+        ("ResponseAborted", "interrupt", "client_disconnect"),
+        ("APIUserAbortError", "interrupt", "client_disconnect"),
+        ("org.apache.catalina.connector.ClientAbortException", "interrupt", "client_disconnect"),
+        ("System.OperationCanceledException", "interrupt", "client_disconnect"),
+        ("agno.exceptions.RunCancelledException", "interrupt", "client_disconnect"),
+        # the process ended
+        ("KeyboardInterrupt", "interrupt", "shutdown"),
+        ("SystemExit", "interrupt", "shutdown"),
+        # nothing failed
+        ("langgraph.errors.ParentCommand", "success", None),
+        ("agent_framework._middleware.MiddlewareTermination", "success", None),
+        # it failed
+        ("smolagents.utils.AgentMaxStepsError", "error", "recursion_limit"),
+        (
+            "google.adk.agents.invocation_context.LlmCallsLimitExceededError",
+            "error",
+            "recursion_limit",
+        ),
+        ("java.net.SocketTimeoutException", "error", "timeout"),
+        ("strands.types.exceptions.ModelThrottledException", "error", "provider"),
+        ("botocore.errorfactory.ModelStreamErrorException", "error", "incomplete"),
     ],
 )
 def test_the_error_says_why_it_ended(error: str, outcome: str, reason: str | None) -> None:
@@ -112,6 +145,36 @@ def test_the_error_says_why_it_ended(error: str, outcome: str, reason: str | Non
     told(span("x", node | {"error.type": error}, **FAILED), outcome=outcome, outcome_reason=reason)
     told(span("x", node, events=on_event, **FAILED), outcome=outcome, outcome_reason=reason,
          error_class=error, error_message="m")  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ["BrokenPipeError", "ConnectionResetError", "ECONNRESET"])
+def test_a_broken_connection_is_of_whom_the_span_speaks_with(error: str) -> None:
+    """An agent speaks with its caller, who left; a model call with the provider, which failed."""
+    for operation, outcome, reason in (
+        ("invoke_agent", "interrupt", "client_disconnect"),
+        ("chat", "error", "incomplete"),
+        ("execute_tool", "error", None),
+    ):
+        row = span("x", {"gen_ai.operation.name": operation, "error.type": error}, **FAILED)
+        told(row, outcome=outcome, outcome_reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("finish", "outcome", "reason"),
+    [
+        ("interrupt", "interrupt", "human"),
+        ("suspended", "interrupt", "human"),
+        ("aborted", "interrupt", "client_disconnect"),
+        ("canceled", "interrupt", "client_disconnect"),
+        ("error", "error", "incomplete"),
+        ("tool_calls", "success", None),
+    ],
+)
+def test_the_finish_reason_says_how_it_ended(finish: str, outcome: str, reason: str | None) -> None:
+    """Of agents as well, where a framework names one."""
+    for operation in ("chat", "invoke_agent"):
+        named = {"gen_ai.operation.name": operation, "gen_ai.response.finish_reasons": [finish]}
+        told(span("x", named), outcome=outcome, outcome_reason=reason)
 
 
 def test_an_interrupt_is_one_whatever_the_status() -> None:

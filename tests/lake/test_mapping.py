@@ -57,7 +57,7 @@ def test_a_source_without_a_condition_comes_last_of_its_attribute(column: str) -
 
 def test_resource_sources_come_last() -> None:
     """The record knows better than its resource; the writer relies on that order."""
-    order = {"record": 0, "event": 1, "name": 2, "resource": 3}
+    order = {"record": 0, "event": 1, "body": 2, "name": 3, "resource": 4}
     for column in MAPPED:
         places = [order[source.on] for source in SHIPPED.of(column)]
         assert places == sorted(places), column
@@ -140,12 +140,26 @@ def test_the_smallest_mapping() -> None:
         (
             '"a", ',
             '"a", on = "scope", ',
-            ("columns.tenant_id[0].on = 'scope' must be one of record, resource, event, name"),
+            (
+                "columns.tenant_id[0].on = 'scope' must be one of record, resource, event, "
+                "name, body"
+            ),
         ),
         (
             '"a", ',
             '"a", on = "event", ',
-            ('columns.tenant_id[0]: `event` names the span event of on = "event", and only that'),
+            (
+                'columns.tenant_id[0]: `event` names the event of on = "event" or "body", '
+                "and only that"
+            ),
+        ),
+        (
+            '"a", ',
+            '"a", on = "body", event = "e", ',
+            (
+                "columns.tenant_id[0]: of a body name a member; "
+                'write attribute = "body", member = "…"'
+            ),
         ),
         (
             '"a", ',
@@ -189,6 +203,36 @@ def test_the_smallest_mapping() -> None:
 def test_what_is_wrong_is_named(was: str, becomes: str, message: str) -> None:
     """A fault is told by place, value and remedy, in one line."""
     assert refusal(SMALLEST.replace(was, becomes, 1)) == message
+
+
+@pytest.mark.parametrize(
+    ("endings", "message"),
+    [
+        (
+            "outcome = 'success'\nreason = 'human'",
+            "endings[0].reason says why it did not end well; give it to nothing else",
+        ),
+        (
+            "outcome = 'error'",
+            "endings[0].reason says why it did not end well; give it to nothing else",
+        ),
+        (
+            "outcome = 'error'\nreason = 'timeout'\nspan_class = ['model']",
+            "endings[0].span_class 'model' must be one of agent, llm, tool, node, other",
+        ),
+        (
+            (
+                "outcome = 'error'\nreason = 'a'\nerrors = ['E']\n"
+                "[[endings]]\noutcome = 'error'\nreason = 'b'\nerrors = ['E']"
+            ),
+            "endings[1]: 'E' stands there twice",
+        ),
+    ],
+)
+def test_an_ending_that_makes_no_sense_is_named(endings: str, message: str) -> None:
+    """A reason belongs to what did not end well, and an error means one thing of one class."""
+    text = SMALLEST.replace("endings = []", "")
+    assert refusal(f"{text}\n[[endings]]\n{endings}\n") == message
 
 
 entries = st.dictionaries(

@@ -14,9 +14,15 @@ told AS (
         merged.call_key, spans.trace_id, spans.span_id, spans.run_id, spans.thread_id,
         spans.tenant_id, spans.user_id, spans.agent_name, spans.feature, spans.node,
         spans.start_time, spans.duration_ms, spans.ttfb_ms, spans.provider,
-        spans.request_model, spans.response_model, spans.response_id, spans.finish_reason,
+        spans.request_model, spans.response_model, spans.response_id,
+        COALESCE(spans.finish_reason, endings.finish_reason) AS finish_reason,
         spans.input_tokens, spans.output_tokens, spans.cache_read_tokens,
-        spans.cache_write_tokens, spans.reasoning_tokens, spans.outcome, spans.outcome_reason,
+        spans.cache_write_tokens, spans.reasoning_tokens,
+        CASE
+            WHEN spans.outcome = 'success' THEN COALESCE(endings.outcome, spans.outcome)
+            ELSE spans.outcome
+        END AS outcome,
+        COALESCE(spans.outcome_reason, endings.outcome_reason) AS outcome_reason,
         spans.status, spans.error_class, spans.attempt, spans.operation,
         row_number() OVER (
             PARTITION BY merged.call_key
@@ -43,6 +49,8 @@ told AS (
     FROM merged_calls AS merged
     JOIN lake_spans AS spans
         ON spans.trace_id = merged.trace_id AND spans.span_id = merged.span_id
+    LEFT JOIN told_endings AS endings
+        ON endings.trace_id = spans.trace_id AND endings.span_id = spans.span_id
     WHERE merged.call_key IS NOT NULL AND spans.span_class = 'llm'
 ),
 merged AS (
@@ -91,15 +99,23 @@ SELECT
     spans.trace_id, spans.span_id, spans.run_id, spans.thread_id, spans.tenant_id,
     spans.user_id, spans.agent_name, spans.feature, spans.node, spans.start_time,
     spans.duration_ms, spans.ttfb_ms, spans.provider, spans.request_model,
-    spans.response_model, spans.response_id, spans.finish_reason, spans.input_tokens,
+    spans.response_model, spans.response_id,
+    COALESCE(spans.finish_reason, endings.finish_reason) AS finish_reason, spans.input_tokens,
     spans.output_tokens, spans.cache_read_tokens, spans.cache_write_tokens,
-    spans.reasoning_tokens, spans.outcome, spans.outcome_reason, spans.status,
+    spans.reasoning_tokens,
+    CASE
+        WHEN spans.outcome = 'success' THEN COALESCE(endings.outcome, spans.outcome)
+        ELSE spans.outcome
+    END AS outcome,
+    COALESCE(spans.outcome_reason, endings.outcome_reason) AS outcome_reason, spans.status,
     spans.error_class, spans.attempt,
     COALESCE(LOWER(spans.operation) LIKE '%embed%', FALSE) AS embeds,
     NULL AS twin_thread_id, NULL AS twin_tenant_id, NULL AS twin_user_id
 FROM lake_spans AS spans
 ANTI JOIN merged_calls AS merged
     ON merged.trace_id = spans.trace_id AND merged.span_id = spans.span_id
+LEFT JOIN told_endings AS endings
+    ON endings.trace_id = spans.trace_id AND endings.span_id = spans.span_id
 WHERE spans.span_class = 'llm'
 UNION ALL
 SELECT

@@ -3,7 +3,8 @@
 -- A run is the outermost agent span of a trace (outermost_agents, where there is a choice), or the
 -- root of a trace without an agent span (agentless_roots).
 --
--- It ended as its span says, unless that says success and something inside says more (run_troubles).
+-- It ended as its span says, unless that says success and something says more: inside (run_troubles), or
+-- a log event of a model call that is its own root (told_endings).
 -- Unknown is NULL: a thread_id is never made up from the trace_id, which would make every request a
 -- thread of its own, and a duration of 0 is that of a source that does not measure.
 --
@@ -79,11 +80,13 @@ owned AS (
         NULLIF(single.duration_ms, 0) AS duration_ms,
         -- A model call that is its own root has a first chunk, but no first token sent to a user.
         CASE WHEN single.span_class <> 'llm' THEN single.ttfb_ms END AS ttfb_ms,
-        COALESCE(
-            single.outcome,
-            CASE WHEN single.status = 'error' THEN 'error' ELSE 'success' END
-        ) AS outcome,
-        single.outcome_reason,
+        CASE
+            WHEN single.outcome = 'success' THEN COALESCE(endings.outcome, single.outcome)
+            WHEN single.outcome IS NOT NULL THEN single.outcome
+            WHEN single.status = 'error' THEN 'error'
+            ELSE 'success'
+        END AS outcome,
+        COALESCE(single.outcome_reason, endings.outcome_reason) AS outcome_reason,
         single.error_class,
         single.error_message
     FROM single
@@ -91,6 +94,8 @@ owned AS (
         ON members.trace_id = single.trace_id AND members.span_id = single.span_id
     LEFT JOIN trace_identity AS identity
         ON identity.trace_id = single.trace_id AND single.runs_of_trace = 1
+    LEFT JOIN told_endings AS endings
+        ON endings.trace_id = single.trace_id AND endings.span_id = single.span_id
 ),
 ended AS (
     SELECT

@@ -1,14 +1,66 @@
 -- Step: every tool call once, with its run_key: from its span, else from its line.
+--
+-- Of a call that left several spans (merged_tools) the outermost is the call. It failed if that says so,
+-- or if another does, which executed it, and none that began after its end went well: a try that was
+-- made good is no failure.
 CREATE OR REPLACE TEMP TABLE tool_spans AS
 WITH
-calls AS (
+copies AS (
     SELECT
         trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, node, start_time,
-        duration_ms, tool_name, tool_call_id, outcome, status, error_class,
-        error_message, attempt, idempotency_key
+        end_time, duration_ms, tool_name, tool_call_id,
+        COALESCE(outcome, CASE WHEN status = 'error' THEN 'error' ELSE 'success' END) AS outcome,
+        error_class, error_message, attempt, idempotency_key
     FROM lake_spans
     WHERE span_class = 'tool'
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
+),
+others AS (
+    SELECT
+        merged.leader_id, copies.trace_id, copies.node, copies.tool_name, copies.tool_call_id,
+        copies.idempotency_key, copies.end_time, copies.outcome, copies.error_class,
+        copies.error_message,
+        copies.outcome <> 'success' AND COALESCE(
+            copies.end_time > MAX(CASE WHEN copies.outcome = 'success' THEN copies.start_time END)
+                OVER (PARTITION BY merged.trace_id, merged.leader_id),
+            TRUE
+        ) AS fails
+    FROM copies
+    JOIN merged_tools AS merged
+        ON merged.trace_id = copies.trace_id AND merged.span_id = copies.span_id
+),
+told AS (
+    SELECT
+        trace_id, leader_id,
+        max_by(outcome, end_time) FILTER (WHERE fails) AS outcome,
+        max_by(error_class, end_time) FILTER (WHERE fails) AS error_class,
+        max_by(error_message, end_time) FILTER (WHERE fails) AS error_message,
+        MIN(node) AS node,
+        MIN(tool_name) AS tool_name,
+        MIN(tool_call_id) AS tool_call_id,
+        MIN(idempotency_key) AS idempotency_key
+    FROM others
+    GROUP BY trace_id, leader_id
+),
+calls AS (
+    SELECT
+        copies.trace_id, copies.span_id, copies.thread_id, copies.tenant_id, copies.user_id,
+        copies.agent_name, copies.start_time, copies.duration_ms, copies.attempt,
+        COALESCE(copies.node, told.node) AS node,
+        COALESCE(copies.tool_name, told.tool_name) AS tool_name,
+        COALESCE(copies.tool_call_id, told.tool_call_id) AS tool_call_id,
+        COALESCE(copies.idempotency_key, told.idempotency_key) AS idempotency_key,
+        CASE
+            WHEN copies.outcome = 'success' THEN COALESCE(told.outcome, 'success')
+            ELSE copies.outcome
+        END AS outcome,
+        COALESCE(copies.error_class, told.error_class) AS error_class,
+        COALESCE(copies.error_message, told.error_message) AS error_message
+    FROM copies
+    ANTI JOIN merged_tools AS merged
+        ON merged.trace_id = copies.trace_id AND merged.span_id = copies.span_id
+    LEFT JOIN told
+        ON told.trace_id = copies.trace_id AND told.leader_id = copies.span_id
 )
 SELECT
     CASE WHEN members.span_id IS NULL THEN calls.trace_id ELSE members.run_key END AS run_key,
@@ -20,11 +72,7 @@ SELECT
     COALESCE(calls.agent_name, members.agent_name, identity.agent_name) AS agent_name,
     calls.node, calls.start_time AS started_at,
     NULLIF(calls.duration_ms, 0) AS duration_ms, calls.tool_name,
-    calls.tool_call_id,
-    COALESCE(
-        calls.outcome,
-        CASE WHEN calls.status = 'error' THEN 'error' ELSE 'success' END
-    ) AS outcome,
+    calls.tool_call_id, calls.outcome,
     calls.error_class, calls.error_message, calls.attempt, calls.idempotency_key
 FROM calls
 LEFT JOIN run_members AS members

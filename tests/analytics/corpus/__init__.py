@@ -12,6 +12,7 @@ from tests.analytics.corpus import (
     frameworks,
     identity,
     nesting,
+    tools,
 )
 from tests.analytics.corpus.shape import SHAPES
 
@@ -24,4 +25,5 @@ __all__ = [
     "frameworks",
     "identity",
     "nesting",
+    "tools",
 ]

@@ -50,8 +50,9 @@ class Expected:
     """What is right.
 
     `used` is by tenant (None: nobody named one). `runs` holds of each run its tenant and how it
-    ended; `run` and `call` hold values that all its runs, or its only call, have. `outside_runs`
-    are input tokens of calls that belong to no run (yet).
+    ended; `run` and `call` hold values that all its runs, or its only call, have, `tools` those
+    of each tool call in order. `outside_runs` are input tokens of calls that belong to no run
+    (yet).
     """
 
     used: dict[str | None, Used]
@@ -62,6 +63,7 @@ class Expected:
     outside_runs: int = 0
     run: dict[str, Any] = field(default_factory=dict)
     call: dict[str, Any] = field(default_factory=dict)
+    tools: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

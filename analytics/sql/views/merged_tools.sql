@@ -1,0 +1,125 @@
+-- Step: the tool spans that tell of a call for which another tool span stands.
+--
+-- Two libraries that saw the same call, a framework and the MCP server behind it, the span of a tool
+-- and that of its execution (Claude Code), a tool and the tries inside it: the outermost is the call.
+-- The next tool span below one is of the same call if it has its tool_call_id or, where one of them
+-- has none, its name, perhaps without the server's before it (mcp__files__read), or no name. What an
+-- agent or a model inside the tool asked for is not.
+--
+-- Side by side the tool_call_id says it, of spans of different libraries: one library tells each try
+-- once, so that the second span of one with the same id is a second try.
+--
+--   leader_id  VARCHAR  the span that stands for the call
+CREATE OR REPLACE TEMP TABLE merged_tools AS
+WITH RECURSIVE
+tools AS (
+    SELECT
+        trace_id, span_id,
+        MIN(tool_name) AS tool_name,
+        MIN(tool_call_id) AS tool_call_id
+    FROM lake_spans
+    WHERE span_class = 'tool'
+    GROUP BY trace_id, span_id
+),
+-- What lies below a tool at once; most tools have nothing below.
+children AS (
+    SELECT
+        inner_spans.trace_id, tools.span_id AS outer_id, inner_spans.span_id,
+        inner_spans.span_class = 'tool' AS is_tool
+    FROM lake_spans AS inner_spans
+    JOIN tools
+        ON tools.trace_id = inner_spans.trace_id
+        AND tools.span_id = inner_spans.parent_span_id
+    WHERE inner_spans.span_class IN ('tool', 'node', 'other')
+),
+links AS (
+    SELECT trace_id, parent_span_id, span_id, span_class = 'tool' AS is_tool
+    FROM lake_spans
+    WHERE span_class IN ('tool', 'node', 'other')
+      AND trace_id IN (SELECT trace_id FROM children)
+),
+-- Down to the next tool. UNION ends loops.
+below (trace_id, outer_id, span_id, is_tool) AS (
+    SELECT trace_id, outer_id, span_id, is_tool FROM children
+    UNION
+    SELECT below.trace_id, below.outer_id, links.span_id, links.is_tool
+    FROM below
+    JOIN links ON links.trace_id = below.trace_id AND links.parent_span_id = below.span_id
+    WHERE NOT below.is_tool
+),
+inside AS (
+    SELECT below.trace_id, below.outer_id, below.span_id
+    FROM below
+    JOIN tools AS inner_tool
+        ON inner_tool.trace_id = below.trace_id AND inner_tool.span_id = below.span_id
+    JOIN tools AS outer_tool
+        ON outer_tool.trace_id = below.trace_id AND outer_tool.span_id = below.outer_id
+    WHERE below.is_tool AND below.span_id <> below.outer_id
+      AND CASE
+          WHEN outer_tool.tool_call_id IS NOT NULL AND inner_tool.tool_call_id IS NOT NULL
+              THEN outer_tool.tool_call_id = inner_tool.tool_call_id
+          WHEN inner_tool.tool_name IS NULL THEN TRUE
+          ELSE outer_tool.tool_name = inner_tool.tool_name
+              OR RIGHT(outer_tool.tool_name, LENGTH(inner_tool.tool_name) + 1) IN (
+                  '_' || inner_tool.tool_name, '.' || inner_tool.tool_name,
+                  '/' || inner_tool.tool_name, '-' || inner_tool.tool_name
+              )
+      END
+),
+-- Every span of the same call above one.
+above (trace_id, span_id, outer_id) AS (
+    SELECT trace_id, span_id, outer_id FROM inside
+    UNION
+    SELECT above.trace_id, above.span_id, inside.outer_id
+    FROM above
+    JOIN inside ON inside.trace_id = above.trace_id AND inside.span_id = above.outer_id
+),
+-- Of parents that go in a circle none is the outermost.
+outermost AS (
+    SELECT above.trace_id, above.span_id, MIN(above.outer_id) AS leader_id
+    FROM above
+    ANTI JOIN inside ON inside.trace_id = above.trace_id AND inside.span_id = above.outer_id
+    GROUP BY above.trace_id, above.span_id
+),
+named_twice AS (
+    SELECT trace_id, tool_call_id
+    FROM lake_spans
+    WHERE span_class = 'tool' AND tool_call_id IS NOT NULL
+    GROUP BY trace_id, tool_call_id
+    HAVING MIN(scope_name) <> MAX(scope_name)
+),
+tries AS (
+    SELECT
+        calls.trace_id, calls.span_id, calls.tool_call_id, MIN(calls.start_time) AS start_time,
+        row_number() OVER (
+            PARTITION BY calls.trace_id, calls.tool_call_id, calls.scope_name
+            ORDER BY MIN(calls.start_time), calls.span_id
+        ) AS try
+    FROM lake_spans AS calls
+    SEMI JOIN named_twice
+        ON named_twice.trace_id = calls.trace_id
+        AND named_twice.tool_call_id = calls.tool_call_id
+    ANTI JOIN outermost
+        ON outermost.trace_id = calls.trace_id AND outermost.span_id = calls.span_id
+    WHERE calls.span_class = 'tool'
+    GROUP BY calls.trace_id, calls.span_id, calls.tool_call_id, calls.scope_name
+),
+side_by_side AS (
+    SELECT
+        trace_id, span_id,
+        FIRST_VALUE(span_id) OVER (
+            PARTITION BY trace_id, tool_call_id, try ORDER BY start_time, span_id
+        ) AS leader_id
+    FROM tries
+)
+SELECT
+    outermost.trace_id, outermost.span_id,
+    COALESCE(side_by_side.leader_id, outermost.leader_id) AS leader_id
+FROM outermost
+LEFT JOIN side_by_side
+    ON side_by_side.trace_id = outermost.trace_id
+    AND side_by_side.span_id = outermost.leader_id
+UNION ALL
+SELECT trace_id, span_id, leader_id
+FROM side_by_side
+WHERE span_id <> leader_id

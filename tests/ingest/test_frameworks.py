@@ -1,0 +1,268 @@
+"""What agent frameworks, servers and gateways say in names of their own, and the row it becomes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
+
+STRANDS = "strands.telemetry.tracer"
+ADK = "gcp.vertex.agent"
+KERNEL = "semantic_kernel.utils.telemetry.model_diagnostics.decorators"
+
+
+def test_strands_tells_the_first_token_in_milliseconds() -> None:
+    """Under the name by which others tell seconds; the finish reason is on an event."""
+    attributes = {
+        "gen_ai.operation.name": "chat", "gen_ai.system": "strands-agents",
+        "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 131,
+        "gen_ai.usage.output_tokens": 9, "gen_ai.usage.cache_read_input_tokens": 64,
+        "gen_ai.usage.cache_write_input_tokens": 5, "gen_ai.server.time_to_first_token": 244,
+        "session.id": "t", "user.id": "u",
+    }  # fmt: skip
+    chosen = [("gen_ai.choice", {"finish_reason": "end_turn", "message": "[]"})]
+    row = span(STRANDS, attributes, events=chosen)
+    told(row, span_class="llm", provider=None, ttfb_ms=244.0, finish_reason="end_turn",
+         input_tokens=131, output_tokens=9, cache_read_tokens=64, cache_write_tokens=5,
+         thread_id="t", user_id="u", outcome="success")  # fmt: skip
+    seconds = {"gen_ai.operation.name": "chat", "gen_ai.server.time_to_first_token": 0.244}
+    told(span("another", seconds), ttfb_ms=244.0)
+
+
+def test_strands_tools_cycles_and_crowds() -> None:
+    """A tool that failed says so without a status; a cycle of the loop is a node."""
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search",
+            "gen_ai.tool.call.id": "c", "gen_ai.tool.status": "error"}  # fmt: skip
+    told(span(STRANDS, tool), span_class="tool", tool_name="search", outcome="error")
+    told(span(STRANDS, tool | {"gen_ai.tool.status": "success"}), outcome="success")
+    for operation, span_class in (
+        ("execute_event_loop_cycle", "node"), ("invoke_swarm", "agent"), ("invoke_graph", "agent"),
+    ):  # fmt: skip
+        told(span(STRANDS, {"gen_ai.operation.name": operation}), span_class=span_class)
+
+
+def test_strands_waits_for_a_human() -> None:
+    """The agent's answer ends with `interrupt`."""
+    asked = [("gen_ai.choice", {"finish_reason": "interrupt", "message": ""})]
+    told(span(STRANDS, {"gen_ai.operation.name": "invoke_agent"}, events=asked,
+              status={"code": 1}), outcome="interrupt", outcome_reason="human")  # fmt: skip
+
+
+def test_adk_names_no_operation_of_a_model_call() -> None:
+    """The session stands on these spans only; what it calls the system is no provider."""
+    row = span(
+        ADK,
+        {
+            "gen_ai.system": "gcp.vertex.agent", "gen_ai.request.model": "gemini-2.5-flash",
+            "gcp.vertex.agent.invocation_id": "e-1", "gcp.vertex.agent.session_id": "s-1",
+            "gcp.vertex.agent.event_id": "x", "gcp.vertex.agent.llm_request": "{}",
+            "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 5,
+            "gen_ai.usage.experimental.reasoning_tokens": 3,
+            "gen_ai.response.finish_reasons": ["stop"],
+        },
+        name="call_llm",
+    )  # fmt: skip
+    told(row, span_class="llm", provider=None, request_model="gemini-2.5-flash", input_tokens=20,
+         output_tokens=5, reasoning_tokens=3, thread_id="s-1", outcome="success")  # fmt: skip
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search",
+            "gcp.vertex.agent.event_id": "y"}  # fmt: skip
+    told(span(ADK, tool, name="execute_tool search"), span_class="tool", tool_name="search")
+    merged = tool | {"gen_ai.tool.name": "(merged tools)", "gen_ai.tool.call.id": "y"}
+    told(span(ADK, merged, name="execute_tool (merged)"), span_class="other")
+
+
+def test_semantic_kernel_prints_its_errors() -> None:
+    """A class as Python prints it is the class."""
+    error = "<class 'semantic_kernel.exceptions.service_exceptions.ServiceResponseException'>"
+    row = span(KERNEL, {"gen_ai.operation.name": "chat", "error.type": error}, **FAILED)
+    told(
+        row,
+        outcome="error",
+        outcome_reason="provider",
+        error_class="semantic_kernel.exceptions.service_exceptions.ServiceResponseException",
+    )
+    told(span(KERNEL, {"gen_ai.operation.name": "text_completions"}), span_class="llm")
+
+
+def test_a_workflow_of_microsoft_s_framework_is_a_run() -> None:
+    """Its agents are below its executors; its own name is no provider."""
+    told(span("agent_framework", {"workflow.id": "w"}, name="workflow.run"), span_class="agent")
+    told(span("agent_framework", {"executor.id": "e"}, name="executor.process"), span_class="node")
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a",
+             "gen_ai.provider.name": "microsoft.agent_framework"}  # fmt: skip
+    told(span("agent_framework", agent), span_class="agent", agent_name="a", provider=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "span_class"),
+    [
+        ("haystack.pipeline.run", {}, "agent"),
+        ("haystack.agent.run", {"haystack.agent.max_steps": 9}, "agent"),
+        ("haystack.component.run", {"haystack.component.name": "llm"}, "node"),
+        ("haystack.agent.step", {"haystack.agent.step": 1}, "node"),
+        ("haystack.agent.step.llm", {}, "llm"),
+        ("haystack.agent.step.tool", {"haystack.tool.name": "search"}, "tool"),
+    ],
+)
+def test_haystack_says_all_by_the_name(name: str, attributes: Any, span_class: str) -> None:
+    """Its spans have no operation."""
+    told(span("haystack", attributes, name=name), span_class=span_class, outcome="success")
+
+
+def test_haystack_tools_fail_in_a_tag() -> None:
+    """The step goes on; the span's status stays unset."""
+    tool = {"haystack.tool.name": "search", "haystack.tool.error": True}
+    row = span("haystack", tool, name="haystack.agent.step.tool")
+    told(row, tool_name="search", outcome="error")
+
+
+def test_spring_ai_calls_everything_framework() -> None:
+    """Micrometer sends texts only, and `none` for what is unknown."""
+    framework = {"gen_ai.operation.name": "framework", "gen_ai.system": "spring_ai"}
+    client = span(
+        "org.springframework.boot",
+        framework | {"spring.ai.kind": "chat_client", "spring.ai.chat.client.stream": "true",
+                     "spring.ai.chat.client.conversation.id": "t"},
+        name="spring_ai chat_client",
+    )  # fmt: skip
+    told(client, span_class="agent", thread_id="t", streaming=True, provider=None)
+    told(span("x", framework | {"spring.ai.kind": "advisor"}), span_class="node")
+    tool = framework | {"spring.ai.kind": "tool_call", "spring.ai.tool.definition.name": "search"}
+    told(span("x", tool, name="tool_call search"), span_class="tool", tool_name="search")
+    call = span(
+        "org.springframework.boot",
+        {
+            "gen_ai.operation.name": "chat", "gen_ai.system": "openai",
+            "gen_ai.request.model": "gpt-4o-mini", "gen_ai.response.model": "gpt-4o-mini-2024",
+            "gen_ai.response.id": "r", "gen_ai.response.finish_reasons": '["STOP"]',
+            "gen_ai.usage.input_tokens": "131", "gen_ai.usage.output_tokens": "9",
+        },
+    )  # fmt: skip
+    told(call, span_class="llm", provider="openai", input_tokens=131, output_tokens=9,
+         response_id="r", finish_reason="STOP")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("operation", "span_class"),
+    [
+        ("chat", "llm"),
+        ("execute_tool", "tool"),
+        ("invoke_agent", "agent"),
+        ("invoke_workflow", "agent"),
+        ("model_step", "node"),
+        ("workflow_step", "node"),
+        ("model_chunk", "other"),
+    ],
+)
+def test_mastra_s_own_spans_are_nodes(operation: str, span_class: str) -> None:
+    """What OpenTelemetry has a name for it calls so."""
+    row = span("@mastra/otel-exporter", {"gen_ai.operation.name": operation})
+    told(row, span_class=span_class)
+
+
+def test_a_vllm_server_s_request_is_the_response_of_its_client() -> None:
+    """By its id, so that both tell one call; its times are seconds."""
+    row = span(
+        "vllm.llm_engine",
+        {
+            "gen_ai.response.model": "llama", "gen_ai.request.id": "chatcmpl-1f3c9a2b4d5e6f70",
+            "gen_ai.usage.prompt_tokens": 128, "gen_ai.usage.completion_tokens": 512,
+            "gen_ai.usage.cached_tokens": 32, "gen_ai.latency.e2e": 2.1,
+            "gen_ai.latency.time_to_first_token": 0.045,
+        },
+        name="llm_request",
+    )  # fmt: skip
+    told(row, span_class="llm", response_id="chatcmpl-1f3c9a2b4d5e6f70", input_tokens=128,
+         output_tokens=512, cache_read_tokens=32, ttfb_ms=45.0)  # fmt: skip
+
+
+def test_openlit_measures_the_first_token_in_seconds() -> None:
+    """Under a name of its own."""
+    told(span("openlit", {"gen_ai.operation.name": "chat", "gen_ai.server.ttft": 0.5}),
+         ttfb_ms=500.0)  # fmt: skip
+
+
+def test_braintrust_writes_json() -> None:
+    """Kind, model and usage are members."""
+    metrics = {"prompt_tokens": 131, "completion_tokens": 9, "prompt_cached_tokens": 64,
+               "time_to_first_token": 0.25}  # fmt: skip
+    row = span(
+        "braintrust",
+        {
+            "braintrust.span_attributes": json.dumps({"type": "llm"}),
+            "braintrust.metadata": json.dumps({"model": "gpt-4o-mini"}),
+            "braintrust.metrics": json.dumps(metrics),
+        },
+    )  # fmt: skip
+    told(row, span_class="llm", request_model="gpt-4o-mini", input_tokens=131, output_tokens=9,
+         cache_read_tokens=64, ttfb_ms=250.0)  # fmt: skip
+    tool = {"braintrust.span_attributes": json.dumps({"type": "tool"})}
+    told(span("braintrust", tool), span_class="tool")
+
+
+def test_mlflow_quotes_its_kinds() -> None:
+    """Each attribute of it is JSON."""
+    usage = json.dumps({"input_tokens": 131, "output_tokens": 9, "total_tokens": 140})
+    row = span("mlflow", {"mlflow.spanType": '"CHAT_MODEL"', "mlflow.chat.tokenUsage": usage})
+    told(row, span_class="llm", input_tokens=131, output_tokens=9)
+    for kind, span_class in (("AGENT", "agent"), ("TOOL", "tool"), ("CHAIN", "node")):
+        told(span("mlflow", {"mlflow.spanType": f'"{kind}"'}), span_class=span_class)
+
+
+@pytest.mark.parametrize(
+    ("call_type", "span_class"),
+    [
+        ("pass_through_endpoint", "llm"),
+        ("allm_passthrough_route", "llm"),
+        ("aimage_generation", "llm"),
+        ("call_mcp_tool", "tool"),
+        ("arerank", "node"),
+    ],
+)
+def test_litellm_types_of_call(call_type: str, span_class: str) -> None:
+    """What passes through to a provider is a call of its model, too."""
+    row = span("litellm", {"llm.request.type": call_type}, name="litellm_request")
+    told(row, span_class=span_class)
+
+
+def test_gemini_cli() -> None:
+    """Log events; thoughts are counted beside the output."""
+    call = line(
+        "gemini-cli",
+        {
+            "session.id": "t", "model": "gemini-2.5-pro", "input_token_count": 131,
+            "output_token_count": 9, "cached_content_token_count": 64, "thoughts_token_count": 20,
+            "duration_ms": 900,
+        },
+        event="gemini_cli.api_response",
+    )  # fmt: skip
+    told(call, span_class="llm", request_model="gemini-2.5-pro", input_tokens=131,
+         output_tokens=29, cache_read_tokens=64, reasoning_tokens=20, thread_id="t",
+         outcome="success")  # fmt: skip
+    tool = {"function_name": "run_shell_command", "success": False, "error": "exit 1"}
+    told(line("gemini-cli", tool, event="gemini_cli.tool_call"), span_class="tool",
+         tool_name="run_shell_command", outcome="error", error_message="exit 1")  # fmt: skip
+
+
+def test_codex_cli() -> None:
+    """One event of a stream tells what it used."""
+    used = {"event.name": "codex.sse_event", "event.kind": "response.completed",
+            "conversation.id": "t", "model": "gpt-5-codex", "input_token_count": 131,
+            "output_token_count": 29, "cached_token_count": 64,
+            "reasoning_token_count": 20}  # fmt: skip
+    told(line("codex_otel", used), span_class="llm", input_tokens=131, output_tokens=29,
+         cache_read_tokens=64, reasoning_tokens=20, thread_id="t")  # fmt: skip
+    other = used | {"event.kind": "response.output_item.done"}
+    assert line("codex_otel", other)["span_class"] != "llm"
+    tool = {"event.name": "codex.tool_result", "tool_name": "shell", "call_id": "c",
+            "success": "false", "duration_ms": "20"}  # fmt: skip
+    told(line("codex_otel", tool), span_class="tool", tool_name="shell", tool_call_id="c",
+         outcome="error")  # fmt: skip
+
+
+def test_an_exception_that_is_printed_with_its_class_keeps_its_name() -> None:
+    """On the event as on the span."""
+    printed = [(EXCEPTION, {"exception.type": "<class 'asyncio.exceptions.CancelledError'>"})]
+    told(span("x", {"gen_ai.operation.name": "chat"}, events=printed),
+         error_class="asyncio.exceptions.CancelledError", outcome="interrupt")  # fmt: skip
