@@ -33,6 +33,7 @@ ORDER = (
     "outermost_agents",
     "agentless_roots",
     "run_members",
+    "overruled",
     "run_troubles",
     "run_spans",
     "log_runs",
