@@ -50,6 +50,7 @@ ORDER = (
     "line_calls",
     "billed",
     "tool_spans",
+    "summed_tools",
     "llm_calls",
     "usage",
     "tool_calls",
