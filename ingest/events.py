@@ -56,10 +56,6 @@ class SpanEvents:
             pc.struct_field(flat, "time_unix_nano").take(first_token),
         )
 
-    def behind(self, columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
-        """Columns from events where the span itself has no value."""
-        return {name: pc.coalesce(columns[name], values) for name, values in self.columns.items()}
-
 
 def _told(pairs: Pairs, mapping: AttributeMap, event: str) -> dict[str, pa.Array]:
     wanted = [MAPPED[name] for name in mapping.columns_of_event(event)]

@@ -7,7 +7,7 @@ A value that does not fit its column (a token count that is no number) is NULL t
 attribute itself is kept as text in the attributes map.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,9 @@ from ingest.decode import Attributes, Decoded, Index, to_numpy
 from ingest.pairs import Flags, Pairs
 from ingest.senders import Senders
 from ingest.vectors import matches, where
+from lake.agent_columns import INHERITED
 from lake.column import Column
-from lake.mapping import ANY, FROM_ZERO, AttributeMap, Place, Source
+from lake.mapping import ANY, FROM_ZERO, AttributeMap, Said, Source
 
 _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -48,11 +49,18 @@ class Picked:
 
 
 def promoted(
-    decoded: Decoded, wanted: Sequence[Column], mapping: AttributeMap, own: Pairs, senders: Senders
+    decoded: Decoded,
+    wanted: Sequence[Column],
+    mapping: AttributeMap,
+    own: Pairs,
+    senders: Senders,
+    *,
+    of_events: Mapping[str, pa.Array] | None = None,
 ) -> dict[str, pa.Array]:
-    """Promoted columns: the record's own attributes first, then its name, then its resource's.
+    """Promoted columns: the record's own attributes first, then its name, then its events, then its
+    resource, then hearsay; and which of those that a span above may name are of the last two.
 
-    `own` are the attributes of the records.
+    `own` are the attributes of the records, `of_events` the columns that their events say.
     """
     columns = promote(own, wanted, mapping, senders=senders)
     for column in wanted:
@@ -61,14 +69,50 @@ def promoted(
             if ours.any():
                 named = where(pa.array(ours), senders.names)
                 columns[column.name] = pc.coalesce(columns[column.name], named)
-    inherited = [column for column in wanted if mapping.placed(column.name, "resource")]
-    shared = promote(pairs_of(decoded.resource_attributes, mapping), inherited, mapping, "resource")
-    resources = pa.array(decoded.resource)
+    for name, values in (of_events or {}).items():
+        columns[name] = pc.coalesce(columns[name], values)
+    lent = _lent(decoded, wanted, mapping, own, senders)
     return columns | {
-        name: pc.coalesce(columns[name], values.take(resources))
+        **{name: pc.coalesce(columns[name], values) for name, values in lent.items()},
+        "hearsay": _hearsay(columns, lent, len(decoded.rows)),
+    }
+
+
+def _lent(
+    decoded: Decoded, wanted: Sequence[Column], mapping: AttributeMap, own: Pairs, senders: Senders
+) -> dict[str, pa.Array]:
+    """What the resource says, else hearsay, of the columns of which either says anything."""
+    of_resource = [column for column in wanted if mapping.placed(column.name, "resource")]
+    passed_on = [column for column in wanted if mapping.placed(column.name, "hearsay")]
+    shared = promote(
+        pairs_of(decoded.resource_attributes, mapping), of_resource, mapping, "resource"
+    )
+    resources = pa.array(decoded.resource)
+    lent = {
+        name: values.take(resources)
         for name, values in shared.items()
         if values.null_count < len(values)
     }
+    for name, values in promote(own, passed_on, mapping, "hearsay", senders=senders).items():
+        if values.null_count < len(values):
+            lent[name] = pc.coalesce(lent[name], values) if name in lent else values
+    return lent
+
+
+def _hearsay(
+    columns: Mapping[str, pa.Array], lent: Mapping[str, pa.Array], rows: int
+) -> pa.StringArray:
+    """For every row the columns of `INHERITED` that it has from `lent`, comma-separated."""
+    which = np.zeros(rows, np.int8)
+    names = [name for name in INHERITED if name in lent]
+    for number, name in enumerate(names):
+        borrowed = pc.and_(pc.is_null(columns[name]), pc.is_valid(lent[name]))
+        which |= to_numpy(borrowed, np.bool_).astype(np.int8) << number
+    said = [
+        ",".join(name for number, name in enumerate(names) if found >> number & 1) or None
+        for found in range(2 ** len(names))
+    ]
+    return pa.array(said, pa.string()).take(pa.array(which))
 
 
 def pairs_of(attributes: Attributes, mapping: AttributeMap) -> Pairs:
@@ -80,7 +124,7 @@ def promote(
     pairs: Pairs,
     wanted: Iterable[Column],
     mapping: AttributeMap,
-    on: Place = "record",
+    on: Said = "record",
     *,
     event: str = "",
     senders: Senders | None = None,
@@ -94,10 +138,17 @@ def promote(
     found: dict[str, pa.Array] = {}
     for column in wanted:
         sources = mapping.placed(column.name, on, event)
-        never = mapping.not_providers if column.name == "provider" else frozenset()
+        never = _never(column, mapping)
         picked = _pick(pairs, sources, senders, never)
         found[column.name] = _typed(column, sources, pairs.values, picked)
     return found
+
+
+def _never(column: Column, mapping: AttributeMap) -> frozenset[str]:
+    """What is no value of the column, whatever its source."""
+    if column.name in INHERITED:
+        return mapping.not_names
+    return mapping.not_providers if column.name == "provider" else frozenset()
 
 
 def counted_apart(

@@ -15,6 +15,12 @@ AGENT_COLUMNS: tuple[Column, ...] = (
     Column(
         "feature", TEXT, "Product feature the spend is attributed to; the agent's name if unset"
     ),
+    Column(
+        "hearsay",
+        TEXT,
+        "Of the six columns above those that the record does not say itself: its resource, its "
+        "baggage or JSON metadata does. Comma-separated, NULL for none; a span above comes first",
+    ),
     Column("node", TEXT, "Graph node within the agent"),
     Column("span_class", TEXT, "What the record is: agent, llm, tool, node or other"),
     Column("operation", TEXT, "GenAI operation name as sent"),
@@ -65,3 +71,6 @@ AGENT_COLUMNS: tuple[Column, ...] = (
         "USD",
     ),
 )
+
+INHERITED = ("tenant_id", "user_id", "thread_id", "run_id", "agent_name", "feature")
+"""Whose a record is: what it does not say itself, a span above it may."""

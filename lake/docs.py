@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from lake.agent_columns import INHERITED
 from lake.column import ATTRIBUTES, Column, TableSchema
 from lake.mapping import ANY, MEMBER, AttributeMap, Sender, Source
 from lake.mapping_file import SHIPPED
@@ -25,6 +26,10 @@ _SOURCES = """\
 For each column in the order in which they are tried; the first that has a value wins. Without a
 place it is an attribute of the span, log record or data point. An attribute and `→` is a member of
 the JSON object in it.
+"""
+_WHOSE = """\
+Whose a record is (%s): what it says itself comes first, then what a span above it says, then its
+resource, then what is marked as hearsay. There %s and the empty text name nobody.
 """
 _KINDS = """\
 ## Kinds of work
@@ -54,6 +59,7 @@ def reference(mapping: AttributeMap = SHIPPED) -> str:
         _PREAMBLE,
         *(_table(table) for table in TABLES.values()),
         _SOURCES,
+        _WHOSE % (_codes(INHERITED), _codes(sorted(mapping.not_names))),
         *_sources(mapping),
         _KINDS,
         _grid(("what", "by", "is", "dialect"), _kind_rows(mapping)),
@@ -127,6 +133,8 @@ def _conditions(source: Source) -> Iterator[str]:
         attribute, _, member = key.partition(MEMBER)
         name = f"`{attribute}`" + (f" → `{member}`" if member else "")
         yield f"{name} is given" if pattern == "*" else f"{name} is `{pattern}`"
+    if source.hearsay:
+        yield "hearsay"
     if source.ignore:
         yield f"not {_codes(source.ignore)}"
 

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 Place = Literal["record", "resource", "event", "name", "body"]
+Said = Literal["record", "resource", "event", "name", "body", "hearsay"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
@@ -62,10 +63,16 @@ class Source:
     take: Take = "all"
     values: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
+    hearsay: bool = False
     cached: Cached = "inclusive"
     reasoning: Cached = "inclusive"
     dialect: str = ""
     note: str = ""
+
+    @property
+    def said(self) -> Said:
+        """Where it stands, or that it is only passed along."""
+        return "hearsay" if self.hearsay else self.on
 
     @property
     def apart(self) -> bool:
@@ -140,6 +147,7 @@ class AttributeMap:
     first_token_events: tuple[tuple[str, str], ...] = ()
     provider_names: Mapping[str, str] = field(default_factory=dict)
     not_providers: frozenset[str] = frozenset()
+    not_names: frozenset[str] = frozenset()
     dialects: Mapping[str, str] = field(default_factory=dict)
 
     def with_rows(
@@ -157,7 +165,7 @@ class AttributeMap:
         """The sources of a column, in order."""
         return self._by_column.get(column, ())
 
-    def placed(self, column: str, on: Place, event: str = "") -> tuple[Source, ...]:
+    def placed(self, column: str, on: Said, event: str = "") -> tuple[Source, ...]:
         """Those of a place; of events those of this event."""
         return self._by_place.get((column, on, event), ())
 
@@ -181,10 +189,10 @@ class AttributeMap:
         )
 
     @cached_property
-    def _by_place(self) -> dict[tuple[str, Place, str], tuple[Source, ...]]:
-        places = dict.fromkeys((s.column, s.on, s.event) for s in self.sources)
+    def _by_place(self) -> dict[tuple[str, Said, str], tuple[Source, ...]]:
+        places = dict.fromkeys((s.column, s.said, s.event) for s in self.sources)
         return {
-            place: tuple(s for s in self.of(place[0]) if (s.on, s.event) == place[1:])
+            place: tuple(s for s in self.of(place[0]) if (s.said, s.event) == place[1:])
             for place in places
         }
 

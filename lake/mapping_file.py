@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 from typing import Any, ParamSpec, TypeVar, cast
 
+from lake.agent_columns import INHERITED
 from lake.mapping import (
     COUNTED,
     MEMBER,
@@ -40,6 +41,7 @@ T = TypeVar("T")
 
 _OF_EVENTS = ("event", "body")
 _MEMBER_OF = " -> "
+_CALLED = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
 
 
 class MappingError(ValueError):
@@ -54,6 +56,7 @@ def read_mapping(text: str) -> AttributeMap:
     kinds = parts.take("kinds", list)
     senders = parts.take("senders", dict)
     providers = _Table(parts.take("providers", dict), "providers")
+    identity = _Table(parts.take("identity", dict), "identity")
     events = parts.take("first_token_events", dict)
     endings = parts.take("endings", list)
     dialects = parts.take("dialects", dict)
@@ -70,9 +73,11 @@ def read_mapping(text: str) -> AttributeMap:
             **dict(_pairs(providers.take("rename", dict, {}), "providers.rename")),
         },
         not_providers=frozenset(_texts(providers.take("ignore", list, []), "providers.ignore")),
+        not_names=frozenset(_texts(identity.take("ignore", list, []), "identity.ignore")),
         dialects=dict(_pairs(dialects, "dialects")),
     )
     providers.end()
+    identity.end()
     _refuse_unknown_names(read)
     _refuse_repeats(read.sources)
     _refuse_two_endings(read.endings)
@@ -98,6 +103,7 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         take=cast("Take", table.choose("take", ("all", "first", "json"), "all")),
         values=_pairs(table.take("values", dict, {}), f"{place}.values"),
         ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
+        hearsay=table.take("hearsay", bool, default=False),
         cached=cast("Cached", table.choose("cached", COUNTED, "inclusive")),
         reasoning=cast("Cached", table.choose("reasoning", COUNTED, "inclusive")),
         dialect=table.take("dialect", str, ""),
@@ -138,6 +144,10 @@ def _checked(source: Source, place: str) -> Source:
         )
     if source.on not in {"record", "name"} and (source.sender or source.unless or source.when):
         raise MappingError(f"{place}: sender, unless and when are conditions of a record")
+    if source.hearsay and (source.column not in INHERITED or source.on != "record"):
+        raise MappingError(
+            f"{place}: hearsay is said of attributes of a record, for {', '.join(INHERITED)}"
+        )
     if source.cached == "exclusive" and source.column != "input_tokens":
         raise MappingError(f"{place}: cached is said of input_tokens only")
     if source.reasoning == "exclusive" and source.column != "output_tokens":
@@ -235,7 +245,12 @@ class _Table:
         if value is None:
             raise MappingError(f"{self._place}.{key} is missing; add it")
         if not isinstance(value, kind):
-            wanted = {"str": "a text", "list": "a list", "dict": "a table"}[kind.__name__]
+            wanted = {
+                "str": "a text",
+                "list": "a list",
+                "dict": "a table",
+                "bool": "true or false",
+            }[kind.__name__]
             raise MappingError(f"{self._place}.{key} = {value!r} must be {wanted}")
         return value
 

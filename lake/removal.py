@@ -23,6 +23,7 @@ from lake.table import (
     Lake,
     LakeError,
     committed_position,
+    grown,
     make_durable,
 )
 
@@ -158,6 +159,7 @@ def surplus_copies(lake: Lake, table: str, day: date) -> Removal:
                 delta,
                 ordered.cast(TABLES[table].arrow),
                 mode="overwrite",
+                schema_mode="merge" if grown(delta, TABLES[table]) else None,
                 predicate=_on(day),
                 target_file_size=TARGET_FILE_BYTES,
                 writer_properties=FILE_FORMAT,

@@ -234,11 +234,13 @@ HINTS: tuple[Column, ...] = (
 )
 """What is taken from attributes as columns are, and from which others follow; not in the lake."""
 
+_DERIVED = {"span_class", "hearsay"}
+
 MAPPED: dict[str, Column] = {
     column.name: column
     for column in (
         SERVICE_NAME,
-        *(c for c in AGENT_COLUMNS if c.name != "span_class"),
+        *(c for c in AGENT_COLUMNS if c.name not in _DERIVED),
         *LOG_NUMBERS,
         *(c for c in METRICS.columns if c.name == "token_type"),
         *HINTS,

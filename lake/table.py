@@ -106,12 +106,11 @@ class Lake:
         delta = self.open(table) or self._create(schema)
         if position <= committed_position(delta):
             return False
-        grown = len(delta.schema().fields) < len(schema.columns)
         write_deltalake(
             delta,
             rows,
             mode="append",
-            schema_mode="merge" if grown else None,
+            schema_mode="merge" if grown(delta, schema) else None,
             writer_properties=FILE_FORMAT,
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(APPLICATION, position)]
@@ -289,6 +288,11 @@ def _schema_of(table: str) -> TableSchema:
         return TABLES[table]
     except KeyError:
         raise LakeError(f"no lake table {table!r}; there are {', '.join(TABLES)}") from None
+
+
+def grown(delta: DeltaTable, schema: TableSchema) -> bool:
+    """Whether the contract has got columns that this table was written without."""
+    return len(delta.schema().fields) < len(schema.columns)
 
 
 def committed_position(delta: DeltaTable) -> int:

@@ -1,7 +1,8 @@
 """`quietpager drift`: where spans and log lines do not tell the same."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,6 +44,9 @@ def drift(
     An agent may send both: a run is counted once, by its spans where they came. Seen in logs only:
     the trace was sampled away or lost, or the agent does not trace. Seen in spans only: lines were
     lost, or the agent writes none. Seen in both: outcome, duration, model calls or tokens differ.
+
+    Where no run at all left lines, or none spans, there is nothing to compare: it says so, and that
+    is no drift.
 
     Exit code 0: no drift. 1: drift was found. 2: cannot be said, as when there was no run.
     """
@@ -93,11 +97,24 @@ def _compare(
         (seen,) = analytics.ask("drift/runs", tenant=tenant, **window).to_pylist()
     answer = pa.concat_tables(sides, promote_options="default")
     answer = answer.sort_by([("started_at", "descending"), ("run_id", "ascending")])
+    if alone := _only_source(seen, since):
+        answer = answer.slice(0, 0)
+        if form is not Format.table:
+            say(alone)
     shown = answer.slice(0, limit)
-    write(shown, form, shown=columns_of(shown, FIGURES), empty="spans and logs tell the same")
+    empty = alone or "spans and logs tell the same"
+    write(shown, form, shown=columns_of(shown, FIGURES), empty=empty)
     if len(shown) < len(answer):
         say(f"{len(answer) - len(shown)} more runs drift; see them with --limit {len(answer)}")
     return len(answer), seen["runs"]
+
+
+def _only_source(seen: Mapping[str, Any], since: str) -> str:
+    """What is there where only one source is; empty where both are, or neither."""
+    if seen["with_spans"] == seen["with_lines"]:
+        return ""
+    here, missing = ("spans", "line") if seen["with_spans"] else ("lines", "span")
+    return f"only {here} came since {since}, no {missing} of any run: there is nothing to compare"
 
 
 def _tolerance(text: str) -> timedelta:

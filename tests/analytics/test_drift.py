@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.analytics.conftest import Opener
 from tests.analytics.telemetry import NOON, Telemetry, ms
 
@@ -109,3 +111,14 @@ def test_lines_of_calls_are_compared_where_there_is_no_summary(
         "spans / logs: output tokens 100 / 99",
         "spans / logs: model calls 1 / 2, input tokens 1000 / 2000, output tokens 100 / 200",
     ]
+
+
+@pytest.mark.parametrize(("event", "with_lines"), [("http.request", False), ("agent.cost", True)])
+def test_which_sources_there_are(
+    event: str, with_lines: bool, telemetry: Telemetry, opened: Opener
+) -> None:
+    """Whoever they are of; lines that are of no run are none."""
+    telemetry.agent(run_id="r", tenant_id="acme")
+    telemetry.log(event, run_id="other", tenant_id="globex")
+    (seen,) = opened().ask("drift/runs", tenant="acme", **LATER).to_pylist()
+    assert seen == {"runs": 1, "from_logs": 0, "with_spans": True, "with_lines": with_lines}

@@ -13,6 +13,7 @@ from ingest.decode import decode
 from ingest.rows import log_rows
 from lake import Lake
 from tests.analytics.claude_code import Session
+from tests.analytics.conftest import Opener
 from tests.analytics.scenario import logged, recorded, requests
 from tests.analytics.telemetry import NEXT_DAY, NOON, Telemetry, ms
 
@@ -224,21 +225,51 @@ def test_a_trace_waits_for_its_root(telemetry: Telemetry, rows: Ask) -> None:
 
 
 def test_a_tool_error_that_was_made_good(telemetry: Telemetry, rows: Ask) -> None:
-    """With a line per tool call it is known which came last; a summary alone does not say."""
+    """With a line per tool call it is known which came last. A summary alone does not say whether
+    an error was made good: it surfaced; one that counts no errors is not judged."""
     for run_id, outcomes in {"good": ("error", "success"), "bad": ("success", "error")}.items():
         for index, outcome in enumerate(outcomes):
             telemetry.log("agent.tool", at=NOON + ms(index), tool_name="search", outcome=outcome,
                           run_id=run_id)  # fmt: skip
         telemetry.log("agent.run", run_id=run_id, tool_calls=2, tool_errors=1)
-    telemetry.log("agent.run", run_id="who knows", tool_calls=2, tool_errors=1)
+    telemetry.log("agent.run", run_id="in sum", tool_calls=3, tool_errors=1)
+    telemetry.log("agent.run", run_id="in sum, clean", tool_calls=2, tool_errors=0)
+    telemetry.log("agent.run", run_id="who knows", tool_calls=2)
+    telemetry.log("agent.run", run_id="none", tool_calls=0, tool_errors=0)
     assert rows("SELECT run_id, verdict FROM run_tools ORDER BY run_id") == [
         {"run_id": "bad", "verdict": "bad"},
         {"run_id": "good", "verdict": "good"},
+        {"run_id": "in sum", "verdict": "bad"},
+        {"run_id": "in sum, clean", "verdict": "good"},
         {"run_id": "who knows", "verdict": "missing"},
     ]
     assert rows("SELECT SUM(tool_calls) AS n, SUM(tool_errors) AS bad FROM runs") == [
-        {"n": 6, "bad": 3}
+        {"n": 11, "bad": 3}
     ]
+
+
+def test_tools_that_only_summaries_count(telemetry: Telemetry, opened: Opener) -> None:
+    """They are in SLO, tools and totals; where a line tells of a call, the sum is not added."""
+    for number in range(10):
+        told = {"run_id": f"r{number}", "tenant_id": "acme", "agent_name": "bot"}
+        if number < 4:
+            telemetry.log("agent.tool", tool_name="search", outcome="success", **told)
+        telemetry.log("agent.run", tool_calls=1, tool_errors=int(number in {3, 9}), **told)
+    analytics = opened()
+    (slo,) = analytics.ask("slo/tool_errors", target=0.98).to_pylist()
+    assert (slo["good"], slo["total"], slo["missing"], slo["value"]) == (9, 10, 0, 0.1)
+    tools = analytics.ask("tools/error_rate", by="tool,tenant,agent").to_pylist()
+    told = {"tenant_id": "acme", "agent_name": "bot", "error_class": None}
+    assert tools == [
+        {"tool_name": None, "calls": 6, "errors": 1, "error_rate": 1 / 6, "runs": 6,
+         "surfaced": 1, "surfaced_rate": 1 / 6, **told},
+        {"tool_name": "search", "calls": 4, "errors": 0, "error_rate": 0.0, "runs": 4,
+         "surfaced": 0, "surfaced_rate": 0.0, **told},
+    ]  # fmt: skip
+    (both,) = analytics.ask("tools/error_rate", by="agent").to_pylist()
+    assert (both["calls"], both["errors"], both["runs"], both["surfaced"]) == (10, 1, 10, 1)
+    (totals,) = analytics.ask("dashboard/totals").to_pylist()
+    assert totals["tool_calls"] == 10
 
 
 @pytest.fixture

@@ -197,9 +197,7 @@ def test_every_figure_is_equal(delivered: Delivered, question: tuple[str, ...]) 
 
 
 def test_drift(delivered: Delivered) -> None:
-    """Both sides of one process tell the same; with one side only, every run is drift."""
+    """Both sides of one process tell the same; with one side only there is nothing to compare."""
     assert told(delivered.both, "drift") == []
-    (runs,) = sql(delivered.spans, "SELECT count(*) AS n FROM runs")
-    for data, side in ((delivered.spans, "spans"), (delivered.logs, "logs")):
-        rows = told(data, "drift", code=1)
-        assert [row["seen_in"] for row in rows] == [side] * runs["n"]
+    assert told(delivered.spans, "drift") == []
+    assert told(delivered.logs, "drift") == []

@@ -286,10 +286,31 @@ def test_identity_in_metadata_within_metadata() -> None:
     told(row, tenant_id="acme", user_id="7", thread_id="t")
 
 
-def test_baggage_and_resource_name_a_tenant() -> None:
-    """Baggage as a span processor copies it, with a prefix; then the resource."""
-    told(span("x", {"baggage.tenant.id": "acme"}, resource={"tenant.id": "r"}), tenant_id="acme")
-    told(span("x", {}, resource={"tenant.id": "r"}), tenant_id="r")
+@pytest.mark.parametrize(
+    ("attributes", "resource", "tenant", "hearsay"),
+    [
+        ({"tenant.id": "own", "baggage.tenant.id": "b"}, {"tenant.id": "r"}, "own", None),
+        ({"baggage.tenant.id": "b", "metadata": '{"tenant_id": "m"}'}, {"tenant.id": "r"},
+         "r", "tenant_id"),
+        ({"baggage.tenant.id": "b", "metadata": '{"tenant_id": "m"}'}, {}, "b", "tenant_id"),
+        ({"metadata": '{"tenant_id": "m", "user_id": "u"}'}, {}, "m", "tenant_id,user_id"),
+    ],
+)  # fmt: skip
+def test_who_is_named_by_whom(
+    attributes: dict[str, str], resource: dict[str, str], tenant: str, hearsay: str | None
+) -> None:
+    """The span, its resource, baggage as a span processor copies it, JSON metadata; what is not the
+    span's own word is known as hearsay, for a span above comes before it."""
+    told(span("x", attributes, resource=resource), tenant_id=tenant, hearsay=hearsay)
+
+
+@pytest.mark.parametrize("nobody", ["None", "null", "undefined", ""])
+def test_nobody_is_no_name(nobody: str) -> None:
+    """str(None) and its like name nobody: who is named elsewhere is believed."""
+    row = span("x", {"tenant.id": nobody, "tenant_id": "acme", "user.id": nobody,
+                     "session.id": nobody, "run_id": nobody},
+               resource={"tenant.id": nobody})  # fmt: skip
+    told(row, tenant_id="acme", user_id=None, thread_id=None, run_id=None, hearsay=None)
 
 
 def test_cost_in_millionths() -> None:

@@ -22,6 +22,7 @@ span_class = "llm"
 dialect = "d"
 names = ["chat"]
 [first_token_events]
+[identity]
 [providers]
 """
 
@@ -56,10 +57,10 @@ def test_a_source_without_a_condition_comes_last_of_its_attribute(column: str) -
 
 
 def test_resource_sources_come_last() -> None:
-    """The record knows better than its resource; the writer relies on that order."""
-    order = {"record": 0, "event": 1, "body": 2, "name": 3, "resource": 4}
+    """The record knows better than its resource, hearsay least; the writer relies on that order."""
+    order = {"record": 0, "event": 1, "body": 2, "name": 3, "resource": 4, "hearsay": 5}
     for column in MAPPED:
-        places = [order[source.on] for source in SHIPPED.of(column)]
+        places = [order[source.said] for source in SHIPPED.of(column)]
         assert places == sorted(places), column
 
 
@@ -167,6 +168,14 @@ def test_the_smallest_mapping() -> None:
             (
                 "columns.tenant_id[0].unit: 's' cannot become tenant_id; "
                 "tenant_id has no unit to convert"
+            ),
+        ),
+        (
+            '"a", ',
+            '"a", on = "resource", hearsay = true, ',
+            (
+                "columns.tenant_id[0]: hearsay is said of attributes of a record, for "
+                "tenant_id, user_id, thread_id, run_id, agent_name, feature"
             ),
         ),
         (

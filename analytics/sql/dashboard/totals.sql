@@ -29,8 +29,12 @@ FROM (
       AND ($tenant IS NULL OR tenant_id = $tenant)
 ) AS requests
 CROSS JOIN (
-    SELECT COUNT(*) AS tool_calls
-    FROM tool_calls
+    SELECT CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS tool_calls
+    FROM (
+        SELECT started_at, tenant_id, 1 AS calls FROM tool_calls
+        UNION ALL
+        SELECT started_at, tenant_id, tool_calls AS calls FROM summed_tools
+    ) AS called
     WHERE started_at >= $since
       AND started_at < $until
       AND ($tenant IS NULL OR tenant_id = $tenant)

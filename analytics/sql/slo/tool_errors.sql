@@ -1,7 +1,8 @@
 -- How often does a tool's failure reach the user?
 --
 -- Counted are runs that called a tool. Bad: the last call of some tool failed; an error that a retry
--- made good is not (tools/error_rate shows those too).
+-- made good is not (tools/error_rate shows those too). Of a run that only its summary line tells of, any
+-- failed call is bad: see the view run_tools.
 --
 -- Parameters:
 --   $since, $until   TIMESTAMPTZ  runs with since <= start of the first tool call < until

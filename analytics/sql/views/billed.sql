@@ -38,15 +38,19 @@ attributed AS (
         CASE WHEN members.span_id IS NULL THEN used.trace_id ELSE members.run_key END AS run_key,
         used.span_id, used.trace_id,
         CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
-        COALESCE(used.thread_id, members.thread_id, identity.thread_id, used.twin_thread_id)
-            AS thread_id,
-        COALESCE(used.tenant_id, members.tenant_id, identity.tenant_id, used.twin_tenant_id)
-            AS tenant_id,
-        COALESCE(used.user_id, members.user_id, identity.user_id, used.twin_user_id) AS user_id,
-        COALESCE(used.agent_name, members.agent_name, identity.agent_name) AS agent_name,
         COALESCE(
-            used.feature, members.feature, identity.feature, used.agent_name, members.agent_name,
-            identity.agent_name
+            ruled.thread_id, used.thread_id, members.thread_id, identity.thread_id, used.twin_thread_id
+        ) AS thread_id,
+        COALESCE(
+            ruled.tenant_id, used.tenant_id, members.tenant_id, identity.tenant_id, used.twin_tenant_id
+        ) AS tenant_id,
+        COALESCE(ruled.user_id, used.user_id, members.user_id, identity.user_id, used.twin_user_id)
+            AS user_id,
+        COALESCE(ruled.agent_name, used.agent_name, members.agent_name, identity.agent_name)
+            AS agent_name,
+        COALESCE(
+            ruled.feature, used.feature, members.feature, identity.feature, ruled.agent_name,
+            used.agent_name, members.agent_name, identity.agent_name
         ) AS feature,
         used.node, used.start_time AS started_at, NULLIF(used.duration_ms, 0) AS duration_ms,
         used.ttfb_ms, used.provider, used.request_model, used.response_model,
@@ -61,6 +65,8 @@ attributed AS (
     FROM spans_with_usage AS used
     LEFT JOIN rolled_up AS sums
         ON sums.trace_id = used.trace_id AND sums.span_id = used.span_id
+    LEFT JOIN overruled AS ruled
+        ON ruled.trace_id = used.trace_id AND ruled.span_id = used.span_id
     LEFT JOIN run_members AS members
         ON members.trace_id = used.trace_id AND members.span_id = used.span_id
     LEFT JOIN trace_identity AS identity

@@ -31,14 +31,19 @@ lines AS (
 SELECT
     executions.span_id, executions.trace_id,
     CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
-    COALESCE(executions.thread_id, members.thread_id, identity.thread_id) AS thread_id,
-    COALESCE(executions.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
-    COALESCE(executions.user_id, members.user_id, identity.user_id) AS user_id,
-    COALESCE(executions.agent_name, members.agent_name, identity.agent_name) AS agent_name,
+    COALESCE(ruled.thread_id, executions.thread_id, members.thread_id, identity.thread_id)
+        AS thread_id,
+    COALESCE(ruled.tenant_id, executions.tenant_id, members.tenant_id, identity.tenant_id)
+        AS tenant_id,
+    COALESCE(ruled.user_id, executions.user_id, members.user_id, identity.user_id) AS user_id,
+    COALESCE(ruled.agent_name, executions.agent_name, members.agent_name, identity.agent_name)
+        AS agent_name,
     executions.node, executions.started_at,
     NULLIF(executions.duration_ms, 0) AS duration_ms, executions.outcome,
     executions.error_class, executions.error_message, 'spans' AS source
 FROM executions
+LEFT JOIN overruled AS ruled
+    ON ruled.trace_id = executions.trace_id AND ruled.span_id = executions.span_id
 LEFT JOIN run_members AS members
     ON members.trace_id = executions.trace_id AND members.span_id = executions.span_id
 LEFT JOIN trace_identity AS identity

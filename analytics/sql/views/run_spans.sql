@@ -66,14 +66,17 @@ owned AS (
         END AS run_key,
         single.trace_id,
         single.span_id,
-        COALESCE(single.run_id, members.run_id, identity.run_id) AS run_id,
-        COALESCE(single.thread_id, members.thread_id, identity.thread_id) AS thread_id,
-        COALESCE(single.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
-        COALESCE(single.user_id, members.user_id, identity.user_id) AS user_id,
-        COALESCE(single.agent_name, members.agent_name, identity.agent_name) AS agent_name,
+        COALESCE(ruled.run_id, single.run_id, members.run_id, identity.run_id) AS run_id,
+        COALESCE(ruled.thread_id, single.thread_id, members.thread_id, identity.thread_id)
+            AS thread_id,
+        COALESCE(ruled.tenant_id, single.tenant_id, members.tenant_id, identity.tenant_id)
+            AS tenant_id,
+        COALESCE(ruled.user_id, single.user_id, members.user_id, identity.user_id) AS user_id,
+        COALESCE(ruled.agent_name, single.agent_name, members.agent_name, identity.agent_name)
+            AS agent_name,
         COALESCE(
-            single.feature, members.feature, identity.feature, single.agent_name,
-            members.agent_name, identity.agent_name
+            ruled.feature, single.feature, members.feature, identity.feature, ruled.agent_name,
+            single.agent_name, members.agent_name, identity.agent_name
         ) AS feature,
         single.start_time AS started_at,
         single.end_time AS ended_at,
@@ -90,6 +93,8 @@ owned AS (
         single.error_class,
         single.error_message
     FROM single
+    LEFT JOIN overruled AS ruled
+        ON ruled.trace_id = single.trace_id AND ruled.span_id = single.span_id
     LEFT JOIN run_members AS members
         ON members.trace_id = single.trace_id AND members.span_id = single.span_id
     LEFT JOIN trace_identity AS identity

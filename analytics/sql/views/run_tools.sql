@@ -1,11 +1,12 @@
 -- Step: how each run that called a tool counts for tool errors.
 --
 -- An error that a later call of the same tool made good did not surface. A summary line counts
--- failed calls but does not say which came last.
+-- failed calls but does not say whether one was made good: where it is all there is (summed_tools), a
+-- failed call surfaced.
 --
 --   verdict  VARCHAR  good: the last call of every tool it called succeeded
 --                     bad: the last call of some tool failed (the error surfaced)
---                     missing: tool calls failed, but it is not known which
+--                     missing: tools were called, but it is not known whether a call failed
 CREATE OR REPLACE TEMP VIEW run_tools AS
 WITH calls AS (
     SELECT
@@ -28,10 +29,12 @@ FROM calls
 GROUP BY run_id
 UNION ALL
 SELECT
-    COALESCE(run_id, run_key) AS run_id,
+    run_id,
     tenant_id,
     started_at,
-    CASE WHEN tool_errors > 0 THEN 'missing' ELSE 'good' END AS verdict
-FROM log_only_runs
-ANTI JOIN tool_spans ON tool_spans.run_key = log_only_runs.run_key
-WHERE tool_calls > 0
+    CASE
+        WHEN tool_errors IS NULL THEN 'missing'
+        WHEN tool_errors > 0 THEN 'bad'
+        ELSE 'good'
+    END AS verdict
+FROM summed_tools

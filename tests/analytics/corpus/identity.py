@@ -81,3 +81,61 @@ def thread_on_the_root_only(happened: Happened) -> Expected:
     agent = happened.agent(gen_ai__conversation__id="t-1")
     happened.llm(agent, used=CALL)
     return Expected({None: CALL}, llm_calls=1, run={"thread_id": "t-1"}, call={"thread_id": "t-1"})
+
+
+SHARED = {"tenant.id": "platform"}
+
+
+@shape
+def a_span_above_beats_the_resource(happened: Happened) -> Expected:
+    """A shared service has a tenant of its own; the gateway above names whose request it was."""
+    web = happened.span("POST /ask", kind="server", service="gateway", tenant__id="acme")
+    agent = happened.agent(web, resource=SHARED)
+    happened.llm(agent, used=CALL, resource=SHARED)
+    happened.tool(agent, resource=SHARED)
+    return Expected(
+        {"acme": CALL}, llm_calls=1, tool_calls=1, runs=(("acme", "success"),),
+        call={"tenant_id": "acme"},
+    )  # fmt: skip
+
+
+@shape
+def the_span_itself_beats_all(happened: Happened) -> Expected:
+    """What a call names is the call's, whatever is above it or around it."""
+    web = happened.span("POST /ask", kind="server", tenant__id="acme")
+    agent = happened.agent(web, resource=SHARED)
+    happened.llm(agent, used=CALL, at=1, resource=SHARED, tenant__id="globex")
+    return Expected({"globex": CALL}, llm_calls=1, runs=(("acme", "success"),))
+
+
+@shape
+def what_was_passed_along_comes_last(happened: Happened) -> Expected:
+    """Baggage and JSON metadata only came along: a span above and the resource know better."""
+    for above, resource in (
+        ({"tenant__id": "acme"}, SHARED),
+        ({"tenant__id": "globex"}, {}),
+        ({}, SHARED),
+        ({}, {}),
+    ):
+        agent = happened.agent(resource=resource, **above)
+        passed = {"baggage__tenant__id": "passed on", "metadata": '{"tenant_id": "said"}'}
+        happened.llm(agent, used=CALL, resource=resource, **passed)
+    return Expected(
+        {"acme": CALL, "globex": CALL, "platform": CALL, "passed on": CALL}, llm_calls=4,
+        runs=(("acme", "success"), ("globex", "success"), ("passed on", "success"),
+              ("platform", "success")),
+    )  # fmt: skip
+
+
+@shape
+def runs_of_a_shared_service(happened: Happened) -> Expected:
+    """Each run of a trace is of whom a span above it names; the resource speaks for the rest."""
+    batch = happened.span("nightly", resource=SHARED)
+    for at, job in ((0, {"tenant__id": "acme"}), (50, {"tenant__id": "globex"}), (90, {})):
+        above = happened.span("job", batch, at=at, resource=SHARED, **job)
+        agent = happened.agent(above, at=at, resource=SHARED)
+        happened.llm(agent, used=CALL, at=at, resource=SHARED)
+    return Expected(
+        {"acme": CALL, "globex": CALL, "platform": CALL}, llm_calls=3,
+        runs=(("acme", "success"), ("globex", "success"), ("platform", "success")),
+    )  # fmt: skip
