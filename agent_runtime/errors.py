@@ -35,6 +35,10 @@ class Draining(AgentRuntimeError):  # noqa: N818 - a state, not a bug
     """The runtime is shutting down and takes no new runs."""
 
 
+class StoreError(AgentRuntimeError):
+    """What must be kept could not be written, or what was kept not be read."""
+
+
 class ProviderError(AgentRuntimeError):
     """A call of a model failed."""
 
