@@ -387,7 +387,7 @@ def test_nobody_holds_a_connection_while_they_wait(postgres: Cluster, telemetry:
     assert max(waits) > 0
 
 
-def test_the_database_sees_who_asks(postgres: Cluster) -> None:
+def test_the_database_sees_who_asks(postgres: Cluster, telemetry: Telemetry) -> None:
     """Statements name the thread and the trace that they are for."""
 
     dsn = postgres.database()
