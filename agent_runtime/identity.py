@@ -12,6 +12,8 @@ class RunIdentity:
     user_id: str
     tenant_id: str
     run_id: str
+    turn_id: str
+    """Of what the user said: a run that resumes another one has its turn."""
     agent_name: str
     feature: str | None
 

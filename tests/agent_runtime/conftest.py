@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from agent_runtime import configure_telemetry
 from demo.model_server import ModelServer, Rule, running
+from tests.postgres import Cluster
 
 CALLER = {"X-Tenant-Id": "acme", "X-User-Id": "ada"}
 
@@ -76,6 +78,25 @@ def exporter() -> InMemorySpanExporter:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return exporter
+
+
+@pytest.fixture(autouse=True)
+def threads(tmp_path: Path) -> Iterator[str]:
+    """Where runtimes keep their threads unless a test says otherwise."""
+    dsn = f"sqlite:///{tmp_path}/threads.db"
+    # Not the fixture of pytest, which `telemetry` undoes.
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AGENT_RUNTIME_STORE", dsn)
+        yield dsn
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/agent.db"
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return cluster.database()
 
 
 @pytest.fixture
