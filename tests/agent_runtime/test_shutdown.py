@@ -22,8 +22,9 @@ from demo.model_server import ModelServer, Rule
 from .conftest import CALLER, Answer, ask, listening, wait_until
 
 PROGRAM = Path(__file__).with_name("agent_process.py")
-ENDED_BY_SIGTERM = (0, -signal.SIGTERM)
-"""uvicorn raises the signal again when it has shut down, as a shell expects."""
+ENDED_BY_SIGTERM = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""uvicorn raises the signal again when it has shut down, as a shell expects; after a second signal
+the process may end itself first."""
 
 
 @dataclass
