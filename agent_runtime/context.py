@@ -3,21 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
-from urllib.parse import quote
 
 import httpx
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 
-from agent_runtime.chat import complete
+from agent_runtime.chat import ModelCalls
 from agent_runtime.errors import error_class, error_message
 from agent_runtime.events import Event
-from agent_runtime.identity import RunIdentity, current_run
+from agent_runtime.identity import RunIdentity
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG
 from agent_runtime.tools import Tool
-from agent_runtime.trimming import estimate_tokens, trim
+from agent_runtime.trimming import estimated_prompt_tokens, trim
 
 T = TypeVar("T")
 
@@ -31,6 +30,7 @@ class Context:
         emit: Callable[[Event], None],
         providers: httpx.AsyncClient,
         http: httpx.AsyncClient,
+        room: Callable[[], Awaitable[None]],
     ) -> None:
         self.identity = identity
         self.emit = emit
@@ -39,8 +39,13 @@ class Context:
         """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
         self.log = LOG
         """Writes JSON lines that carry the run's identity."""
-        self._providers = providers
-        self._chosen: dict[Model, int] = {}
+        self._models = ModelCalls(
+            identity,
+            self.tally,
+            providers,
+            on_text=lambda text: emit(Event("token", {"text": text})),
+            room=room,
+        )
 
     async def chat(
         self,
@@ -60,23 +65,9 @@ class Context:
         """
         schemas = [tool.schema() for tool in tools]
         prompt = messages if system is None else (Message("system", system), *messages)
-        about_tools = sum(estimate_tokens(Message("system", str(schema))) for schema in schemas)
-        trimmed = trim(prompt, model.context_tokens - about_tools)
+        trimmed = trim(prompt, model.context_tokens - estimated_prompt_tokens((), schemas))
         self.tally.trimmed_messages += trimmed.left_out
-
-        def forward(text: str) -> None:
-            self.emit(Event("token", {"text": text}))
-
-        return await complete(
-            model,
-            trimmed.messages,
-            schemas,
-            identity=self.identity,
-            tally=self.tally,
-            chosen=self._chosen,
-            client=self._providers,
-            forward=forward,
-        )
+        return await self._models.complete(model, trimmed.messages, schemas)
 
     async def optional(
         self, work: Awaitable[T], *, name: str, timeout_s: float = 0.3, default: T
@@ -99,10 +90,3 @@ class Context:
                 },
             )
             return default
-
-
-async def correlate(request: httpx.Request) -> None:
-    """Event hook of ``ctx.http``: says for which trace and thread the request is made."""
-    propagate.inject(request.headers)
-    if (identity := current_run.get(None)) is not None:
-        request.headers["x-thread-id"] = quote(identity.thread_id, safe="~:@")

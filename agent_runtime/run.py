@@ -17,6 +17,7 @@ from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
 from agent_runtime.lines import write_line
 from agent_runtime.messages import Message
+from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
 from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
 
@@ -35,7 +36,7 @@ class Run:
         self,
         graph: Graph,
         messages: tuple[Message, ...],
-        make_context: Callable[[Callable[[Event], None]], Context],
+        make_context: Callable[[Outbox], Context],
         *,
         edge: Edge | None,
         link: Link | None,
@@ -43,8 +44,8 @@ class Run:
     ) -> None:
         self._graph = graph
         self._on_finish = on_finish
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self.context = make_context(self._queue.put_nowait)
+        self._outbox = Outbox()
+        self.context = make_context(self._outbox)
         self.identity = self.context.identity
         self.state = State(messages)
         self.outcome: Outcome | None = None
@@ -68,7 +69,7 @@ class Run:
         )
         self._task = asyncio.create_task(self._execute(), name=f"run {self.identity.run_id}")
         # Not at the end of the task itself: one that is cut at once never gets there.
-        self._task.add_done_callback(lambda _: self._queue.put_nowait(None))
+        self._task.add_done_callback(lambda _: self._outbox.put(None))
 
     @property
     def text(self) -> str:
@@ -77,12 +78,13 @@ class Run:
                 if m.role == "assistant")  # fmt: skip
         return next(said, "")
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Everything the client is told, ending with ``run.end``."""
+    async def events(self, keepalive_s: float | None = None) -> AsyncIterator[Event]:
+        """Everything the client is told, ending with ``run.end``; after ``keepalive_s`` seconds
+        without an event, one that says nothing."""
         yield Event("run.start", {"run_id": self.identity.run_id,
                                   "thread_id": self.identity.thread_id,
                                   "agent": self.identity.agent_name})  # fmt: skip
-        while (event := await self._queue.get()) is not None:
+        while (event := await self._outbox.get(keepalive_s)) is not None:
             if event.name == "token" and not self._served:
                 self._edge.token_sent()
             yield event
@@ -139,6 +141,7 @@ class Run:
         summary = {
             "duration_ms": self._edge.elapsed_ms(),
             "ttfb_ms": ttfb_ms,
+            "send_blocked_ms": self._edge.send_blocked_ms,
             **self.context.tally.fields(),
         }
         write_line("agent.run", self._span, self.identity, outcome, summary)

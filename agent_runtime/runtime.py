@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,13 +11,15 @@ from typing import Self
 import httpx
 from opentelemetry.trace import Link
 
-from agent_runtime.context import Context, correlate
+from agent_runtime.context import Context
+from agent_runtime.correlation import correlate
 from agent_runtime.edge import Edge
 from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
 from agent_runtime.messages import Message
+from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import Outcome
 from agent_runtime.run import UNWIND_S, Run
 from agent_runtime.tally import Tally
@@ -158,8 +160,8 @@ class Runtime:
             feature=self._feature,
         )
 
-        def make_context(emit: Callable[[Event], None]) -> Context:
-            return Context(identity, emit, self._providers, self._http)
+        def make_context(outbox: Outbox) -> Context:
+            return Context(identity, outbox.put, self._providers, self._http, outbox.room)
 
         run = Run(
             self._graph,

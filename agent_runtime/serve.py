@@ -28,6 +28,8 @@ Auth = Callable[[Request], tuple[str, str] | Awaitable[tuple[str, str]]]
 
 RETRY_AFTER_S = 5
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+KEEPALIVE_S = 15.0
+"""Proxies close connections on which nothing comes for a minute, some for half of one."""
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
@@ -50,8 +52,10 @@ class RunRequest(BaseModel):
 class RunResponse(StreamingResponse):
     """The events of a run, which is finished with the response however that ends."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(_encoded(run), media_type="text/event-stream", headers=SSE_HEADERS)
+    def __init__(self, run: Run, keepalive_s: float) -> None:
+        super().__init__(
+            _encoded(run, keepalive_s), media_type="text/event-stream", headers=SSE_HEADERS
+        )
         self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,11 +76,13 @@ def serve(
     *,
     auth: Auth = identity_from_headers,
     drain_delay_s: float = 0.0,
+    keepalive_s: float = KEEPALIVE_S,
 ) -> FastAPI:
     """An ASGI application for uvicorn that serves one agent, or several by name.
 
     - ``POST /threads/{thread_id}/runs`` with ``{"input": "..."}`` answers server-sent events
       (`Event`); with several agents the path begins with the agent's name.
+      A comment is sent after ``keepalive_s`` seconds without an event.
     - ``GET /healthz`` answers 200 while the process lives, ``GET /readyz`` 503 once it shuts down.
 
     On SIGTERM or SIGINT the application first drains, still listening: new runs are refused with
@@ -102,7 +108,7 @@ def serve(
     app.add_middleware(EdgeMiddleware)
     app.include_router(_health(runtimes))
     for name, each in agents.items():
-        app.include_router(_runs(each, auth), prefix=f"/{name}" if name else "")
+        app.include_router(_runs(each, auth, keepalive_s), prefix=f"/{name}" if name else "")
     return app
 
 
@@ -122,7 +128,7 @@ def _health(runtimes: tuple[Runtime, ...]) -> APIRouter:
     return router
 
 
-def _runs(runtime: Runtime, auth: Auth) -> APIRouter:
+def _runs(runtime: Runtime, auth: Auth, keepalive_s: float) -> APIRouter:
     router = APIRouter()
 
     @router.post("/threads/{thread_id}/runs", response_class=StreamingResponse)
@@ -147,13 +153,13 @@ def _runs(runtime: Runtime, auth: Auth) -> APIRouter:
             raise HTTPException(
                 503, str(error), headers={"retry-after": str(RETRY_AFTER_S)}
             ) from error
-        return RunResponse(run)
+        return RunResponse(run, keepalive_s)
 
     return router
 
 
-async def _encoded(run: Run) -> AsyncIterator[bytes]:
-    async for event in run.events():
+async def _encoded(run: Run, keepalive_s: float) -> AsyncIterator[bytes]:
+    async for event in run.events(keepalive_s):
         yield encode(event)
 
 
