@@ -7,7 +7,7 @@ and one per run.
 Never: end a run without its summary line; repeat a call whose answer the user has begun to read;
 let a failure of telemetry or of a tool end a run; depend on what reads the telemetry.
 
-    model = Model("openai:gpt-4o-mini", fallback=["openai:gpt-4.1-mini"])
+    model = Model("openai:gpt-4o-mini", fallback=["anthropic:claude-haiku-4-5"])
 
     @tool
     async def get_weather(city: str, ctx: Context) -> str:
@@ -30,6 +30,7 @@ let a failure of telemetry or of a tool end a run; depend on what reads the tele
 from agent_runtime.context import Context
 from agent_runtime.errors import (
     AgentRuntimeError,
+    BudgetExceeded,
     Draining,
     FirstTokenTimeout,
     GraphError,
@@ -40,14 +41,18 @@ from agent_runtime.errors import (
     ProviderTimeout,
     ProviderUnreachable,
     RecursionLimitReached,
+    RunTimeout,
     StreamBroken,
+    TenantBusy,
 )
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import RunIdentity
+from agent_runtime.limits import Limits
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 from agent_runtime.outcome import Outcome
+from agent_runtime.prices import Price, Prices, public_prices
 from agent_runtime.runtime import RunResult, Runtime
 from agent_runtime.serve import identity_from_headers, serve
 from agent_runtime.tally import Tally
@@ -57,6 +62,7 @@ from agent_runtime.tools import Tool, tool
 __all__ = [
     "END",
     "AgentRuntimeError",
+    "BudgetExceeded",
     "Context",
     "Draining",
     "Event",
@@ -64,9 +70,12 @@ __all__ = [
     "Graph",
     "GraphError",
     "IdleTimeout",
+    "Limits",
     "Message",
     "Model",
     "Outcome",
+    "Price",
+    "Prices",
     "PromptTooLong",
     "ProviderError",
     "ProviderRefused",
@@ -75,15 +84,18 @@ __all__ = [
     "RecursionLimitReached",
     "RunIdentity",
     "RunResult",
+    "RunTimeout",
     "Runtime",
     "State",
     "StreamBroken",
     "Tally",
+    "TenantBusy",
     "Tool",
     "ToolCall",
     "Usage",
     "configure_telemetry",
     "identity_from_headers",
+    "public_prices",
     "serve",
     "tool",
 ]

@@ -87,15 +87,14 @@ class Answer:
         )
         return Message("assistant", "".join(self._text), calls, thinking=tuple(self.thinking))
 
-    def estimate_usage(self, prompt_tokens: int) -> None:
-        """Say what a broken answer is about to cost: the prompt, and what came of the answer.
+    def estimated_usage(self, prompt_tokens: int) -> Usage:
+        """About what a broken answer costs: the prompt, and what came of the answer.
 
         Providers report usage with the last event only (Anthropic the input's with the first).
         """
-        if not self.begun or (self.usage is not None and self.finish_reason is not None):
-            return
+        if self.usage is not None and self.finish_reason is not None:
+            return self.usage
         calls = (part for call in self._calls.values() for part in call.values())
         came = estimated_tokens(*self._text, *self._thoughts, *calls)
         known = self.usage or Usage(prompt_tokens, 0)
-        output = max(known.output_tokens, came)
-        self.usage = replace(known, output_tokens=output, source="estimated")
+        return replace(known, output_tokens=max(known.output_tokens, came), source="estimated")

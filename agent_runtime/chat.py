@@ -14,6 +14,7 @@ from agent_runtime.answer import Answer
 from agent_runtime.correlation import correlation_headers
 from agent_runtime.errors import ProviderError
 from agent_runtime.identity import RunIdentity, node_attributes
+from agent_runtime.limits import Budget
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
@@ -37,6 +38,7 @@ class ModelCalls:
     client: httpx.AsyncClient
     on_text: Callable[[str], None]
     room: Callable[[], Awaitable[None]]
+    budget: Budget
     _chosen: dict[Model, int] = field(default_factory=dict)
     """Which candidate of a model is asked first: the run does not try again one it gave up."""
 
@@ -46,6 +48,7 @@ class ModelCalls:
         """Ask ``model`` or, when it fails, its fallbacks in order.
 
         :raises ProviderError: of the last candidate, when none answered.
+        :raises BudgetExceeded: when the run may not call a model any more.
         """
         forwarded = False
         numbers = count(1)
@@ -89,7 +92,8 @@ class ModelCalls:
         fallback_from: str | None,
         until: float,
     ) -> Message:
-        tally = self.tally
+        tally, name = self.tally, f"{model.provider}:{model.model}"
+        self.budget.check(name)
         tally.llm_calls += 1
         tally.llm_retries += number > 1
         tally.provider, tally.model = model.provider, model.model
@@ -104,6 +108,7 @@ class ModelCalls:
             attributes["agent.fallback_from"] = fallback_from
         user = f"{self.identity.tenant_id}:{self.identity.user_id}"
         body = WIRES[model.protocol].body(model.model, messages, tools, user, model.parameters)
+        prompt_tokens = estimated_prompt_tokens(messages, tools)
         with (
             span(f"chat {model.model}", attributes, SpanKind.CLIENT) as current,
             line_of_call("agent.cost", current, self.identity) as line,
@@ -118,13 +123,15 @@ class ModelCalls:
                     room=self.room,
                 )  # fmt: skip
             except BaseException:
-                answer.estimate_usage(estimated_prompt_tokens(messages, tools))
+                if answer.begun:
+                    answer.usage = answer.estimated_usage(prompt_tokens)
                 raise
             finally:
                 _describe(current, answer)
                 line |= _cost_inputs(model, answer)
                 if answer.begun:
                     tally.count(answer.model, answer.usage)
+                    self.budget.spend(name, answer.usage or answer.estimated_usage(prompt_tokens))
         return answer.message()
 
 

@@ -11,6 +11,7 @@ from agent_runtime.chat import ModelCalls
 from agent_runtime.errors import error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import RunIdentity
+from agent_runtime.limits import Budget, Limits
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.tally import Tally
@@ -31,6 +32,7 @@ class Context:
         providers: httpx.AsyncClient,
         http: httpx.AsyncClient,
         room: Callable[[], Awaitable[None]],
+        limits: Limits,
     ) -> None:
         self.identity = identity
         self.emit = emit
@@ -45,6 +47,7 @@ class Context:
             providers,
             on_text=lambda text: emit(Event("token", {"text": text})),
             room=room,
+            budget=Budget(limits),
         )
 
     async def chat(
@@ -61,6 +64,7 @@ class Context:
         saw a token. Messages that exceed the model's ``context_tokens`` are left out, oldest first.
 
         :raises ProviderError: when no model answered.
+        :raises BudgetExceeded: when the run's budget is used up.
         :raises PromptTooLong: when even the shortest prompt exceeds the budget.
         """
         schemas = [tool.schema() for tool in tools]

@@ -35,6 +35,22 @@ class Draining(AgentRuntimeError):  # noqa: N818 - a state, not a bug
     """The runtime is shutting down and takes no new runs."""
 
 
+class TenantBusy(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
+    """The tenant has as many runs in flight as allowed; ``retry_after_s`` says when to try."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BudgetExceeded(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
+    """The run has used up its budget of tokens or money."""
+
+
+class RunTimeout(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
+    """The run took longer than ``run_timeout_s``."""
+
+
 class ProviderError(AgentRuntimeError):
     """A call of a model failed."""
 

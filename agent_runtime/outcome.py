@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent_runtime.errors import (
+    BudgetExceeded,
     ProviderError,
     ProviderTimeout,
     RecursionLimitReached,
+    RunTimeout,
     error_class,
     error_message,
 )
 
 OutcomeKind = Literal["success", "error", "interrupt"]
-Reason = Literal["client_disconnect", "shutdown", "recursion_limit", "provider", "timeout"]
+Reason = Literal[
+    "client_disconnect", "shutdown", "recursion_limit", "budget", "provider", "timeout"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ def _reason(error: BaseException) -> Reason | None:
     match error:
         case RecursionLimitReached():
             return "recursion_limit"
-        case ProviderTimeout() | TimeoutError():
+        case BudgetExceeded():
+            return "budget"
+        case ProviderTimeout() | RunTimeout() | TimeoutError():
             return "timeout"
         case ProviderError():
             return "provider"

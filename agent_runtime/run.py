@@ -11,7 +11,7 @@ from opentelemetry.trace import Link, SpanKind
 
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
-from agent_runtime.errors import RecursionLimitReached
+from agent_runtime.errors import RecursionLimitReached, RunTimeout
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
@@ -38,6 +38,7 @@ class Run:
         messages: tuple[Message, ...],
         make_context: Callable[[Outbox], Context],
         *,
+        timeout_s: float | None,
         edge: Edge | None,
         link: Link | None,
         on_finish: Callable[["Run"], None],
@@ -56,6 +57,7 @@ class Run:
         self._cut_reason: Reason | None = None
         self._delivered = False
         self._finished = False
+        self._timed_out: RunTimeout | None = None
         self._span = TRACER.start_span(
             f"invoke_agent {self.identity.agent_name}",
             context=otel_context.Context(),
@@ -68,6 +70,9 @@ class Run:
             start_time=self._edge.accepted_unix_nano,
         )
         self._task = asyncio.create_task(self._execute(), name=f"run {self.identity.run_id}")
+        if timeout_s is not None:
+            deadline = asyncio.get_running_loop().call_later(timeout_s, self._time_out, timeout_s)
+            self._task.add_done_callback(lambda _: deadline.cancel())
         # Not at the end of the task itself: one that is cut at once never gets there.
         self._task.add_done_callback(lambda _: self._outbox.put(None))
 
@@ -110,6 +115,11 @@ class Run:
         if not self._task.done():
             self._cut_reason = reason
             self._task.cancel()
+
+    def _time_out(self, after_s: float) -> None:
+        """Too long is an error, not an interrupt: nobody wants it to go on."""
+        self._timed_out = RunTimeout(f"the run took longer than {after_s:g} s")
+        self._task.cancel()
 
     async def finish(self) -> None:
         """Write the summary line and end the span, once; cuts the run when it is still going."""
@@ -192,6 +202,8 @@ class Run:
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """A node may also await something that was cancelled, though nobody cut the run."""
+        if isinstance(error, asyncio.CancelledError) and self._timed_out is not None:
+            return failed(self._timed_out)
         if isinstance(error, asyncio.CancelledError) and self._cut_reason is not None:
             return Outcome("interrupt", self._cut_reason)
         return failed(error)

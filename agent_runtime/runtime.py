@@ -18,6 +18,7 @@ from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
+from agent_runtime.limits import Limits
 from agent_runtime.messages import Message
 from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import Outcome
@@ -28,6 +29,7 @@ PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
 PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 TOOL_TIMEOUT = httpx.Timeout(10.0)
+NO_BUDGET = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Runtime:
         *,
         agent_name: str,
         feature: str | None = None,
+        limits: Limits = NO_BUDGET,
         finish_s: float = 15.0,
         drain_s: float = 25.0,
     ) -> None:
@@ -65,6 +68,7 @@ class Runtime:
         self.agent_name = agent_name
         self._graph = graph
         self._feature = feature
+        self._limits = limits
         self._finish_s = finish_s
         self._drain_s = drain_s
         self._drain_began: float | None = None
@@ -151,6 +155,7 @@ class Runtime:
         """
         if self.draining:
             raise Draining(f"agent {self.agent_name} is shutting down")
+        self._limits.admit(tenant_id, (run.identity.tenant_id for run in self._runs))
         identity = RunIdentity(
             thread_id=thread_id,
             user_id=user_id,
@@ -161,12 +166,15 @@ class Runtime:
         )
 
         def make_context(outbox: Outbox) -> Context:
-            return Context(identity, outbox.put, self._providers, self._http, outbox.room)
+            return Context(
+                identity, outbox.put, self._providers, self._http, outbox.room, self._limits
+            )
 
         run = Run(
             self._graph,
             (*history, Message("user", text)),
             make_context,
+            timeout_s=self._limits.run_timeout_s,
             edge=edge,
             link=link,
             on_finish=self._finished,

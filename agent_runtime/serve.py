@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
-from agent_runtime.errors import Draining
+from agent_runtime.errors import Draining, TenantBusy
 from agent_runtime.messages import Message
 from agent_runtime.run import Run
 from agent_runtime.runtime import Runtime
@@ -149,6 +149,10 @@ def _runs(runtime: Runtime, auth: Auth, keepalive_s: float) -> APIRouter:
                 edge=request.scope[SCOPE_KEY],
                 link=_caller_link(request),
             )
+        except TenantBusy as error:
+            raise HTTPException(
+                429, str(error), headers={"retry-after": f"{error.retry_after_s:.0f}"}
+            ) from error
         except Draining as error:
             raise HTTPException(
                 503, str(error), headers={"retry-after": str(RETRY_AFTER_S)}
