@@ -17,6 +17,7 @@ from agent_runtime.identity import RunIdentity, node_attributes
 from agent_runtime.limits import Budget
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message
+from agent_runtime.metrics import inference_measured
 from agent_runtime.model import Model
 from agent_runtime.provider import WIRES, receive
 from agent_runtime.retry import retrying
@@ -110,6 +111,7 @@ class ModelCalls:
         body = WIRES[model.protocol].body(model.model, messages, tools, user, model.parameters)
         prompt_tokens = estimated_prompt_tokens(messages, tools)
         with (
+            inference_measured(asked, answer),
             span(f"chat {model.model}", attributes, SpanKind.CLIENT) as current,
             line_of_call("agent.cost", current, self.identity) as line,
         ):

@@ -17,6 +17,7 @@ from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
 from agent_runtime.lines import write_line
 from agent_runtime.messages import Message
+from agent_runtime.metrics import run_ended
 from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
 from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
@@ -154,6 +155,7 @@ class Run:
             "send_blocked_ms": self._edge.send_blocked_ms,
             **self.context.tally.fields(),
         }
+        run_ended(self.identity, outcome, self._edge.elapsed_ms() / 1000, self.context.tally)
         write_line("agent.run", self._span, self.identity, outcome, summary)
 
     async def _execute(self) -> None:

@@ -15,6 +15,7 @@ from agent_runtime.events import Event
 from agent_runtime.identity import node_attributes
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message, ToolCall
+from agent_runtime.metrics import tool_measured
 from agent_runtime.telemetry import record_error, span
 
 if TYPE_CHECKING:
@@ -115,7 +116,10 @@ async def call_tool(tools: Mapping[str, Tool], call: ToolCall, ctx: "Context") -
     with span(f"execute_tool {call.name}", attributes) as current:
         failure: Exception | None = None
         try:
-            with line_of_call("agent.tool", current, ctx.identity) as line:
+            with (
+                tool_measured(call.name if call.name in tools else "unknown"),
+                line_of_call("agent.tool", current, ctx.identity) as line,
+            ):
                 line |= {"tool_name": call.name, "tool_call_id": call.id}
                 content = _text(await _answer(_find(tools, call.name), call, ctx))
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is its result
