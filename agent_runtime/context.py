@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from opentelemetry import trace
 
 from agent_runtime.chat import ModelCalls
-from agent_runtime.errors import error_class, error_message
+from agent_runtime.claims import Claims
+from agent_runtime.errors import AgentRuntimeError, error_class, error_message
 from agent_runtime.events import Event
-from agent_runtime.identity import RunIdentity
+from agent_runtime.identity import RunIdentity, current_write
+from agent_runtime.interrupts import Answers
 from agent_runtime.limits import Budget, Limits
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
+from agent_runtime.store import Store
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG
 from agent_runtime.tools import Tool
 from agent_runtime.trimming import estimated_prompt_tokens, trim
+from agent_runtime.under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -31,12 +35,21 @@ class Context:
         emit: Callable[[Event], None],
         providers: httpx.AsyncClient,
         http: httpx.AsyncClient,
+        store: Store,
+        tally: Tally,
+        claims: Claims,
+        under_way: UnderWay,
         room: Callable[[], Awaitable[None]],
         limits: Limits,
     ) -> None:
         self.identity = identity
         self.emit = emit
-        self.tally = Tally()
+        self.tally = tally
+        self.store = store
+        self.claims = claims
+        self.under_way = under_way
+        self.answers = Answers({})
+        """What humans have answered in the node that runs."""
         self.http = http
         """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
         self.log = LOG
@@ -49,6 +62,16 @@ class Context:
             room=room,
             budget=Budget(limits),
         )
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the write that is being carried out; pass it on to upstream.
+
+        :raises AgentRuntimeError: anywhere but in a tool with ``writes=True`` and its ``resolve``.
+        """
+        if (key := current_write.get(None)) is None:
+            raise AgentRuntimeError("there is no write here to have a key; say @tool(writes=True)")
+        return key
 
     async def chat(
         self,
@@ -72,6 +95,15 @@ class Context:
         trimmed = trim(prompt, model.context_tokens - estimated_prompt_tokens((), schemas))
         self.tally.trimmed_messages += trimmed.left_out
         return await self._models.complete(model, trimmed.messages, schemas)
+
+    def interrupt(self, payload: Any, *, key: str | None = None) -> Any:
+        """Ask a human, whom ``payload`` (JSON) tells what for; gives the answer.
+
+        Ends the run. When the thread is resumed with an answer, the node runs again from its
+        beginning and gets it here. ``key`` tells the questions of a node apart; without one their
+        order does.
+        """
+        return self.answers.to(payload, key)
 
     async def optional(
         self, work: Awaitable[T], *, name: str, timeout_s: float = 0.3, default: T

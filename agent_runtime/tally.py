@@ -32,6 +32,8 @@ class Tally:
     """Of every call that was answered, failed attempts included."""
     usage_missing: int = 0
     """Answers that came to their end without the provider reporting usage."""
+    db_wait_ms: float = 0.0
+    """Time spent waiting for a connection to the store."""
 
     def count(self, model: str | None, usage: Usage | None) -> None:
         """Add what a call used that was answered, if only in part, by ``model``."""
@@ -77,4 +79,5 @@ class Tally:
             "tool_errors": self.tool_errors,
             "trimmed_messages": self.trimmed_messages,
             "degraded": list(self.degraded),
+            "db_wait_ms": self.db_wait_ms,
         }

@@ -10,7 +10,7 @@ from agent_runtime import END, Context, Graph, Message, Model, RunResult, Runtim
 from agent_runtime import ToolCall as Call
 from demo.model_server import ModelServer, Rule, ToolCall
 
-from .agents import chatting, model_at
+from .agents import TOOLS, chatting, model_at
 from .conftest import Telemetry
 from .raw_provider import answering
 
@@ -19,12 +19,29 @@ WEATHER = ToolCall(name="get_weather", arguments={"city": "Oslo"})
 WHO = {"thread_id": "t1", "tenant_id": "acme", "user_id": "ada"}
 
 
-def run(model: Model, text: str = "hello", history: tuple[Message, ...] = ()) -> RunResult:
+def run(model: Model, text: str = "hello") -> RunResult:
+    return run_graph(chatting(model), text)
+
+
+def run_graph(graph: Graph, text: str = "hello") -> RunResult:
     async def once() -> RunResult:
-        async with Runtime(chatting(model), agent_name="support") as runtime:
-            return await runtime.run(text, history=history, **WHO)
+        async with Runtime(graph, agent_name="support") as runtime:
+            return await runtime.run(text, **WHO)
 
     return asyncio.run(once())
+
+
+def asking(model: Model, *before: Message) -> Graph:
+    """One call of the model, what was said before being made up."""
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def once(state: State, ctx: Context) -> tuple[dict[str, Any], str]:
+        prompt = (*before, *state.messages)
+        said = await ctx.chat(model, prompt, system="Be brief.", tools=TOOLS)
+        return {"messages": [said]}, END
+
+    return graph
 
 
 def raw(url: str, **options: Any) -> Model:
@@ -118,7 +135,7 @@ def test_requests_are_in_anthropics_words(telemetry: Telemetry) -> None:
         Message("tool", "0.25", tool_call_id="a:1"), Message("tool", "", tool_call_id="b"),
     )  # fmt: skip
     with answering(GOOD) as (url, asked):
-        run(raw(url, parameters={"max_tokens": 99}), "three", history)
+        run_graph(asking(raw(url, parameters={"max_tokens": 99}), *history), "three")
     [request] = asked
     assert request.path == "/messages"
     assert request.headers["x-api-key"] == "sk-ant-1"
@@ -241,18 +258,8 @@ def test_a_gateway_may_speak_otherwise(vendor: ModelServer, telemetry: Telemetry
 def test_a_refusal_to_answer_is_an_answer(telemetry: Telemetry) -> None:
     """A stop reason without text ends the run as any other does, and is on the line."""
     refused = stream(START, STOP | {"delta": {"stop_reason": "refusal"}}, {"type": "message_stop"})
-    graph = Graph()
-
-    @graph.node(entry=True)
-    async def once(state: State, ctx: Context) -> tuple[dict[str, Any], str]:
-        return {"messages": [await ctx.chat(raw(url), state.messages)]}, END
-
-    async def go() -> RunResult:
-        async with Runtime(graph, agent_name="a") as runtime:
-            return await runtime.run("hello", **WHO)
-
     with answering(refused) as (url, _):
-        assert asyncio.run(go()).outcome.kind == "success"
+        assert run_graph(asking(raw(url))).outcome.kind == "success"
     [line] = telemetry.lines("agent.cost")
     assert line["finish_reason"] == "refusal"
     assert (line["prompt_tokens"], line["completion_tokens"]) == (45, 7)
