@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -20,7 +21,7 @@ from agent_runtime.messages import Message
 from agent_runtime.metrics import inference_measured
 from agent_runtime.model import Model
 from agent_runtime.provider import WIRES, receive
-from agent_runtime.retry import retrying
+from agent_runtime.retry import Pauses, retrying
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import span
 from agent_runtime.trimming import estimated_prompt_tokens
@@ -40,6 +41,7 @@ class ModelCalls:
     on_text: Callable[[str], None]
     room: Callable[[], Awaitable[None]]
     budget: Budget
+    pauses: Pauses
     _chosen: dict[Model, int] = field(default_factory=dict)
     """Which candidate of a model is asked first: the run does not try again one it gave up."""
 
@@ -68,9 +70,14 @@ class ModelCalls:
             share = left / (len(candidates) - position)
             until = time.monotonic() + share
             try:
-                async for each in retrying(
+                attempts = retrying(
                     attempts=candidate.max_attempts, budget_s=share, may_retry=lambda: not forwarded
-                ):
+                )
+                waiting: AbstractContextManager[None] = nullcontext()
+                while True:
+                    with waiting:
+                        each = await anext(attempts)
+                    waiting = self.pauses.pause()
                     with each:
                         answer = Answer(forward)
                         return await self._attempt(

@@ -16,6 +16,7 @@ from agent_runtime.interrupts import Answers
 from agent_runtime.limits import Budget, Limits
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
+from agent_runtime.retry import Pauses
 from agent_runtime.store import Store
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG
@@ -54,6 +55,8 @@ class Context:
         """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
         self.log = LOG
         """Writes JSON lines that carry the run's identity."""
+        self.pauses = Pauses()
+        """Waits that need not end before the run does."""
         self._models = ModelCalls(
             identity,
             self.tally,
@@ -61,6 +64,7 @@ class Context:
             on_text=lambda text: emit(Event("token", {"text": text})),
             room=room,
             budget=Budget(limits),
+            pauses=self.pauses,
         )
 
     @property

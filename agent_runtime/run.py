@@ -118,6 +118,7 @@ class Run:
     def stop_at_next_node(self) -> None:
         """Let the node in progress finish, then interrupt the run: the process shuts down."""
         self._stopping = True
+        self.context.pauses.cut_short(lambda: self.cut("shutdown"))
 
     def cut(self, reason: Reason) -> None:
         """Interrupt the run where it is."""
