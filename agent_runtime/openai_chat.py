@@ -25,6 +25,8 @@ from agent_runtime.retry import retry_after_s
 from agent_runtime.sse import decode_data
 
 DONE = "[DONE]"
+BODY_END_S = 0.1
+"""Between the last event of a stream and the end of its body."""
 
 
 def chat_request(
@@ -88,7 +90,10 @@ class ChatStream:
                         raise await _refusal(model, response)
                     async for data in decode_data(response.aiter_bytes()):
                         if data == DONE:
-                            break
+                            # With the end of the body unread the connection could not be used
+                            # again: the next call would open, and encrypt, another one.
+                            patience.reschedule(loop.time() + BODY_END_S)
+                            continue
                         self.begun = True
                         if not self._read(data, on_text):
                             continue

@@ -22,7 +22,7 @@ _KEPT = 64
 
 @dataclass(frozen=True)
 class Crowd:
-    """Whom they ask: `path` with `body`, each `%s` of which becomes the user's own id.
+    """Whom they ask: `path` with `body` and `headers`; each `%s` becomes the user's own name.
 
     They arrive at random, on average `per_second`, for so many seconds. A token is known by
     `token`, the end of an answer by `end`.
@@ -78,11 +78,11 @@ async def _ask(asked: Crowd, user: str) -> Seen:
     body = asked.body.replace("%s", user).encode()
     headers = {"host": address.netloc, "connection": "close", "content-type": "application/json",
                "content-length": str(len(body)), **asked.headers}  # fmt: skip
-    head = f"POST {address.path}{asked.path.replace('%s', user)} HTTP/1.1\r\n"
+    head = f"POST {address.path}{asked.path} HTTP/1.1\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     asked_at, first = time.time(), None
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(head.encode() + b"\r\n" + body)
+    writer.write(f"{head}\r\n".replace("%s", user).encode() + body)
     tokens, kept, ended = 0, b"", False
     while chunk := await reader.read(65536):
         # What ends in this chunk may have begun in the one before.

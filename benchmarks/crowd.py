@@ -21,7 +21,7 @@ FIRST_TOKEN_MS = 500.0
 STREAM_SECONDS = (FIRST_TOKEN_MS + TOKEN_MS * (TOKENS - 1)) / 1000
 TEXT = "word " * (TOKENS - 1) + "end"
 RULE = {"first_token_ms": FIRST_TOKEN_MS, "token_ms": TOKEN_MS, "text": TEXT}
-WHO = {"x-tenant-id": "acme", "x-user-id": "ada"}
+WHO = {"x-tenant-id": "acme", "x-user-id": "%s"}
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,22 @@ def measure(folder: Path, seconds: float, streams: int) -> Measured:
             seen = crowd(asked)
         calls = calls_in_ledger(model_url)
     summaries = _summaries(folder / "agent.log")
-    if {line["thread_id"]: line["outcome"] for line in summaries} != {
+    if {line["user_id"]: line["outcome"] for line in summaries} != {
         each.user: "success" for each in seen
     }:
         raise RuntimeError(f"{len(seen)} runs were asked for, {len(summaries)} have summaries")
     through = _crossing(asked, seen, calls)
     own = _own_seconds(calls)
-    counted = {each.user for each in _counted(asked, seen)}
-    edges = [line["ttfb_ms"] - own[line["thread_id"]] * 1000
-             for line in summaries if line["thread_id"] in counted]  # fmt: skip
+    counted = {each.user for each in _counted(seen)}
+    edges = [line["ttfb_ms"] - own[line["user_id"]] * 1000
+             for line in summaries if line["user_id"] in counted]  # fmt: skip
     return Measured(direct, through, edges, footprint, sum(each.tokens for each in seen))
 
 
 def _chat_request() -> str:
     return json.dumps({"model": "gpt-4o-mini", "stream": True,
                        "messages": [{"role": "user", "content": "hello"}],
-                       "metadata": {"thread_id": "%s"}})  # fmt: skip
+                       "user": "%s"})  # fmt: skip
 
 
 def _crossing(asked: Crowd, seen: Sequence[Seen], calls: Sequence[Mapping[str, Any]]) -> Crossing:
@@ -107,7 +107,7 @@ def _crossing(asked: Crowd, seen: Sequence[Seen], calls: Sequence[Mapping[str, A
     own = _own_seconds(calls)
     if len(calls) != len(seen) or own.keys() != {each.user for each in seen}:
         raise RuntimeError(f"{len(seen)} users asked, the model was called {len(calls)} times")
-    counted = _counted(asked, seen)
+    counted = _counted(seen)
     overheads = [
         ((each.first_token_at or each.ended_at) - each.asked_at - own[each.user]) * 1000
         for each in counted
@@ -118,16 +118,18 @@ def _crossing(asked: Crowd, seen: Sequence[Seen], calls: Sequence[Mapping[str, A
     return Crossing(overheads, present / (ended - began), present / STREAM_SECONDS)
 
 
-def _counted(asked: Crowd, seen: Sequence[Seen]) -> Sequence[Seen]:
+def _counted(seen: Sequence[Seen]) -> Sequence[Seen]:
     """Those who came when there were as many as there should be."""
     full = seen[0].asked_at + STREAM_SECONDS
     return [each for each in seen if each.asked_at >= full]
 
 
 def _own_seconds(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """What the model server took from each request to its first token, by thread."""
+    """What the model server took from each request to its first token, by user."""
     return {
-        call["metadata"]["thread_id"]: call["first_token_at"] - call["started_at"] for call in calls
+        user.rpartition(":")[2]: call["first_token_at"] - call["started_at"]
+        for call in calls
+        if (user := call["user"])
     }
 
 

@@ -1,4 +1,4 @@
-"""The conversation as two requests over httpx and nothing around them: what no framework can beat."""
+"""The conversation as two requests over httpx and nothing around them: no framework takes less."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
