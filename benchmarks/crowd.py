@@ -15,13 +15,27 @@ from frameworks import PROGRAMS, calls_in_ledger, server
 from demo import vendor
 from demo.processes import running
 
-TOKENS = 50
-TOKEN_MS = 200.0
 FIRST_TOKEN_MS = 500.0
-STREAM_SECONDS = (FIRST_TOKEN_MS + TOKEN_MS * (TOKENS - 1)) / 1000
-TEXT = "word " * (TOKENS - 1) + "end"
-RULE = {"first_token_ms": FIRST_TOKEN_MS, "token_ms": TOKEN_MS, "text": TEXT}
+TOKEN_MS = 200.0
 WHO = {"x-tenant-id": "acme", "x-user-id": "%s"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model says: so many tokens, at the pace above."""
+
+    tokens: int
+
+    @property
+    def seconds(self) -> float:
+        """From the request to the last token."""
+        return (FIRST_TOKEN_MS + TOKEN_MS * (self.tokens - 1)) / 1000
+
+    @property
+    def rule(self) -> Mapping[str, Any]:
+        """For the model server."""
+        text = "word " * (self.tokens - 1) + "end"
+        return {"first_token_ms": FIRST_TOKEN_MS, "token_ms": TOKEN_MS, "text": text}
 
 
 @dataclass(frozen=True)
@@ -51,19 +65,19 @@ class Measured:
     tokens: int
 
 
-def measure(folder: Path, seconds: float, streams: int) -> Measured:
+def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Measured:
     """Keep so many streams open for `seconds`, after as long as it takes to get there.
 
     :raises RuntimeError: when an answer is not whole, or client, log and ledger do not agree.
     """
     with server("models", folder, "-m", "demo.model_server") as model_url:
-        vendor.follow(model_url, RULE)
+        vendor.follow(model_url, dict(answers.rule))
         progress(f"{streams} streams at the model server itself, {seconds:.0f} s")
         asked = Crowd(
             model_url, "/chat/completions", _chat_request(), b'"delta":{"content":', b"[DONE]",
-            streams / STREAM_SECONDS, STREAM_SECONDS + seconds,
+            streams / answers.seconds, answers.seconds + seconds,
         )  # fmt: skip
-        direct = _crossing(asked, crowd(asked), calls_in_ledger(model_url))
+        direct = _crossing(answers, crowd(asked), calls_in_ledger(model_url), seconds)
     with (
         server("models", folder, "-m", "demo.model_server") as model_url,
         server("sink", folder, str(PROGRAMS / "sink.py")) as otlp_url,
@@ -73,23 +87,23 @@ def measure(folder: Path, seconds: float, streams: int) -> Measured:
         ) as agent,
     ):  # fmt: skip
         (agent_url,) = agent.lines(1)
-        vendor.follow(model_url, RULE)
+        vendor.follow(model_url, dict(answers.rule))
         progress(f"{streams} streams through the agent, {seconds:.0f} s")
         asked = Crowd(
             agent_url, "/threads/%s/runs", json.dumps({"input": "hello"}), b"event: token\n",
-            b"event: run.end\n", streams / STREAM_SECONDS, STREAM_SECONDS + seconds, headers=WHO,
+            b"event: run.end\n", streams / answers.seconds, answers.seconds + seconds, headers=WHO,
         )  # fmt: skip
         with watched(agent.pid) as footprint:
             seen = crowd(asked)
         calls = calls_in_ledger(model_url)
     summaries = _summaries(folder / "agent.log")
-    if {line["user_id"]: line["outcome"] for line in summaries} != {
-        each.user: "success" for each in seen
-    }:
+    if failed := [line for line in summaries if line["outcome"] != "success"]:
+        raise RuntimeError(f"{len(failed)} of {len(seen)} runs failed: {failed[0]}")
+    if sorted(line["user_id"] for line in summaries) != sorted(each.user for each in seen):
         raise RuntimeError(f"{len(seen)} runs were asked for, {len(summaries)} have summaries")
-    through = _crossing(asked, seen, calls)
+    through = _crossing(answers, seen, calls, seconds)
     own = _own_seconds(calls)
-    counted = {each.user for each in _counted(seen)}
+    counted = {each.user for each in _counted(answers, seen)}
     edges = [line["ttfb_ms"] - own[line["user_id"]] * 1000
              for line in summaries if line["user_id"] in counted]  # fmt: skip
     return Measured(direct, through, edges, footprint, sum(each.tokens for each in seen))
@@ -101,26 +115,29 @@ def _chat_request() -> str:
                        "user": "%s"})  # fmt: skip
 
 
-def _crossing(asked: Crowd, seen: Sequence[Seen], calls: Sequence[Mapping[str, Any]]) -> Crossing:
-    if broken := [each for each in seen if not each.whole or each.tokens != TOKENS]:
+def _crossing(
+    answers: Answers, seen: Sequence[Seen], calls: Sequence[Mapping[str, Any]], seconds: float
+) -> Crossing:
+    if broken := [each for each in seen if not each.whole or each.tokens != answers.tokens]:
         raise RuntimeError(f"{len(broken)} of {len(seen)} answers are not whole: {broken[0]}")
     own = _own_seconds(calls)
     if len(calls) != len(seen) or own.keys() != {each.user for each in seen}:
         raise RuntimeError(f"{len(seen)} users asked, the model was called {len(calls)} times")
-    counted = _counted(seen)
+    counted = _counted(answers, seen)
     overheads = [
         ((each.first_token_at or each.ended_at) - each.asked_at - own[each.user]) * 1000
         for each in counted
     ]
-    began = seen[0].asked_at + STREAM_SECONDS
-    ended = began + asked.seconds - STREAM_SECONDS
+    began = seen[0].asked_at + answers.seconds
+    ended = began + seconds
     present = sum(max(0.0, min(each.ended_at, ended) - max(each.asked_at, began)) for each in seen)
-    return Crossing(overheads, present / (ended - began), present / STREAM_SECONDS)
+    size = present / seconds
+    return Crossing(overheads, size, size * answers.tokens / answers.seconds)
 
 
-def _counted(seen: Sequence[Seen]) -> Sequence[Seen]:
+def _counted(answers: Answers, seen: Sequence[Seen]) -> Sequence[Seen]:
     """Those who came when there were as many as there should be."""
-    full = seen[0].asked_at + STREAM_SECONDS
+    full = seen[0].asked_at + answers.seconds
     return [each for each in seen if each.asked_at >= full]
 
 
