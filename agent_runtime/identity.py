@@ -12,6 +12,8 @@ class RunIdentity:
     user_id: str
     tenant_id: str
     run_id: str
+    turn_id: str
+    """Of what the user said: a run that resumes another one has its turn."""
     agent_name: str
     feature: str | None
 
@@ -45,6 +47,9 @@ current_run: ContextVar[RunIdentity] = ContextVar("agent_runtime_run")
 
 current_node: ContextVar[str] = ContextVar("agent_runtime_node")
 """The node that the current task works in; a task that a node started stays in that node."""
+
+current_write: ContextVar[str] = ContextVar("agent_runtime_write")
+"""The idempotency key of the write that the current task carries out."""
 
 
 def node_attributes() -> dict[str, str]:

@@ -150,11 +150,13 @@ class Runtime:
         """
         if self.draining:
             raise Draining(f"agent {self.agent_name} is shutting down")
+        run_id = uuid.uuid4().hex
         identity = RunIdentity(
             thread_id=thread_id,
             user_id=user_id,
             tenant_id=tenant_id,
-            run_id=uuid.uuid4().hex,
+            run_id=run_id,
+            turn_id=run_id,
             agent_name=self.agent_name,
             feature=self._feature,
         )

@@ -28,6 +28,8 @@ class Tally:
     usages: list[Usage] = field(default_factory=list)
     usage_missing: int = 0
     """Streams that began and for which the provider reported no usage."""
+    db_wait_ms: float = 0.0
+    """Time spent waiting for a connection to the store."""
 
     @property
     def usage_source(self) -> Literal["provider", "missing"] | None:
@@ -63,4 +65,5 @@ class Tally:
             "tool_errors": self.tool_errors,
             "trimmed_messages": self.trimmed_messages,
             "degraded": list(self.degraded),
+            "db_wait_ms": self.db_wait_ms,
         }

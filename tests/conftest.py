@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests import postgres as servers
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NO_SKIPS = os.environ.get("QUIETPAGER_NO_SKIPS") == "1"
@@ -56,3 +58,12 @@ def chromium() -> Path:
         if found := shutil.which(name):
             return Path(found)
     pytest.skip(f"no Chromium: none of {', '.join(CHROMIUM_NAMES)} is on PATH")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Cluster]:
+    """A PostgreSQL server that is up; ask it for a database."""
+    if (programs := servers.binaries()) is None:
+        pytest.skip(f"no PostgreSQL in {servers.BINARIES}: apt install postgresql")
+    with servers.running(programs) as cluster:
+        yield cluster
