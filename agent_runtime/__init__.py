@@ -1,11 +1,12 @@
 """Runs agents: graphs of nodes that ask models and call tools, served as streams.
 
 Comes in: a graph of nodes, models and tools; requests of users.
-Goes out: a stream of events per run; OpenTelemetry spans (``invoke_agent`` > ``node`` > ``chat`` or
-``execute_tool``) with GenAI attributes; a JSON line per node, call of a model and call of a tool,
-and one per run.
+Goes out: a stream of events per run; threads in a store, with a checkpoint behind every node;
+OpenTelemetry spans (``invoke_agent`` > ``node`` > ``chat`` or ``execute_tool``) with GenAI
+attributes; a JSON line per node, call of a model and call of a tool, and one per run.
 Never: end a run without its summary line; repeat a call whose answer the user has begun to read;
-let a failure of telemetry or of a tool end a run; depend on what reads the telemetry.
+run a finished node again, or a thread twice at once; let a failure of telemetry or of a tool end a
+run; depend on what reads the telemetry.
 
     model = Model("openai:gpt-4o-mini", fallback=["openai:gpt-4.1-mini"])
 
@@ -34,13 +35,20 @@ from agent_runtime.errors import (
     FirstTokenTimeout,
     GraphError,
     IdleTimeout,
+    LeaseLost,
+    NothingToResume,
     PromptTooLong,
     ProviderError,
     ProviderRefused,
     ProviderTimeout,
     ProviderUnreachable,
     RecursionLimitReached,
+    Refused,
+    StateNotStorable,
+    StoreError,
     StreamBroken,
+    ThreadBusy,
+    ThreadNotFound,
 )
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
@@ -50,13 +58,16 @@ from agent_runtime.model import Model
 from agent_runtime.outcome import Outcome
 from agent_runtime.runtime import RunResult, Runtime
 from agent_runtime.serve import identity_from_headers, serve
+from agent_runtime.store import PostgresStore, SqliteStore, Store, open_store
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import configure_telemetry
+from agent_runtime.threads import Checkpoint
 from agent_runtime.tools import Tool, tool
 
 __all__ = [
     "END",
     "AgentRuntimeError",
+    "Checkpoint",
     "Context",
     "Draining",
     "Event",
@@ -64,26 +75,37 @@ __all__ = [
     "Graph",
     "GraphError",
     "IdleTimeout",
+    "LeaseLost",
     "Message",
     "Model",
+    "NothingToResume",
     "Outcome",
+    "PostgresStore",
     "PromptTooLong",
     "ProviderError",
     "ProviderRefused",
     "ProviderTimeout",
     "ProviderUnreachable",
     "RecursionLimitReached",
+    "Refused",
     "RunIdentity",
     "RunResult",
     "Runtime",
+    "SqliteStore",
     "State",
+    "StateNotStorable",
+    "Store",
+    "StoreError",
     "StreamBroken",
     "Tally",
+    "ThreadBusy",
+    "ThreadNotFound",
     "Tool",
     "ToolCall",
     "Usage",
     "configure_telemetry",
     "identity_from_headers",
+    "open_store",
     "serve",
     "tool",
 ]

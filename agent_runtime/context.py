@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -12,8 +12,10 @@ from agent_runtime.chat import complete
 from agent_runtime.errors import error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import RunIdentity, current_run
+from agent_runtime.interrupts import Answers
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
+from agent_runtime.store import Store
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG
 from agent_runtime.tools import Tool
@@ -31,10 +33,15 @@ class Context:
         emit: Callable[[Event], None],
         providers: httpx.AsyncClient,
         http: httpx.AsyncClient,
+        store: Store,
+        tally: Tally,
     ) -> None:
         self.identity = identity
         self.emit = emit
-        self.tally = Tally()
+        self.tally = tally
+        self.store = store
+        self.answers = Answers({})
+        """What humans have answered in the node that runs."""
         self.http = http
         """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
         self.log = LOG
@@ -77,6 +84,15 @@ class Context:
             client=self._providers,
             forward=forward,
         )
+
+    def interrupt(self, payload: Any, *, key: str | None = None) -> Any:
+        """Ask a human, whom ``payload`` (JSON) tells what for; gives the answer.
+
+        Ends the run. When the thread is resumed with an answer, the node runs again from its
+        beginning and gets it here. ``key`` tells the questions of a node apart; without one their
+        order does.
+        """
+        return self.answers.to(payload, key)
 
     async def optional(
         self, work: Awaitable[T], *, name: str, timeout_s: float = 0.3, default: T

@@ -31,8 +31,35 @@ class PromptTooLong(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
     """What a prompt must hold exceeds the model's ``context_tokens``."""
 
 
-class Draining(AgentRuntimeError):  # noqa: N818 - a state, not a bug
+class Refused(AgentRuntimeError):  # noqa: N818 - it names what happened
+    """A run was not begun."""
+
+    status = 409
+    """What HTTP calls it."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Draining(Refused):
     """The runtime is shutting down and takes no new runs."""
+
+    status = 503
+
+
+class ThreadBusy(Refused):
+    """Another run, perhaps of another process, has the thread."""
+
+
+class ThreadNotFound(Refused):
+    """The tenant has no such thread."""
+
+    status = 404
+
+
+class NothingToResume(Refused):
+    """The thread's turn is done, or waits for no answer."""
 
 
 class StoreError(AgentRuntimeError):
@@ -52,6 +79,14 @@ class WriteConflict(AgentRuntimeError):  # noqa: N818 - it names what happened
 
 class WriteInDoubt(AgentRuntimeError):  # noqa: N818 - it names what happened
     """Nobody knows whether a write was done; only a human can find out."""
+
+
+class LeaseLost(StoreError):  # noqa: N818 - it names what happened
+    """Another run has the thread, because nothing was heard of this one for too long."""
+
+
+class StateNotStorable(AgentRuntimeError):  # noqa: N818 - it names what happened
+    """A node left a value that cannot be kept."""
 
 
 class ProviderError(AgentRuntimeError):

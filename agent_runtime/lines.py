@@ -8,7 +8,6 @@
 Each names tenant, user, thread, run and span, and how it ended. None holds what anybody said.
 """
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,7 +49,7 @@ def line_of_call(event: str, of: Span, identity: RunIdentity) -> Iterator[dict[s
     outcome = SUCCESS
     try:
         yield fields
-    except (Exception, asyncio.CancelledError) as error:
+    except BaseException as error:
         outcome = Outcome("interrupt") if is_cut_off(error) else failed(error)
         raise
     finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from agent_runtime.errors import (
     ProviderError,
@@ -11,9 +11,10 @@ from agent_runtime.errors import (
     error_class,
     error_message,
 )
+from agent_runtime.interrupts import interrupt_in
 
 OutcomeKind = Literal["success", "error", "interrupt"]
-Reason = Literal["client_disconnect", "shutdown", "recursion_limit", "provider", "timeout"]
+Reason = Literal["client_disconnect", "shutdown", "human", "recursion_limit", "provider", "timeout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Outcome:
     reason: Reason | None = None
     """Why it did not succeed; None for errors of the agent's own code."""
     error: BaseException | None = None
+    payload: Any = None
+    """What a human is asked, when the reason is ``human``."""
 
     def fields(self) -> dict[str, str | None]:
         """As fields of a JSON line."""
@@ -39,7 +42,9 @@ SUCCESS = Outcome("success")
 
 
 def failed(error: BaseException) -> Outcome:
-    """The outcome that an error is."""
+    """The outcome that an error is; a question to a human is none."""
+    if (interrupt := interrupt_in(error)) is not None:
+        return Outcome("interrupt", "human", payload=interrupt.payload)
     return Outcome("error", _reason(error), error)
 
 

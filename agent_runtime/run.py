@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import structlog
 from opentelemetry import baggage, trace
@@ -11,14 +12,15 @@ from opentelemetry.trace import Link, SpanKind
 
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
-from agent_runtime.errors import RecursionLimitReached
+from agent_runtime.errors import LeaseLost, RecursionLimitReached
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
+from agent_runtime.interrupts import Answers, Asked, interrupt_in
 from agent_runtime.lines import write_line
-from agent_runtime.messages import Message
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
 from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
+from agent_runtime.threads import Checkpoint, HeldThread
 
 UNWIND_S = 2.0
 """How long a cancelled run may take to clean up before its summary is written without it."""
@@ -34,7 +36,8 @@ class Run:
     def __init__(
         self,
         graph: Graph,
-        messages: tuple[Message, ...],
+        thread: HeldThread,
+        begins_at: Checkpoint,
         make_context: Callable[[Callable[[Event], None]], Context],
         *,
         edge: Edge | None,
@@ -46,13 +49,16 @@ class Run:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self.context = make_context(self._queue.put_nowait)
         self.identity = self.context.identity
-        self.state = State(messages)
+        self.at = begins_at
+        """The last checkpoint."""
         self.outcome: Outcome | None = None
-        self._first_message = len(messages)
+        self._thread = thread
+        self._giving_back: asyncio.Task[None] | None = None
+        self._first_message = len(begins_at.state.messages)
         self._served = edge is not None
         self._edge = edge or Edge()
         self._stopping = False
-        self._cut_reason: Reason | None = None
+        self._cut: Outcome | None = None
         self._delivered = False
         self._finished = False
         self._span = TRACER.start_span(
@@ -73,7 +79,7 @@ class Run:
     @property
     def text(self) -> str:
         """What the agent said last; empty when it said nothing."""
-        said = (m.content for m in reversed(self.state.messages[self._first_message :])
+        said = (m.content for m in reversed(self.at.state.messages[self._first_message :])
                 if m.role == "assistant")  # fmt: skip
         return next(said, "")
 
@@ -86,9 +92,12 @@ class Run:
             if event.name == "token" and not self._served:
                 self._edge.token_sent()
             yield event
-        outcome = self.outcome or Outcome("interrupt", self._cut_reason)
+        # Before the client is told, who may go on in the thread at once.
+        await self._give_back()
+        outcome = self._ended()
         if outcome.kind == "interrupt":
-            yield Event("interrupted", {"reason": outcome.reason})
+            yield Event("interrupted", {"reason": outcome.reason, "resume": True,
+                                        "payload": outcome.payload})  # fmt: skip
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
         # Messages of errors are for the operators; the client gets the run's id to ask about.
@@ -105,8 +114,11 @@ class Run:
 
     def cut(self, reason: Reason) -> None:
         """Interrupt the run where it is."""
+        self._cut_off(Outcome("interrupt", reason))
+
+    def _cut_off(self, outcome: Outcome) -> None:
         if not self._task.done():
-            self._cut_reason = reason
+            self._cut = outcome
             self._task.cancel()
 
     async def finish(self) -> None:
@@ -118,12 +130,22 @@ class Run:
             if not self._task.done():
                 self.cut("shutdown" if self._stopping else "client_disconnect")
                 await asyncio.wait({self._task}, timeout=UNWIND_S)
+            await self._give_back()
         finally:
             self._summarise()
             self._on_finish(self)
 
+    async def _give_back(self) -> None:
+        """Let others run the thread; once, whoever is the first to ask."""
+        if self._giving_back is None:
+            self._giving_back = asyncio.create_task(self._thread.release())
+        await asyncio.wait({self._giving_back}, timeout=UNWIND_S)
+
+    def _ended(self) -> Outcome:
+        return self.outcome or self._cut or Outcome("interrupt")
+
     def _summarise(self) -> None:
-        outcome = self.outcome or Outcome("interrupt", self._cut_reason)
+        outcome = self._ended()
         if outcome.kind == "success" and not self._delivered:
             outcome = Outcome("interrupt", "client_disconnect")
         self.outcome = outcome
@@ -148,25 +170,34 @@ class Run:
         current_run.set(self.identity)
         structlog.contextvars.bind_contextvars(**self.identity.fields(), **trace_fields(self._span))
         otel_context.attach(baggage.set_baggage("thread_id", self.identity.thread_id))
+        keeper = asyncio.create_task(self._keep_thread())
         try:
             with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
                 self.outcome = await self._walk()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it ends the run only
+        except BaseException as error:  # noqa: BLE001 - it ends the run only
             self.outcome = self._outcome_of(error)
+        finally:
+            keeper.cancel()
+
+    async def _keep_thread(self) -> None:
+        await self._thread.keep()
+        self._cut_off(failed(LeaseLost(f"nothing was heard of run {self.identity.run_id} for "
+                                       "too long: another one may have its thread")))  # fmt: skip
 
     async def _walk(self) -> Outcome:
-        name = self._graph.entry
-        for step in range(1, self._graph.recursion_limit + 1):
+        await self._save(self.at)
+        while self.at.step < self._graph.recursion_limit:
             if self._stopping:
                 return Outcome("interrupt", "shutdown")
-            name = await self._visit(name, step)
-            if name == END:
+            await self._visit(self.at.next_node, self.at.step + 1)
+            if self.at.next_node == END:
                 return SUCCESS
         raise RecursionLimitReached(
-            f"not at the end after {self._graph.recursion_limit} nodes; next would be {name!r}"
+            f"not at the end after {self._graph.recursion_limit} nodes; "
+            f"next would be {self.at.next_node!r}"
         )
 
-    async def _visit(self, name: str, step: int) -> str:
+    async def _visit(self, name: str, step: int) -> None:
         node = self._graph.find(name)
         self.context.emit(Event("node.start", {"node": name, "step": step}))
         began = time.perf_counter()
@@ -175,20 +206,38 @@ class Run:
         outcome = SUCCESS
         with span(f"node {name}", attributes) as current:
             try:
-                update, following = await node(self.state, self.context)
-                self.state = self.state.updated(update)
-            except (Exception, asyncio.CancelledError) as error:
+                self.context.answers = Answers(self.at.answers)
+                update, following = await node(self.at.state, self.context)
+                await self._save(self._behind(step, self.at.state.updated(update), following))
+            except BaseException as error:
                 outcome = self._outcome_of(error)
+                if (interrupt := interrupt_in(error)) is not None:
+                    asked = Asked(interrupt.key, interrupt.payload)
+                    await self._save(replace(self.at, asked=asked))
                 raise
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
                 fields = {"node": name, "step": step, "duration_ms": duration_ms}
                 write_line("agent.node", current, self.identity, outcome, fields)
         self.context.emit(Event("node.end", {"node": name, "step": step}))
-        return following
+
+    def _behind(self, step: int, state: State, following: str) -> Checkpoint:
+        return Checkpoint(self.identity.run_id, self.identity.turn_id, step, following, state)
+
+    async def _save(self, at: Checkpoint) -> None:
+        """Write a checkpoint; being cut off does not keep it from being written."""
+        saving = asyncio.create_task(self._thread.save(at, self.context.tally))
+        try:
+            await asyncio.shield(saving)
+        except asyncio.CancelledError:
+            await asyncio.wait({saving}, timeout=UNWIND_S)
+            raise
+        finally:
+            if saving.done() and not saving.cancelled() and saving.exception() is None:
+                self.at = at
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """A node may also await something that was cancelled, though nobody cut the run."""
-        if isinstance(error, asyncio.CancelledError) and self._cut_reason is not None:
-            return Outcome("interrupt", self._cut_reason)
+        if isinstance(error, asyncio.CancelledError) and self._cut is not None:
+            return self._cut
         return failed(error)

@@ -1,12 +1,13 @@
 """Runs graphs for many users at once, and ends without cutting them off."""
 
 import asyncio
+import os
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from opentelemetry.trace import Link
@@ -20,13 +21,25 @@ from agent_runtime.identity import RunIdentity
 from agent_runtime.messages import Message
 from agent_runtime.outcome import Outcome
 from agent_runtime.run import UNWIND_S, Run
+from agent_runtime.store import DEFAULT_DSN, Store, open_store
 from agent_runtime.tally import Tally
+from agent_runtime.threads import (
+    LEASE_S,
+    NOTHING,
+    Checkpoint,
+    HeldThread,
+    Resume,
+    ThreadKey,
+    look_up,
+)
 
 PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
 PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 """httpcore counts busy connections as kept alive: with a limit, above it none is used again."""
 TOOL_TIMEOUT = httpx.Timeout(10.0)
+DRAINED_AFTER_S = 5.0
+"""When to ask again, some other process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,10 @@ class RunResult:
 class Runtime:
     """An agent, ready to run.
 
+    Threads are kept in ``store``, a `Store` or its DSN: AGENT_RUNTIME_STORE when not given, or the
+    SQLite file agent_runtime.db in the working directory. A run of which nothing is heard for
+    ``lease_s`` seconds, because its process died, may be resumed by another one.
+
     A shutdown gives runs in flight ``finish_s`` seconds to finish; then they stop at the next node
     boundary, and ``drain_s`` seconds after the shutdown began they are cut.
 
@@ -56,7 +73,9 @@ class Runtime:
         agent_name: str,
         feature: str | None = None,
         finish_s: float = 15.0,
-        drain_s: float = 25.0,
+        drain_s: float = 22.0,
+        store: Store | str | None = None,
+        lease_s: float = LEASE_S,
     ) -> None:
         graph.check()
         if not 0 <= finish_s <= drain_s:
@@ -67,7 +86,11 @@ class Runtime:
         self._finish_s = finish_s
         self._drain_s = drain_s
         self._drain_began: float | None = None
+        dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
+        self._store = open_store(dsn) if isinstance(dsn, str) else dsn
+        self._lease_s = lease_s
         self._runs: set[Run] = set()
+        self._begins = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._providers = httpx.AsyncClient(timeout=PROVIDER_TIMEOUT, limits=PROVIDER_LIMITS)
@@ -83,98 +106,131 @@ class Runtime:
         """How many runs have not written their summary yet."""
         return len(self._runs)
 
-    async def run(
-        self,
-        text: str,
-        *,
-        thread_id: str,
-        tenant_id: str,
-        user_id: str,
-        history: Sequence[Message] = (),
-    ) -> RunResult:
-        """Run to the end. An error is the result's outcome, not an exception.
+    async def run(self, text: str, *, thread_id: str, tenant_id: str, user_id: str) -> RunResult:
+        """Run to the end, behind what was said in the thread before.
 
-        :raises Draining: when the runtime shuts down.
+        An error is the result's outcome, not an exception.
+
+        :raises Refused: when the runtime shuts down, or the thread is being run.
+        :raises StoreError: when the store cannot be reached.
         """
-        run = self.begin(
-            text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id, history=history
-        )
-        try:
-            async for _ in run.events():
-                pass
-        finally:
-            await run.finish()
-        assert run.outcome is not None  # noqa: S101 - set by finish
-        return RunResult(
-            run.identity.run_id, run.text, run.state.messages, run.outcome, run.context.tally
-        )
+        run = await self.begin(text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
+        return await _result(run)
+
+    async def resume(
+        self, thread_id: str, *, tenant_id: str, user_id: str, value: Any = NOTHING
+    ) -> RunResult:
+        """Go on with a turn that was interrupted or failed; no finished node is run again.
+
+        ``value`` is what a human answered to `Context.interrupt`.
+
+        :raises Refused: as `run`, and when there is nothing to resume.
+        :raises StoreError: when the store cannot be reached.
+        """
+        what = Resume(value)
+        run = await self.begin(what, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
+        return await _result(run)
 
     async def astream(
-        self,
-        text: str,
-        *,
-        thread_id: str,
-        tenant_id: str,
-        user_id: str,
-        history: Sequence[Message] = (),
+        self, text: str, *, thread_id: str, tenant_id: str, user_id: str
     ) -> AsyncGenerator[Event, None]:
         """The run's events as they come. Close it (`contextlib.aclosing`) to stop the run.
 
-        :raises Draining: when the runtime shuts down.
+        :raises Refused: as `run`.
+        :raises StoreError: when the store cannot be reached.
         """
-        run = self.begin(
-            text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id, history=history
-        )
+        run = await self.begin(text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
         try:
             async for event in run.events():
                 yield event
         finally:
             await run.finish()
 
-    def begin(
+    async def begin(
         self,
-        text: str,
+        what: str | Resume,
         *,
         thread_id: str,
         tenant_id: str,
         user_id: str,
-        history: Sequence[Message] = (),
         edge: Edge | None = None,
         link: Link | None = None,
     ) -> Run:
         """Start a run for someone who reads its events and then finishes it.
 
-        ``edge`` measures the request that the run answers; ``link`` points to its caller's span.
+        ``what`` is what the user said, or how to go on with the thread's turn. ``edge`` measures
+        the request that the run answers; ``link`` points to its caller's span.
 
-        :raises Draining: when the runtime shuts down.
+        :raises Refused: as `run` and `resume`.
+        :raises StoreError: when the store cannot be reached.
         """
-        if self.draining:
-            raise Draining(f"agent {self.agent_name} is shutting down")
-        run_id = uuid.uuid4().hex
-        identity = RunIdentity(
-            thread_id=thread_id,
-            user_id=user_id,
-            tenant_id=tenant_id,
-            run_id=run_id,
-            turn_id=run_id,
-            agent_name=self.agent_name,
-            feature=self._feature,
-        )
+        self._refuse_when_draining()
+        key = ThreadKey(tenant_id, self.agent_name, thread_id)
+        run_id, tally = uuid.uuid4().hex, Tally()
+        with self._beginning():
+            thread = await HeldThread.acquire(
+                self._store, key, run_id, self._lease_s, tally, create=isinstance(what, str)
+            )
+            try:
+                self._refuse_when_draining()
+                first = thread.first(what, run_id, self._graph.entry)
+            except BaseException:
+                await asyncio.shield(thread.release())
+                raise
+            identity = RunIdentity(
+                thread_id=thread_id,
+                user_id=user_id,
+                tenant_id=tenant_id,
+                run_id=run_id,
+                turn_id=first.turn_id,
+                agent_name=self.agent_name,
+                feature=self._feature,
+            )
 
-        def make_context(emit: Callable[[Event], None]) -> Context:
-            return Context(identity, emit, self._providers, self._http)
+            def make_context(emit: Callable[[Event], None]) -> Context:
+                return Context(identity, emit, self._providers, self._http, self._store, tally)
 
-        run = Run(
-            self._graph,
-            (*history, Message("user", text)),
-            make_context,
-            edge=edge,
-            link=link,
-            on_finish=self._finished,
-        )
-        self._runs.add(run)
-        self._idle.clear()
+            run = Run(
+                self._graph,
+                thread,
+                first,
+                make_context,
+                edge=edge,
+                link=link,
+                on_finish=self._finished,
+            )
+            self._runs.add(run)
         return run
+
+    async def thread(self, thread_id: str, *, tenant_id: str) -> tuple[Checkpoint, bool]:
+        """Where a thread stands, and whether it is being run.
+
+        :raises ThreadNotFound: when the tenant has no such thread.
+        :raises StoreError: when the store cannot be reached.
+        """
+        return await look_up(self._store, ThreadKey(tenant_id, self.agent_name, thread_id))
+
+    def _refuse_when_draining(self) -> None:
+        if self.draining:
+            raise Draining(f"agent {self.agent_name} is shutting down", DRAINED_AFTER_S)
+
+    @contextmanager
+    def _beginning(self) -> Iterator[None]:
+        """Something in flight that is not a run yet, or will never be."""
+        self._begins += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._begins -= 1
+            self._note_idle()
+
+    async def open(self) -> None:
+        """Connect to the store; otherwise the first run does.
+
+        :raises StoreError: when it cannot be used.
+        """
+        await self._store.open()
 
     async def drain(self) -> None:
         """Refuse new runs, and return when those in flight have written their summaries.
@@ -194,7 +250,7 @@ class Runtime:
         if await self._idle_by(max(now, self._drain_began + self._drain_s) + UNWIND_S):
             return
         # Their clients do not read: nobody is there to end them.
-        await asyncio.gather(*(run.finish() for run in self._runs))
+        await asyncio.gather(*(run.finish() for run in tuple(self._runs)))
 
     def cut(self) -> None:
         """Interrupt the runs in flight where they are."""
@@ -206,6 +262,7 @@ class Runtime:
         await self.drain()
         await self._providers.aclose()
         await self._http.aclose()
+        await self._store.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -220,11 +277,26 @@ class Runtime:
 
     def _finished(self, run: Run) -> None:
         self._runs.discard(run)
-        if not self._runs:
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if not self._runs and not self._begins:
             self._idle.set()
 
     async def _idle_by(self, deadline: float) -> bool:
         patience = deadline - asyncio.get_running_loop().time()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), max(0.0, patience))
-        return not self._runs
+        return self._idle.is_set()
+
+
+async def _result(run: Run) -> RunResult:
+    try:
+        async for _ in run.events():
+            pass
+    finally:
+        await run.finish()
+    assert run.outcome is not None  # noqa: S101 - set by finish
+    return RunResult(
+        run.identity.run_id, run.text, run.at.state.messages, run.outcome, run.context.tally
+    )

@@ -1,9 +1,12 @@
 """Serves agents over HTTP: a run is a POST, its answer a stream of server-sent events."""
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Annotated, Literal
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Path, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -15,28 +18,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
-from agent_runtime.errors import Draining
-from agent_runtime.messages import Message
+from agent_runtime.errors import Refused, StoreError
+from agent_runtime.graph import END
 from agent_runtime.run import Run
 from agent_runtime.runtime import Runtime
 from agent_runtime.shutdown import drained_by_signals
 from agent_runtime.sse import encode
 from agent_runtime.telemetry import flush_telemetry
+from agent_runtime.threads import Resume
 
 Auth = Callable[[Request], tuple[str, str] | Awaitable[tuple[str, str]]]
 """Says for whom a request is made: tenant id and user id. Raises HTTPException to refuse it."""
 
-RETRY_AFTER_S = 5
+ThreadId = Annotated[str, Path(max_length=200, pattern=r"^[\w.:@~-]+$")]
+RETRY_AFTER_S = 5.0
+"""When the store may be there again."""
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _TRACEPARENT = TraceContextTextMapPropagator()
-
-
-class Said(BaseModel):
-    """A message of the conversation so far."""
-
-    model_config = ConfigDict(extra="forbid")
-    role: Literal["user", "assistant"]
-    content: str
 
 
 class RunRequest(BaseModel):
@@ -44,7 +42,13 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     input: str = Field(min_length=1)
-    history: list[Said] = Field(default_factory=list)
+
+
+class ResumeRequest(BaseModel):
+    """Body of going on: with the answer to what was asked, if something was."""
+
+    model_config = ConfigDict(extra="forbid")
+    value: Any = None
 
 
 class RunResponse(StreamingResponse):
@@ -76,7 +80,10 @@ def serve(
     """An ASGI application for uvicorn that serves one agent, or several by name.
 
     - ``POST /threads/{thread_id}/runs`` with ``{"input": "..."}`` answers server-sent events
-      (`Event`); with several agents the path begins with the agent's name.
+      (`Event`); with several agents the path begins with the agent's name. 409 with Retry-After
+      while the thread is being run.
+    - ``POST /threads/{thread_id}/resume`` does so, too; ``{"value": ...}`` is a human's answer.
+    - ``GET /threads/{thread_id}`` answers where the thread stands.
     - ``GET /healthz`` answers 200 while the process lives, ``GET /readyz`` 503 once it shuts down.
 
     On SIGTERM or SIGINT the application first drains, still listening: new runs are refused with
@@ -91,8 +98,11 @@ def serve(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             with drained_by_signals(runtimes, drain_delay_s):
+                for each in runtimes:
+                    await each.open()
                 yield
         finally:
+            await asyncio.gather(*(each.drain() for each in runtimes))
             for each in runtimes:
                 await each.aclose()
             await flush_telemetry()
@@ -102,7 +112,7 @@ def serve(
     app.add_middleware(EdgeMiddleware)
     app.include_router(_health(runtimes))
     for name, each in agents.items():
-        app.include_router(_runs(each, auth), prefix=f"/{name}" if name else "")
+        app.include_router(_threads(each, auth), prefix=f"/{name}" if name else "")
     return app
 
 
@@ -122,34 +132,68 @@ def _health(runtimes: tuple[Runtime, ...]) -> APIRouter:
     return router
 
 
-def _runs(runtime: Runtime, auth: Auth) -> APIRouter:
-    router = APIRouter()
+def _threads(runtime: Runtime, auth: Auth) -> APIRouter:
+    router = APIRouter(prefix="/threads/{thread_id}")
 
-    @router.post("/threads/{thread_id}/runs", response_class=StreamingResponse)
-    async def start_run(
-        thread_id: Annotated[str, Path(max_length=200, pattern=r"^[\w.:@~-]+$")],
-        body: RunRequest,
-        request: Request,
-    ) -> StreamingResponse:
-        caller = auth(request)
-        tenant_id, user_id = await caller if inspect.isawaitable(caller) else caller
-        try:
-            run = runtime.begin(
-                body.input,
+    async def caller(request: Request) -> tuple[str, str]:
+        said = auth(request)
+        return await said if inspect.isawaitable(said) else said
+
+    async def begin(what: str | Resume, thread_id: str, request: Request) -> RunResponse:
+        tenant_id, user_id = await caller(request)
+        with _refusing():
+            run = await runtime.begin(
+                what,
                 thread_id=thread_id,
                 tenant_id=tenant_id,
                 user_id=user_id,
-                history=[Message(said.role, said.content) for said in body.history],
                 edge=request.scope[SCOPE_KEY],
                 link=_caller_link(request),
             )
-        except Draining as error:
-            raise HTTPException(
-                503, str(error), headers={"retry-after": str(RETRY_AFTER_S)}
-            ) from error
         return RunResponse(run)
 
+    @router.post("/runs", response_class=StreamingResponse)
+    async def start_run(thread_id: ThreadId, body: RunRequest, request: Request) -> RunResponse:
+        return await begin(body.input, thread_id, request)
+
+    @router.post("/resume", response_class=StreamingResponse)
+    async def resume(
+        thread_id: ThreadId, request: Request, body: ResumeRequest | None = None
+    ) -> RunResponse:
+        given = {} if body is None else body.model_dump(exclude_unset=True)
+        return await begin(Resume(**given), thread_id, request)
+
+    @router.get("")
+    async def look_up(thread_id: ThreadId, request: Request) -> dict[str, Any]:
+        tenant_id, _ = await caller(request)
+        with _refusing():
+            at, running = await runtime.thread(thread_id, tenant_id=tenant_id)
+        done = "done" if at.next_node == END else "interrupted"
+        return {
+            "thread_id": thread_id,
+            "status": "running" if running else done,
+            "run_id": at.run_id,
+            "turn_id": at.turn_id,
+            "step": at.step,
+            "next_node": at.next_node,
+            "messages": [asdict(message) for message in at.state.messages],
+            "values": at.state.values,
+            "asked": None if at.asked is None else at.asked.payload,
+        }
+
     return router
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Answer what keeps a run from beginning with its status, and with when to ask again."""
+    try:
+        yield
+    except (Refused, StoreError) as error:
+        status = error.status if isinstance(error, Refused) else 503
+        wait_s = error.retry_after_s if isinstance(error, Refused) else RETRY_AFTER_S
+        headers = None if wait_s is None else {"retry-after": str(math.ceil(wait_s))}
+        raise HTTPException(status, str(error), headers) from error
 
 
 async def _encoded(run: Run) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from agent_runtime.errors import error_class, error_message, mask_secrets
+from agent_runtime.interrupts import interrupt_in
 from agent_runtime.outcome import is_cut_off
 
 TRACER = trace.get_tracer("agent_runtime")
@@ -82,8 +83,11 @@ def span(
             else:
                 record_error(current, error)
             raise
-        except Exception as error:
-            record_error(current, error)
+        except BaseException as error:
+            if interrupt_in(error) is not None:
+                current.set_attribute("agent.outcome", "interrupt")
+            else:
+                record_error(current, error)
             raise
 
 

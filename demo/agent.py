@@ -22,6 +22,8 @@ from agent_runtime import tool as as_tool
 FAILURES = {"find_order": 0.02, "find_invoice": 0.09, "search_documents": 0.005}
 """Share of the calls of each tool that fail."""
 TOOL_SECONDS = 0.03
+MEMORY = "sqlite:///:memory:"
+"""Threads of the demo end with it."""
 ATTEMPTS = 4
 
 HANDBOOK = """\
@@ -80,11 +82,13 @@ def build_agents(model_url: str, *, failures: Mapping[str, float] = FAILURES, se
             _with_tool(model("openai:gpt-4o-mini"), "support", find_order),
             agent_name="support",
             feature="order-help",
+            store=MEMORY,
         ),
         "billing": Runtime(
             _with_tool(model("anthropic:claude-sonnet-4-5"), "billing", find_invoice),
             agent_name="billing",
             feature="invoice-help",
+            store=MEMORY,
         ),
         "research": Runtime(
             _with_tool(
@@ -95,6 +99,7 @@ def build_agents(model_url: str, *, failures: Mapping[str, float] = FAILURES, se
             ),
             agent_name="research",
             feature="reports",
+            store=MEMORY,
         ),
     }
 

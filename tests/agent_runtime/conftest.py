@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -76,6 +77,16 @@ def exporter() -> InMemorySpanExporter:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return exporter
+
+
+@pytest.fixture(autouse=True)
+def threads(tmp_path: Path) -> Iterator[str]:
+    """Where runtimes keep their threads unless a test says otherwise."""
+    dsn = f"sqlite:///{tmp_path}/threads.db"
+    # Not the fixture of pytest, which `telemetry` undoes.
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AGENT_RUNTIME_STORE", dsn)
+        yield dsn
 
 
 @pytest.fixture

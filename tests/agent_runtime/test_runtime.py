@@ -103,7 +103,7 @@ def test_a_run_that_is_cut_before_it_began_ends(telemetry: Telemetry) -> None:
 
     async def run() -> list[str]:
         runtime = Runtime(waiting(asyncio.Event(), asyncio.Event()), agent_name="a")
-        run = runtime.begin("hello", **WHO)
+        run = await runtime.begin("hello", **WHO)
         runtime.cut()
         names = [event.name async for event in run.events()]
         await run.finish()

@@ -57,7 +57,7 @@ def test_a_run_needs_a_tenant_and_a_user(
         ("t1", {}),
         ("t1", {"input": ""}),
         ("t1", {"input": "hi", "inptu": 1}),
-        ("t1", {"input": "hi", "history": [{"role": "system", "content": "obey"}]}),
+        ("t1", {"input": "hi", "history": [{"role": "assistant", "content": "obey"}]}),
         ("x" * 201, {"input": "hi"}),
         ("a%0Ab", {"input": "hi"}),
     ],
@@ -100,7 +100,7 @@ def test_several_agents_share_a_server(vendor: ModelServer, telemetry: Telemetry
     assert telemetry.summary()["agent_name"] == "billing"
 
 
-@pytest.mark.parametrize("leave_after", ["run.start", "token"])
+@pytest.mark.parametrize("leave_after", ["node.start", "token"])
 def test_a_client_who_leaves_interrupts_the_run(
     vendor: ModelServer, telemetry: Telemetry, leave_after: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_a_client_who_leaves_interrupts_the_run(
         line = telemetry.summary()
         wait_until(lambda: all(call.ended_at for call in vendor.calls()))
     assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "client_disconnect")
-    assert (line["ttfb_ms"] is None) == (leave_after == "run.start")
+    assert (line["ttfb_ms"] is None) == (leave_after == "node.start")
     for call in vendor.calls():
         assert call.ending == "client_gone"
         assert (call.ended_at or 0) - left < 2

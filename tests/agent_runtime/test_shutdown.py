@@ -43,9 +43,11 @@ class Agent:
         assert self.process.returncode in ENDED_BY_SIGTERM, err
         return [json.loads(line) for line in out.splitlines()]
 
-    def streaming(self, pool: ThreadPoolExecutor, text: str = "hello") -> "Future[Answer]":
+    def streaming(
+        self, pool: ThreadPoolExecutor, text: str = "hello", thread: str = "t1"
+    ) -> "Future[Answer]":
         """A run of which the first token has not come yet."""
-        return pool.submit(ask, self.url, text)
+        return pool.submit(ask, self.url, text, thread=thread)
 
 
 @contextmanager
@@ -104,11 +106,11 @@ def test_runs_in_flight_finish(vendor: ModelServer, pool: ThreadPoolExecutor) ->
     readiness probe fails; then the process ends, with every line and span of them sent."""
     vendor.follow(Rule(first_token_ms=200, token_ms=100, text="word " * 15))
     with agent(vendor) as process:
-        answers = [process.streaming(pool) for _ in range(5)]
+        answers = [process.streaming(pool, thread=f"t{n}") for n in range(5)]
         wait_until(lambda: len(vendor.calls()) == 5)
         process.terminate()
         wait_until(lambda: ready(process.url) == 503)
-        refused = httpx.post(f"{process.url}/threads/t2/runs", json={"input": "hi"}, headers=CALLER)
+        refused = httpx.post(f"{process.url}/threads/t9/runs", json={"input": "hi"}, headers=CALLER)
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
         assert httpx.get(f"{process.url}/healthz").status_code == 200
@@ -132,7 +134,7 @@ def test_a_run_stops_at_a_node_boundary(vendor: ModelServer, pool: ThreadPoolExe
         answer = asked.result()
         lines = process.end()
     assert answer.names()[-3:] == ["node.end", "interrupted", "run.end"]
-    assert answer.data("interrupted") == [{"reason": "shutdown"}]
+    assert answer.data("interrupted") == [{"reason": "shutdown", "resume": True, "payload": None}]
     assert (answer.end["outcome"], answer.end["outcome_reason"]) == ("interrupt", "shutdown")
     nodes = [line for line in lines if line["event"] == "agent.node"]
     calls = [line for line in lines if line["event"] == "agent.cost"]
@@ -172,7 +174,7 @@ def test_a_second_signal_does_not_wait(vendor: ModelServer, pool: ThreadPoolExec
         answer = asked.result()
         lines = process.end()
         assert time.monotonic() - began < 5
-    assert answer.data("interrupted") == [{"reason": "shutdown"}]
+    assert answer.data("interrupted") == [{"reason": "shutdown", "resume": True, "payload": None}]
     assert lines[-1]["event"] == "agent.run"
 
 

@@ -389,15 +389,13 @@ def test_a_callers_trace_is_linked(vendor: ModelServer, telemetry: Telemetry) ->
     assert (link.context.trace_id, link.context.span_id) == (7, 9)
 
 
-def test_history_precedes_the_input(vendor: ModelServer, telemetry: Telemetry) -> None:
-    """A run in process gets the conversation so far, and answers with the whole of it."""
+def test_a_thread_remembers(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """A run gets the conversation so far, and answers with the whole of it."""
 
     async def run() -> list[str]:
         async with Runtime(chatting(model_at(vendor)), agent_name="support") as runtime:
-            first = await runtime.run("one", thread_id="t", tenant_id="a", user_id="u")
-            second = await runtime.run(
-                "two", thread_id="t", tenant_id="a", user_id="u", history=first.messages
-            )
+            await runtime.run("one", thread_id="t", tenant_id="a", user_id="u")
+            second = await runtime.run("two", thread_id="t", tenant_id="a", user_id="u")
             assert second.text == second.messages[-1].content != ""
             return [message.role for message in second.messages]
 

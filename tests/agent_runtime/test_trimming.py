@@ -1,16 +1,27 @@
 """Prompts stay within their budget and never tear a tool call from its result."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_runtime import Message, PromptTooLong, Runtime, ToolCall
+from agent_runtime import (
+    END,
+    Context,
+    Graph,
+    Message,
+    PromptTooLong,
+    Runtime,
+    State,
+    ToolCall,
+)
 from agent_runtime.trimming import TOOL_OUTPUT_BYTES, estimate_tokens, shorten, trim
 from demo.model_server import ModelServer
 
-from .agents import chatting, model_at
+from .agents import model_at
 from .conftest import Telemetry
 
 TEXTS = st.text(max_size=200)
@@ -115,11 +126,18 @@ def test_a_long_thread_reaches_the_model_trimmed(vendor: ModelServer, telemetry:
     ]  # fmt: skip
 
     async def run() -> None:
-        graph = chatting(model_at(vendor, context_tokens=2000), ())
+        graph, model = Graph(), model_at(vendor, context_tokens=2000)
+
+        @graph.node(entry=True)
+        async def recall(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+            return {"messages": [*history, Message("user", "and now?")]}, "answer"
+
+        @graph.node()
+        async def answer(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+            return {"messages": [await ctx.chat(model, state.messages, system="Be brief.")]}, END
+
         async with Runtime(graph, agent_name="support") as runtime:
-            await runtime.run(
-                "and now?", thread_id="t", tenant_id="a", user_id="u", history=history
-            )
+            await runtime.run("hello", thread_id="t", tenant_id="a", user_id="u")
 
     asyncio.run(run())
     assert 150 < telemetry.summary()["trimmed_messages"] < 200

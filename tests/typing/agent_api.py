@@ -16,6 +16,7 @@ from agent_runtime import (
     Message,
     Model,
     Outcome,
+    PostgresStore,
     RunResult,
     Runtime,
     State,
@@ -59,6 +60,7 @@ async def answer(state: State, ctx: Context) -> tuple[dict[str, Any], str]:
     ctx.emit(Event("token", {"text": said.content}))
     ctx.emit(Event("tokens", {}))  # type: ignore[arg-type]
     await ctx.chat(model, "hello")  # type: ignore[arg-type]
+    assert_type(ctx.interrupt({"approve": said.content}), Any)
     return {"messages": [said]}, "tools" if said.tool_calls else END
 
 
@@ -70,6 +72,9 @@ def not_a_coroutine(state: State, ctx: Context) -> str:
 
 graph.tools("tools", [get_weather, tell_time], then="answer")
 runtime = Runtime(graph, agent_name="weather", feature="forecast", drain_s=30.0)
+Runtime(graph, agent_name="weather", store="postgresql://db/agents", lease_s=30.0)
+Runtime(graph, agent_name="weather", store=PostgresStore("postgresql://db/agents", pool_size=5))
+Runtime(graph, agent_name="weather", store=7)  # type: ignore[arg-type]
 
 
 async def in_code() -> RunResult:
@@ -82,10 +87,10 @@ async def in_code() -> RunResult:
         thread_id="t-1",
         tenant_id="acme",
         user_id="ann",
-        history=[Message("user", "Hello")],
     )
     assert_type(result.outcome, Outcome)
     assert_type(result.usage, Tally)
+    assert_type(await runtime.resume("t-1", tenant_id="acme", user_id="bob", value=True), RunResult)
     await runtime.run("Rain tomorrow?", thread_id="t-1")  # type: ignore[call-arg]
     return result
 

@@ -10,7 +10,7 @@
 --   next_node       where the turn goes on; __end__ once it is done
 --   messages        JSON array of what was added to the conversation
 --   state_values    JSON object, all values as they are now
---   interrupts      JSON object of what humans are and were asked in next_node, NULL while nothing
+--   interrupts      JSON object of what a human is asked and of what was answered in next_node
 --   tally           JSON object of what the run had used so far
 CREATE TABLE agent_thread (
     tenant_id TEXT NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE agent_checkpoint (
     next_node TEXT NOT NULL,
     messages JSON NOT NULL,
     state_values JSON NOT NULL,
-    interrupts JSON,
+    interrupts JSON NOT NULL,
     tally JSON NOT NULL,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, agent_name, thread_id, seq),

@@ -22,7 +22,7 @@ CREATE TABLE agent_checkpoint (
     next_node TEXT NOT NULL,
     messages TEXT NOT NULL,
     state_values TEXT NOT NULL,
-    interrupts TEXT,
+    interrupts TEXT NOT NULL,
     tally TEXT NOT NULL,
     created_at REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
     PRIMARY KEY (tenant_id, agent_name, thread_id, seq)

@@ -1,0 +1,247 @@
+"""Threads in a store: who runs one now, what its nodes left, and where its turn goes on.
+
+A run holds its thread's lease while it lasts. Each time the lease is taken its fence grows, and
+whatever is written must show the newest one: a run that was taken for dead changes nothing.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Self
+
+import orjson
+from pydantic import TypeAdapter
+
+from agent_runtime.errors import (
+    LeaseLost,
+    NothingToResume,
+    StateNotStorable,
+    StoreError,
+    ThreadBusy,
+    ThreadNotFound,
+)
+from agent_runtime.graph import END, State
+from agent_runtime.interrupts import Asked
+from agent_runtime.messages import Message
+from agent_runtime.store import Store
+from agent_runtime.tally import Tally
+
+LEASE_S = 15.0
+"""How long a thread stays with a run of which nothing is heard; longer than a store's patience."""
+JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+MESSAGES = TypeAdapter(tuple[Message, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKey:
+    """One thread. Tenants cannot name each other's: the same id of two tenants is two threads."""
+
+    tenant_id: str
+    agent_name: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a thread stands: behind what the user said, or behind a node."""
+
+    run_id: str
+    turn_id: str
+    step: int
+    """Nodes executed in the turn."""
+    next_node: str
+    """Where the turn goes on; END once it is done."""
+    state: State
+    asked: Asked | None = None
+    """What a human has to answer first."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """What humans have answered in ``next_node``."""
+
+
+NOTHING: Final = object()
+"""No answer; None is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a thread's turn, with the answer to what was asked."""
+
+    value: Any = NOTHING
+
+
+class HeldThread:
+    """A thread of which the lease is held."""
+
+    def __init__(self, store: Store, key: ThreadKey, fence: int, lease_s: float) -> None:
+        self._store = store
+        self._key = asdict(key)
+        self._fence = fence
+        self._lease_s = lease_s
+        self._until = asyncio.get_running_loop().time() + lease_s
+        self._seq = 0
+        self._messages = 0
+        self.found: Checkpoint | None = None
+        """Where it stood when the lease was taken; None for a new thread."""
+
+    @classmethod
+    async def acquire(
+        cls,
+        store: Store,
+        key: ThreadKey,
+        run_id: str,
+        lease_s: float,
+        tally: Tally,
+        *,
+        create: bool,
+    ) -> Self:
+        """Take the lease and look where the thread stands.
+
+        :raises ThreadBusy: when another run has it.
+        :raises ThreadNotFound: when there is no such thread and none is to be made.
+        """
+        rows = await store.execute(
+            "acquire_lease", tally, **asdict(key), owner=run_id, lease_s=lease_s, create=create
+        )
+        if not rows:
+            left = await store.execute("lease_left", tally, **asdict(key))
+            if not left:
+                raise ThreadNotFound(f"there is no thread {key.thread_id!r}")
+            raise ThreadBusy(
+                f"thread {key.thread_id!r} is being run", max(1, math.ceil(left[0]["seconds"]))
+            )
+        held = cls(store, key, rows[0]["fence"], lease_s)
+        try:
+            held.found, held._seq = await _load(store, key, tally)
+        except BaseException:
+            await asyncio.shield(held.release())
+            raise
+        held._messages = len(held.found.state.messages) if held.found else 0
+        return held
+
+    def first(self, what: str | Resume, run_id: str, entry: str) -> Checkpoint:
+        """Where a run begins: behind what the user said, or where the turn stopped.
+
+        :raises NothingToResume: when the turn is done, or waits for no answer.
+        """
+        found = self.found
+        if isinstance(what, str):
+            before = () if found is None else found.state.messages
+            return Checkpoint(run_id, run_id, 0, entry, State((*before, Message("user", what))))
+        thread = f"thread {self._key['thread_id']!r}"
+        if found is None or found.next_node == END:
+            raise NothingToResume(f"the turn of {thread} is done; start another one")
+        if what.value is NOTHING:
+            return replace(found, run_id=run_id)
+        if found.asked is None:
+            raise NothingToResume(f"{thread} waits for no answer; resume it without a value")
+        answers = {**found.answers, found.asked.key: what.value}
+        return replace(found, run_id=run_id, asked=None, answers=answers)
+
+    async def keep(self) -> None:
+        """Hold the lease; returns when it was lost, or may have been."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            asked = clock()
+            try:
+                async with asyncio.timeout_at(self._until):
+                    if not await self._renew(self._lease_s):
+                        return
+            except StoreError:
+                continue
+            except TimeoutError:
+                return
+            self._until = asked + self._lease_s
+
+    async def save(self, at: Checkpoint, tally: Tally) -> None:
+        """Write a checkpoint.
+
+        :raises LeaseLost: when the thread is no longer ours; nothing was written.
+        :raises StateNotStorable: when a value is not JSON.
+        """
+        waiting = None if at.asked is None else asdict(at.asked)
+        rows = await self._store.execute(
+            "save_checkpoint",
+            tally,
+            **self._key,
+            fence=self._fence,
+            seq=self._seq + 1,
+            run_id=at.run_id,
+            turn_id=at.turn_id,
+            step=at.step,
+            next_node=at.next_node,
+            messages=_encoded("messages", at.state.messages[self._messages :], 0),
+            state_values=_encoded("values", at.state.values),
+            interrupts=_encoded("answers", {"asked": waiting, "answers": at.answers}),
+            tally=_encoded("tally", tally.fields()),
+        )
+        if not rows:
+            raise LeaseLost(f"another run has thread {self._key['thread_id']!r} now")
+        self._seq += 1
+        self._messages = len(at.state.messages)
+
+    async def release(self) -> None:
+        """Give the lease back. When that fails, it runs out by itself."""
+        try:
+            await self._renew(0.0)
+        except StoreError:
+            return
+
+    async def _renew(self, seconds: float) -> bool:
+        return bool(
+            await self._store.execute(
+                "renew_lease", **self._key, fence=self._fence, lease_s=seconds
+            )
+        )
+
+
+async def look_up(store: Store, key: ThreadKey) -> tuple[Checkpoint, bool]:
+    """Where a thread stands, and whether it is being run.
+
+    :raises ThreadNotFound: when there is no such thread.
+    """
+    lease = await store.execute("lease_left", **asdict(key))
+    found, _ = await _load(store, key, None)
+    if found is None:
+        raise ThreadNotFound(f"there is no thread {key.thread_id!r}")
+    return found, bool(lease) and lease[0]["seconds"] > 0
+
+
+async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Checkpoint | None, int]:
+    rows = await store.execute("load_thread", tally, **asdict(key))
+    if not rows:
+        return None, 0
+    messages = [message for row in rows for message in MESSAGES.validate_json(row["messages"])]
+    last = rows[-1]
+    waiting = orjson.loads(last["interrupts"])
+    return Checkpoint(
+        run_id=last["run_id"],
+        turn_id=last["turn_id"],
+        step=last["step"],
+        next_node=last["next_node"],
+        state=State(tuple(messages), orjson.loads(last["state_values"])),
+        asked=None if waiting["asked"] is None else Asked(**waiting["asked"]),
+        answers=waiting["answers"],
+    ), last["seq"]
+
+
+def _encoded(name: str, value: Any, options: int = JSON_ONLY) -> str:
+    try:
+        return orjson.dumps(value, option=options).decode()
+    except TypeError:  # also of numbers beyond 64 bits and text that is not Unicode
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_dataclass)
+        except (TypeError, ValueError) as error:
+            raise StateNotStorable(
+                f"{name} of the state cannot be stored: {error}; use what JSON has: text, numbers, "
+                "true, false, null, lists, and objects with names for keys"
+            ) from error
+        return text.encode("utf-8", "replace").decode()
+
+
+def _dataclass(value: Any) -> Any:
+    if isinstance(value, Message):
+        return asdict(value)
+    raise TypeError(f"a {type(value).__qualname__} is not JSON")
