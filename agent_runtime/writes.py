@@ -2,7 +2,7 @@
 
 An act whose outcome is unknown (it timed out, its reply was lost, its process died) is followed by
 whatever is known to be safe, in this order: ask upstream what became of the key; repeat with the
-same key, where upstream takes it as one; ask a human.
+same key, where upstream takes it as one; ask a human. What a human has answered comes first.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from opentelemetry import trace
 
 from agent_runtime.claims import FINISH_S, Claim, Claims, decide
 from agent_runtime.errors import NotDone, WriteInDoubt, error_class, error_message
+from agent_runtime.interrupts import Interrupt
 
 ACTS = 2
 """How often one call acts: once, and once more when that is known to be safe."""
@@ -25,6 +26,7 @@ PATIENCE_LEASES = 2
 _UNCLEAR_STATUSES = {408, 409, 499}
 """Refusals that do not say whether an earlier or this very request is still being carried out."""
 _NOT_SENT = (
+    Interrupt,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -45,8 +47,11 @@ class Write:
     """Does it, by a time of the event loop's clock."""
     resolve: Callable[[], Awaitable[str]] | None
     """Asks upstream for the result. :raises NotDone: when there is none and will be none."""
-    ask: Callable[[Exception], Awaitable[str]]
-    """Asks a human, as `resolve` does; interrupts the run until they have answered."""
+    question: Callable[[str, Exception], Interrupt]
+    """A question to a human under an id: the answer is for this doubt, and for none after it."""
+    told: Callable[[str], str | None]
+    """What a human has answered to the question with that id, None if nothing yet.
+    :raises NotDone: when they said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,13 @@ class Written:
     result: str
     replayed: bool
     """Whether it was done already, by an earlier call or one that was not heard of again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    of: str
+    """The owner whose act nobody knows the end of."""
+    error: Exception
 
 
 class Writer:
@@ -72,6 +84,7 @@ class Writer:
     async def perform(self) -> Written:
         """Do the write, or find out that it was done.
 
+        :raises Interrupt: when only a human can find out.
         :raises WriteConflict: when the key belongs to a write with other arguments.
         """
         while True:
@@ -82,7 +95,7 @@ class Writer:
             if written is not None:
                 return written
 
-    async def _obtain(self) -> Written | WriteInDoubt | None:
+    async def _obtain(self) -> Written | _Doubt | None:
         """The result if there is one; else the claim is ours, with or without a doubt on it."""
         loop = asyncio.get_running_loop()
         patience = loop.time() + PATIENCE_LEASES * self._lease_s
@@ -96,14 +109,14 @@ class Writer:
                     return Written(str(standing.result), replayed=True)
                 case "in_doubt":
                     if await self._take_over(standing.owner):
-                        return WriteInDoubt("whoever began it never said how it ended")
+                        error = WriteInDoubt("whoever began it never said how it ended")
+                        return _Doubt(standing.owner, error)
                 case "wait" if loop.time() > patience:
-                    await self._write.ask(WriteInDoubt("others are still at it"))
-                    patience = loop.time() + PATIENCE_LEASES * self._lease_s
+                    raise self._write.question(self._owner, WriteInDoubt("others are still at it"))
                 case "wait":
                     await asyncio.sleep(min(POLL_S, standing.lease_left_s))
 
-    async def _carry_out(self, doubt: Exception | None) -> Written | None:
+    async def _carry_out(self, doubt: _Doubt | None) -> Written | None:
         """Act, unless it turns out that it was done. None: the claim was lost to someone else."""
         acts = 0
         while True:
@@ -113,7 +126,7 @@ class Writer:
                 except NotDone:
                     if acts == ACTS:
                         await self._claims.release(self._key, self._owner)
-                        raise doubt from None
+                        raise doubt.error from None
                     doubt = None
                 else:
                     if known is not None:
@@ -125,20 +138,25 @@ class Writer:
                 # By a time from before the claim: a process that was stopped in between must not
                 # act on a lease that has run out.
                 result = await self._write.act(self._act_by)
-            except Exception as error:
-                # That a repetition was not sent says nothing about the first request.
+            except (Exception, Interrupt) as error:
+                # That a repetition was not sent says nothing about the first request. A tool that
+                # asks a human does so before it acts.
                 if was_refused(error) or (doubt is None and was_not_sent(error)):
                     await self._claims.release(self._key, self._owner)
                     raise
-                doubt = error
+                if isinstance(error, Interrupt):
+                    raise
+                doubt = _Doubt(self._owner, error)
             else:
                 return await self._finish(Written(result, replayed=False))
 
-    async def _find_out(self, doubt: Exception, *, may_repeat: bool) -> str | None:
+    async def _find_out(self, doubt: _Doubt, *, may_repeat: bool) -> str | None:
         """The result as upstream or a human knows it; None: nobody knows, but acting is harmless.
 
         :raises NotDone: when they know that it was not done.
         """
+        if (told := self._write.told(doubt.of)) is not None:
+            return told
         if self._write.resolve is not None:
             try:
                 async with asyncio.timeout(self._write.timeout_s):
@@ -151,7 +169,7 @@ class Writer:
             return None
         if not await self._claims.take_over(self._key, self._owner, self._owner, 0):
             return None  # nor is it ours to ask about any more
-        return await self._write.ask(doubt)
+        raise self._write.question(self._owner, doubt.error)
 
     async def _take_over(self, former: str) -> bool:
         self._act_by = asyncio.get_running_loop().time() + self._write.timeout_s
@@ -167,7 +185,7 @@ class Writer:
         return written if ours else None
 
 
-def was_refused(error: Exception) -> bool:
+def was_refused(error: BaseException) -> bool:
     """Whether an error of a write says that upstream heard of it, did nothing and will not."""
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
@@ -175,7 +193,7 @@ def was_refused(error: Exception) -> bool:
     return isinstance(error, NotDone)
 
 
-def was_not_sent(error: Exception) -> bool:
+def was_not_sent(error: BaseException) -> bool:
     """Whether an error of a write says that upstream never heard of it."""
     return isinstance(error, _NOT_SENT)
 

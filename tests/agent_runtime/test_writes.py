@@ -13,6 +13,7 @@ import pytest
 from agent_runtime import writes
 from agent_runtime.claims import Claim
 from agent_runtime.errors import NotDone, WriteConflict
+from agent_runtime.interrupts import Interrupt
 from agent_runtime.store import open_store
 from agent_runtime.store.claims import StoredClaims
 from agent_runtime.writes import Write, Writer, Written
@@ -23,8 +24,7 @@ from .payments import Payments, payments
 DAY_S = 86_400.0
 
 
-class Asked(Exception):  # noqa: N818 - what a run is interrupted with
-    """A human is needed."""
+Told = Callable[[str], str | None]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -65,7 +65,7 @@ class Till:
         *,
         resolve: bool = False,
         timeout_s: float = 0.5,
-        told: Callable[[], str] | None = None,
+        told: Told | None = None,
     ) -> Written:
         async def act(until: float) -> str:
             async with asyncio.timeout_at(until):
@@ -82,14 +82,13 @@ class Till:
                 raise NotDone("no such charge")
             return answer.raise_for_status().text
 
-        async def ask(doubt: Exception) -> str:
-            if told is None:
-                raise Asked from doubt
-            return told()
+        def question(number: str, doubt: Exception) -> Interrupt:
+            return Interrupt(number, type(doubt).__name__)
 
         claim = Claim(key, f"cents={cents}", "acme", "t1", "charge")
         write = Write(
-            claim, timeout_s, self.service.keyed, act, find if resolve else None, ask
+            claim, timeout_s, self.service.keyed, act, find if resolve else None, question,
+            told or (lambda _: None),
         )  # fmt: skip
         return await Writer(self.claims, write).perform()
 
@@ -202,10 +201,11 @@ def test_a_human_is_asked_when_nobody_else_knows(dsn: str, plain: Payments) -> N
 
     async def work(till: Till) -> None:
         for _ in range(2):
-            with pytest.raises(Asked) as asked:
+            with pytest.raises(Interrupt) as asked:
                 await till.charge(timeout_s=30)
-        assert type(asked.value.__cause__).__name__ == "WriteInDoubt"
-        written = await till.charge(timeout_s=30, told=lambda: "charged, says the bank")
+        assert asked.value.payload == "WriteInDoubt"
+        answers = {asked.value.key: "charged, says the bank"}
+        written = await till.charge(timeout_s=30, told=answers.get)
         assert written == Written("charged, says the bank", replayed=True)
         assert await till.charge() == written
 
@@ -214,16 +214,22 @@ def test_a_human_is_asked_when_nobody_else_knows(dsn: str, plain: Payments) -> N
 
 
 def test_what_a_human_found_not_done_is_done(dsn: str, plain: Payments) -> None:
-    """The write is sent under the same key."""
-    plain.faults = ["fail first"]
-
-    def not_done() -> str:
-        raise NotDone
+    """It is sent under the same key. Their word is not taken for the doubt that comes after."""
+    plain.faults = ["fail first", "lose the reply"]
 
     async def work(till: Till) -> None:
-        with pytest.raises(Asked):
+        with pytest.raises(Interrupt) as first:
             await till.charge()
-        assert not (await till.charge(told=not_done)).replayed
+
+        def not_done(question: str) -> str | None:
+            if question == first.value.key:
+                raise NotDone
+            return None
+
+        for _ in range(2):
+            with pytest.raises(Interrupt) as second:
+                await till.charge(told=not_done)
+            assert second.value.key != first.value.key
 
     at(dsn, plain, work)
     assert (plain.requests, plain.keys) == (["k1", "k1"], ["k1"])
@@ -259,7 +265,7 @@ def test_a_repetition_that_was_not_sent_proves_nothing(dsn: str, service: Paymen
             return await send(*request, **more)  # type: ignore[arg-type]
 
         till.http.post = unplugged  # type: ignore[method-assign]
-        with pytest.raises(Asked):
+        with pytest.raises(Interrupt):
             await till.charge()
 
     at(dsn, service, work)
@@ -315,7 +321,7 @@ def test_a_lease_that_ran_out_before_the_act_sends_nothing(dsn: str, plain: Paym
             return standing
 
         till.claims.claim = stopped  # type: ignore[method-assign, assignment]
-        with pytest.raises(Asked):
+        with pytest.raises(Interrupt):
             await till.charge(timeout_s=0.05)
 
     at(dsn, plain, work)
@@ -328,13 +334,13 @@ def test_finished_claims_are_forgotten_in_time(dsn: str, plain: Payments) -> Non
     async def work(till: Till) -> None:
         await till.charge("k1")
         plain.faults = ["lose the reply"]
-        with pytest.raises(Asked):
+        with pytest.raises(Interrupt):
             await till.charge("k2")
         await asyncio.sleep(0.05)
         assert await till.claims.prune(DAY_S) == 0
         assert await till.claims.prune(0.02) == 1
         assert not (await till.charge("k1")).replayed
-        with pytest.raises(Asked):
+        with pytest.raises(Interrupt):
             await till.charge("k2")
 
     at(dsn, plain, work)
