@@ -1,6 +1,7 @@
-"""`python -m examples.support_agent [--port 8100]`: the agent, the shop, and a model if need be.
+"""`python -m examples.support_agent [--port 8100]`: the agent, and what it needs besides.
 
-With OPENAI_API_KEY it asks OpenAI (or OPENAI_BASE_URL), otherwise the model server of the demo.
+With OPENAI_API_KEY it asks OpenAI (or OPENAI_BASE_URL), otherwise the model server of the demo;
+with SHOP_URL it uses the shop that is there, otherwise a stand-in.
 """
 
 import os
@@ -34,7 +35,8 @@ def main(port: Annotated[int, typer.Option(help="Port of the agent; 0 for any.")
         if "OPENAI_API_KEY" not in os.environ:
             vendor = parts.enter_context(running(Rule(first_token_ms=300, token_ms=30)))
             os.environ |= {"OPENAI_BASE_URL": vendor.base_url, "OPENAI_API_KEY": "none"}
-        os.environ["SHOP_URL"] = parts.enter_context(_in_background(create_shop(Books())))
+        if "SHOP_URL" not in os.environ:
+            os.environ["SHOP_URL"] = parts.enter_context(_in_background(create_shop(Books())))
         from .agent import app  # it reads the environment
 
         listener = parts.enter_context(socket.create_server(("127.0.0.1", port)))

@@ -1,5 +1,6 @@
 """Stands in for the services of a shop: help pages, orders, refunds and a memory of customers."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -25,6 +26,7 @@ class Books:
         "Delivery: two working days; large furniture by appointment.",
     )
     memory: dict[str, str] = field(default_factory=lambda: {"ada": "prefers short answers"})
+    memory_hangs: bool = False
     refunds: dict[str, dict[str, int]] = field(default_factory=dict)
     threads: list[str | None] = field(default_factory=list)
     """Of each request, the thread that it was made for."""
@@ -67,6 +69,8 @@ def create_shop(books: Books) -> FastAPI:
 
     @app.get("/memory/{user_id}", response_class=PlainTextResponse)
     async def memory(user_id: str) -> str:
+        if books.memory_hangs:
+            await asyncio.sleep(60)
         return books.memory.get(user_id, "nothing yet")
 
     return app
