@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agent_runtime.messages import Usage
+from agent_runtime.messages import Usage, UsageSource
+
+TOKEN_FIELDS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
+                "reasoning_tokens")  # fmt: skip
 
 
 @dataclass
@@ -26,28 +29,39 @@ class Tally:
     degraded: list[str] = field(default_factory=list)
     """Optional parts that failed or were too slow."""
     usages: list[Usage] = field(default_factory=list)
+    """Of every call that was answered, failed attempts included."""
     usage_missing: int = 0
-    """Streams that began and for which the provider reported no usage."""
+    """Answers that came to their end without the provider reporting usage."""
     db_wait_ms: float = 0.0
     """Time spent waiting for a connection to the store."""
 
+    def count(self, model: str | None, usage: Usage | None) -> None:
+        """Add what a call used that was answered, if only in part, by ``model``."""
+        self.model = model or self.model
+        if usage is None:
+            self.usage_missing += 1
+        else:
+            self.usages.append(usage)
+
     @property
-    def usage_source(self) -> Literal["provider", "missing"] | None:
-        """Where token counts come from: ``missing`` if any call's usage is unknown."""
+    def usage_source(self) -> UsageSource | Literal["missing"] | None:
+        """Where token counts come from: ``missing`` if any call's usage is unknown, else
+        ``estimated`` if any call's is a guess."""
         if self.usage_missing:
             return "missing"
+        if any(usage.source == "estimated" for usage in self.usages):
+            return "estimated"
         return "provider" if self.usages else None
 
     def tokens(self) -> dict[str, int | None]:
         """Sums over the calls; None rather than 0 when nothing is known."""
         if self.usage_missing and not self.usages:
-            return dict.fromkeys(
-                ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
-            )
+            return dict.fromkeys(TOKEN_FIELDS)
         return {
             "prompt_tokens": sum(usage.input_tokens for usage in self.usages),
             "completion_tokens": sum(usage.output_tokens for usage in self.usages),
             "cached_tokens": sum(usage.cached_tokens or 0 for usage in self.usages),
+            "cache_write_tokens": sum(usage.cache_write_tokens or 0 for usage in self.usages),
             "reasoning_tokens": sum(usage.reasoning_tokens or 0 for usage in self.usages),
         }
 

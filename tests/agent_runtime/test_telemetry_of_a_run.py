@@ -145,12 +145,12 @@ def test_spans_carry_the_genai_attributes(vendor: ModelServer, telemetry: Teleme
 def test_the_provider_learns_for_whom_it_is_asked(
     vendor: ModelServer, telemetry: Telemetry
 ) -> None:
-    """Each call carries user, metadata and the traceparent of its own span."""
+    """Each call carries user, baggage and the traceparent of its own span."""
     with listening(serve(support(vendor))) as url:
         run_id = ask(url, "hello").end["run_id"]
     [call] = vendor.calls()
     assert call.user == "acme:ada"
-    assert call.metadata == {"thread_id": "t1", "run_id": run_id, "tenant_id": "acme"}
+    assert call.metadata == {"thread_id": "t1", "run_id": run_id}
     context = telemetry.span("chat ").context
     assert (call.traceparent or "").startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}")
 
@@ -236,13 +236,14 @@ def test_the_line_of_a_model_call_says_what_it_cost(
         "prompt_tokens": span["gen_ai.usage.input_tokens"],
         "completion_tokens": span["gen_ai.usage.output_tokens"],
         "cached_tokens": span["gen_ai.usage.cache_read.input_tokens"], "reasoning_tokens": 3,
+        "cache_write_tokens": None, "usage_source": "provider", "fallback_from": None,
     }  # fmt: skip
 
 
 def test_every_try_of_a_model_call_has_a_line(vendor: ModelServer, telemetry: Telemetry) -> None:
     """A refused try is a warning without usage, what the fallback answered has its own model."""
-    vendor.follow(Rule(), Rule(model="gpt-4o-mini", status=401))
-    with listening(serve(support(vendor, fallback=["openai:gpt-4o"]))) as url:
+    vendor.follow(Rule(), Rule(model="gpt-4o-mini", status=500))
+    with listening(serve(support(vendor, max_attempts=1, fallback=["openai:gpt-4o"]))) as url:
         ask(url, "hello")
     refused, answered = telemetry.lines("agent.cost")
     assert (refused["level"], refused["outcome"], refused["outcome_reason"]) == (
@@ -253,6 +254,8 @@ def test_every_try_of_a_model_call_has_a_line(vendor: ModelServer, telemetry: Te
         1, "gpt-4o-mini", None,
     )  # fmt: skip
     assert (answered["attempt"], answered["model"], answered["outcome"]) == (2, "gpt-4o", "success")
+    assert (refused["fallback_from"], answered["fallback_from"]) == (None, "gpt-4o-mini")
+    assert (refused["usage_source"], answered["usage_source"]) == (None, "provider")
     summary = telemetry.summary()
     assert (summary["llm_calls"], summary["fallback_from"]) == (2, "gpt-4o-mini")
     assert summary["prompt_tokens"] == answered["prompt_tokens"] > 0
