@@ -25,6 +25,8 @@ from agent_runtime.sse import decode_data
 
 WIRES: Mapping[Speaks, Wire] = {"chat": openai_chat, "messages": anthropic_messages}
 DONE = "[DONE]"
+BODY_END_S = 0.1
+"""Between the last event of a stream and the end of its body."""
 
 
 async def receive(
@@ -68,7 +70,10 @@ async def receive(
                 answered = True
                 async for data in decode_data(response.aiter_bytes()):
                     if data == DONE:
-                        break
+                        # With the end of the body unread the connection could not be used again:
+                        # the next call would open, and encrypt, another one.
+                        patience.reschedule(loop.time() + BODY_END_S)
+                        continue
                     tokens = answer.tokens
                     _read(wire, data, answer)
                     if answer.tokens == tokens:

@@ -40,7 +40,8 @@ from agent_runtime.under_way import UnderWay
 
 PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
-PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+"""httpcore counts busy connections as kept alive: with a limit, above it none is used again."""
 TOOL_TIMEOUT = httpx.Timeout(10.0)
 NO_BUDGET = Limits()
 DRAINED_AFTER_S = 5.0

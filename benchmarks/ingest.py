@@ -19,6 +19,7 @@ from pathlib import Path
 from platform import python_version
 
 import peers
+from figures import progress, quantile
 from otlp_bodies import RECORDS_PER_REQUEST
 from parsing import ParseRate, parse_rate
 from phases import (
@@ -26,8 +27,6 @@ from phases import (
     fill,
     freshness,
     idle,
-    progress,
-    quantile,
     storage,
     sustained,
 )

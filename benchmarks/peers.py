@@ -5,7 +5,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,15 +12,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from environments import installed, versions
 from otlp_bodies import RECORDS_PER_REQUEST
-from phases import progress
 from sending import Load, send, sending
 from sidecar import free_environment, wait_until_counted
 
-ENVIRONMENTS = Path.home() / ".cache" / "quietpager" / "bench"
 SECONDS = 30.0
 """About how long a peer is kept busy."""
-_INSTALL_SECONDS = 900.0
 _START_SECONDS = 180.0
 _WARM_UP_CONNECTIONS = 12
 _BUSY_FOR = 0.6
@@ -114,7 +111,7 @@ def measure(name: str, seconds: float = SECONDS) -> Measured:
     Raises OSError, RuntimeError or a subprocess error with the reason when it cannot be.
     """
     peer = PEERS[name]
-    programs = _installed(name, peer.package)
+    programs = installed(name, peer.package)
     with tempfile.TemporaryDirectory(prefix=f"quietpager-bench-{name}-") as folder:
         http_port, grpc_port = _free_ports()
         place = Place(programs, Path(folder), http_port, grpc_port)
@@ -123,7 +120,8 @@ def measure(name: str, seconds: float = SECONDS) -> Measured:
                 spans, rate = _acknowledged(peer, url, seconds)
             else:
                 spans, rate = _stored(peer, url, place.folder / peer.database, seconds)
-    return Measured(_version(programs, peer.package), spans, rate)
+    (version,) = versions(programs, [peer.package])
+    return Measured(version, spans, rate)
 
 
 def _acknowledged(peer: Peer, url: str, seconds: float) -> tuple[int, float]:
@@ -205,33 +203,6 @@ def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None
         else:
             return
     raise TimeoutError(f"it did not listen within {_START_SECONDS:.0f} s")
-
-
-def _installed(name: str, package: str) -> Path:
-    """The programs of the package's environment, made the first time."""
-    environment = ENVIRONMENTS / name
-    stamp = environment / ".installed"
-    programs = environment / "bin"
-    if not stamp.exists():
-        progress(f"  installing {package} into {environment}, once; some need minutes")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        pip = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        answer = subprocess.run(
-            [*pip, "install", "--quiet", package],
-            capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False,
-        )  # fmt: skip
-        if answer.returncode:
-            raise RuntimeError(f"pip install {package}: {answer.stderr.strip()[-300:]}")
-        stamp.touch()
-    return programs
-
-
-def _version(programs: Path, package: str) -> str:
-    question = f"from importlib.metadata import version; print(version({package!r}))"
-    answer = subprocess.run(
-        [str(programs / "python"), "-c", question], capture_output=True, text=True, check=True
-    )
-    return answer.stdout.strip()
 
 
 def _free_ports() -> tuple[int, int]:

@@ -4,13 +4,13 @@ import gzip
 import http.client
 import secrets
 import statistics
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from figures import progress, quantile
 from footprint import Footprint, watched
 from otlp_bodies import RECORDS_PER_REQUEST, SpanRequests, span_request
 from sending import Load, Sent, sending
@@ -68,17 +68,6 @@ class Sustained:
     def ack_ms(self, percentile: int) -> float:
         """So many percent of the requests were acknowledged in this time, in ms."""
         return quantile(self.sent.durations, percentile) * 1000
-
-
-def progress(said: str) -> None:
-    """Say it to whoever waits."""
-    print(said, file=sys.stderr, flush=True)
-
-
-def quantile(values: list[float], percentile: int) -> float:
-    """The smallest value that so many percent of `values` do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * percentile // 100)]
 
 
 def sustained(

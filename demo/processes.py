@@ -46,6 +46,11 @@ class Process:
         self._lines: Queue[str] = Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
     def _read(self) -> None:
         assert self._popen.stdout is not None  # noqa: S101 - a pipe was asked for
         with self.log.open("a") as log:

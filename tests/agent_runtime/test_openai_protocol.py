@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
 from agent_runtime import Model, RunResult, Runtime
 
 from .agents import chatting
-from .conftest import Telemetry
+from .conftest import Telemetry, listening
 from .raw_provider import answering
 
 
@@ -136,3 +137,25 @@ def test_a_stall_behind_the_answer_does_not_spoil_it(telemetry: Telemetry) -> No
     with answering(answer) as (url, _):
         assert run(url, idle_timeout_s=0.2).text == "fine"
     assert telemetry.summary()["usage_source"] == "missing"
+
+
+def test_calls_of_a_model_share_a_connection(telemetry: Telemetry) -> None:
+    """One after the other they use the same one: a new one would cost its handshakes each time."""
+    provider, ports = FastAPI(telemetry={"tracing": False}), set()
+
+    @provider.post("/chat/completions")
+    async def answer(request: Request) -> Response:
+        assert request.client is not None
+        ports.add(request.client.port)
+        return StreamingResponse(iter([GOOD]), media_type="text/event-stream")
+
+    async def run_thrice(url: str) -> None:
+        graph = chatting(Model("openai:m", base_url=url, api_key="k"))
+        async with Runtime(graph, agent_name="support") as runtime:
+            for _ in range(3):
+                result = await runtime.run("hello", thread_id="t", tenant_id="a", user_id="u")
+                assert result.text == "fine"
+
+    with listening(provider) as url:
+        asyncio.run(run_thrice(url))
+    assert len(ports) == 1

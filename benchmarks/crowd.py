@@ -1,0 +1,155 @@
+"""Many streams at a time through a served agent: how much later the first token comes for it."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arrivals import Crowd, Seen, crowd
+from figures import progress
+from footprint import Footprint, watched
+from frameworks import PROGRAMS, calls_in_ledger, server
+
+from demo import vendor
+from demo.processes import running
+
+FIRST_TOKEN_MS = 500.0
+TOKEN_MS = 200.0
+WHO = {"x-tenant-id": "acme", "x-user-id": "%s"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model says: so many tokens, at the pace above."""
+
+    tokens: int
+
+    @property
+    def seconds(self) -> float:
+        """From the request to the last token."""
+        return (FIRST_TOKEN_MS + TOKEN_MS * (self.tokens - 1)) / 1000
+
+    @property
+    def rule(self) -> Mapping[str, Any]:
+        """For the model server."""
+        text = "word " * (self.tokens - 1) + "end"
+        return {"first_token_ms": FIRST_TOKEN_MS, "token_ms": TOKEN_MS, "text": text}
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The streams that were asked for while the crowd had its size.
+
+    `overheads_ms` is, of each, what its user waited for the first token beyond what the model
+    server itself took from request to first token. `open` is how many were open on average.
+    """
+
+    overheads_ms: Sequence[float]
+    open: float
+    tokens_per_s: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The same crowd at the model server itself, and through the agent.
+
+    `edge_overheads_ms` is by the runtime's own `ttfb_ms`, without what lies before and behind it.
+    """
+
+    direct: Crossing
+    through: Crossing
+    edge_overheads_ms: Sequence[float]
+    footprint: Footprint
+    tokens: int
+
+
+def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Measured:
+    """Keep so many streams open for `seconds`, after as long as it takes to get there.
+
+    :raises RuntimeError: when an answer is not whole, or client, log and ledger do not agree.
+    """
+    with server("models", folder, "-m", "demo.model_server") as model_url:
+        vendor.follow(model_url, dict(answers.rule))
+        progress(f"{streams} streams at the model server itself, {seconds:.0f} s")
+        asked = Crowd(
+            model_url, "/chat/completions", _chat_request(), b'"delta":{"content":', b"[DONE]",
+            streams / answers.seconds, answers.seconds + seconds,
+        )  # fmt: skip
+        direct = _crossing(answers, crowd(asked), calls_in_ledger(model_url), seconds)
+    with (
+        server("models", folder, "-m", "demo.model_server") as model_url,
+        server("sink", folder, str(PROGRAMS / "sink.py")) as otlp_url,
+        running(
+            "agent", [sys.executable, str(PROGRAMS / "served.py"), model_url, otlp_url],
+            folder / "agent.log",
+        ) as agent,
+    ):  # fmt: skip
+        (agent_url,) = agent.lines(1)
+        vendor.follow(model_url, dict(answers.rule))
+        progress(f"{streams} streams through the agent, {seconds:.0f} s")
+        asked = Crowd(
+            agent_url, "/threads/%s/runs", json.dumps({"input": "hello"}), b"event: token\n",
+            b"event: run.end\n", streams / answers.seconds, answers.seconds + seconds, headers=WHO,
+        )  # fmt: skip
+        with watched(agent.pid) as footprint:
+            seen = crowd(asked)
+        calls = calls_in_ledger(model_url)
+    summaries = _summaries(folder / "agent.log")
+    if failed := [line for line in summaries if line["outcome"] != "success"]:
+        raise RuntimeError(f"{len(failed)} of {len(seen)} runs failed: {failed[0]}")
+    if sorted(line["user_id"] for line in summaries) != sorted(each.user for each in seen):
+        raise RuntimeError(f"{len(seen)} runs were asked for, {len(summaries)} have summaries")
+    through = _crossing(answers, seen, calls, seconds)
+    own = _own_seconds(calls)
+    counted = {each.user for each in _counted(answers, seen)}
+    edges = [line["ttfb_ms"] - own[line["user_id"]] * 1000
+             for line in summaries if line["user_id"] in counted]  # fmt: skip
+    return Measured(direct, through, edges, footprint, sum(each.tokens for each in seen))
+
+
+def _chat_request() -> str:
+    return json.dumps({"model": "gpt-4o-mini", "stream": True,
+                       "messages": [{"role": "user", "content": "hello"}],
+                       "user": "%s"})  # fmt: skip
+
+
+def _crossing(
+    answers: Answers, seen: Sequence[Seen], calls: Sequence[Mapping[str, Any]], seconds: float
+) -> Crossing:
+    if broken := [each for each in seen if not each.whole or each.tokens != answers.tokens]:
+        raise RuntimeError(f"{len(broken)} of {len(seen)} answers are not whole: {broken[0]}")
+    own = _own_seconds(calls)
+    if len(calls) != len(seen) or own.keys() != {each.user for each in seen}:
+        raise RuntimeError(f"{len(seen)} users asked, the model was called {len(calls)} times")
+    counted = _counted(answers, seen)
+    overheads = [
+        ((each.first_token_at or each.ended_at) - each.asked_at - own[each.user]) * 1000
+        for each in counted
+    ]
+    began = seen[0].asked_at + answers.seconds
+    ended = began + seconds
+    present = sum(max(0.0, min(each.ended_at, ended) - max(each.asked_at, began)) for each in seen)
+    size = present / seconds
+    return Crossing(overheads, size, size * answers.tokens / answers.seconds)
+
+
+def _counted(answers: Answers, seen: Sequence[Seen]) -> Sequence[Seen]:
+    """Those who came when there were as many as there should be."""
+    full = seen[0].asked_at + answers.seconds
+    return [each for each in seen if each.asked_at >= full]
+
+
+def _own_seconds(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """What the model server took from each request to its first token, by user."""
+    return {
+        user.rpartition(":")[2]: call["first_token_at"] - call["started_at"]
+        for call in calls
+        if (user := call["user"])
+    }
+
+
+def _summaries(log: Path) -> Sequence[Mapping[str, Any]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == "agent.run"]

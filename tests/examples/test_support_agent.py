@@ -1,0 +1,185 @@
+"""The support agent of the examples, as its README starts it, asked over HTTP."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from demo.model_server import ModelServer, Rule, running
+from examples.support_agent.shop import Books, create_shop
+from tests.agent_runtime.conftest import listening, wait_until
+from tests.agent_runtime.faults.served import is_ready
+
+CUSTOMER = {"X-Tenant-Id": "acme", "X-User-Id": "ada"}
+Event = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The running agent and its log."""
+
+    url: str
+    log: Path
+
+    def post(self, path: str, body: Mapping[str, Any]) -> list[Event]:
+        """The events that answer a request."""
+        answer = httpx.post(f"{self.url}{path}", json=body, headers=CUSTOMER, timeout=60)
+        assert answer.status_code == 200, answer.text
+        blocks = [block.split("\n") for block in answer.text.strip().split("\n\n")]
+        return [
+            (kind.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+            for kind, data in (block for block in blocks if len(block) == 2)
+        ]
+
+    def ask(self, thread: str, text: str) -> list[Event]:
+        """The events of a run."""
+        return self.post(f"/threads/{thread}/runs", {"input": text})
+
+    def summary(self, events: list[Event]) -> dict[str, Any]:
+        """The run's line."""
+        run_id = events[0][1]["run_id"]
+
+        def found() -> list[dict[str, Any]]:
+            complete = self.log.read_text().rpartition("\n")[0].splitlines()[1:]
+            lines = [json.loads(line) for line in complete]
+            return [line for line in lines if (line["event"], line.get("run_id"))
+                    == ("agent.run", run_id)]  # fmt: skip
+
+        wait_until(found)  # the client may have read the end before the line is written
+        [line] = found()
+        return line
+
+
+@contextmanager
+def started(repository: Path, home: Path, **settings: str) -> Iterator[Agent]:
+    """`python -m examples.support_agent`, ended by SIGTERM."""
+    log = home / "agent.log"
+    theirs = ("OPENAI_", "OTEL_", "SHOP_", "AGENT_RUNTIME_")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(theirs)},
+        "AGENT_RUNTIME_STORE": f"sqlite:///{home}/threads.db",
+        "OTEL_SDK_DISABLED": "true",
+        **settings,
+    }
+    with log.open("w") as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "examples.support_agent", "--port", "0"],
+            cwd=repository, env=environment, stdout=stdout, text=True,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: log.read_text().endswith("\n"), 60)
+        url = log.read_text().split()[0]
+        wait_until(lambda: is_ready(url), 60)
+        yield Agent(url, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class World:
+    """An agent whose shop and model are the test's."""
+
+    agent: Agent
+    books: Books
+    vendor: ModelServer
+
+
+@pytest.fixture(scope="module")
+def world(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One agent for all tests; each has threads, orders or users of its own."""
+    books = Books(orders=dict.fromkeys(range(1, 9), 1900) | {9: 12_900, 10: 12_900})
+    home = tmp_path_factory.mktemp("agent")
+    with (
+        running(Rule(first_token_ms=0, token_ms=0)) as vendor,
+        listening(create_shop(books)) as shop,
+        started(
+            repository, home,
+            SHOP_URL=shop, OPENAI_BASE_URL=vendor.base_url, OPENAI_API_KEY="k",
+        ) as agent,
+    ):  # fmt: skip
+        yield World(agent, books, vendor)
+
+
+def test_one_command_starts_everything(repository: Path, tmp_path: Path) -> None:
+    """What the README says to type needs nothing that is not on this machine."""
+    with started(repository, tmp_path) as agent:
+        events = agent.ask("t1", "Please refund order 1042.")
+        assert ("tool.end", False) in outcomes_of_tools(events)
+        assert events[-1][1]["outcome"] == "success"
+
+
+def test_a_search_is_looked_up(world: World) -> None:
+    """The model gets what the shop's pages say, and the shop learns for which thread."""
+    events = world.agent.ask("search-1", "Please search for delivery.")
+    assert events[-1][1]["outcome"] == "success"
+    assert "search-1" in world.books.threads
+    assert world.agent.summary(events)["tool_calls"] == 1
+
+
+def test_an_order_is_paid_back_once(world: World) -> None:
+    """Asked for in two threads it is one refund; the second answer is the first one's."""
+    for thread in ("refund-1", "refund-2"):
+        events = world.agent.ask(thread, "Please refund order 3.")
+        assert outcomes_of_tools(events) == [("tool.end", False)]
+    assert refunded(world, 3) == 1
+
+
+def test_a_large_refund_waits_for_a_colleague(world: World) -> None:
+    """The run ends with the question; nothing is paid until it is resumed with a yes."""
+    asked = world.agent.ask("large-1", "Please refund order 9.")
+    [question] = [data for name, data in asked if name == "interrupted"]
+    assert question["payload"]["cents"] == 12_900
+    assert (asked[-1][1]["outcome"], asked[-1][1]["outcome_reason"]) == ("interrupt", "human")
+    assert refunded(world, 9) == 0
+    resumed = world.agent.post("/threads/large-1/resume", {"value": {"approved": True}})
+    assert resumed[-1][1]["outcome"] == "success"
+    assert refunded(world, 9) == 1
+
+
+def test_what_a_colleague_does_not_approve_is_not_done(world: World) -> None:
+    """With anything but a yes the model is told so, and nothing is paid."""
+    world.agent.ask("large-2", "Please refund order 10.")
+    resumed = world.agent.post("/threads/large-2/resume", {"value": {"approved": False}})
+    assert resumed[-1][1]["outcome"] == "success"
+    assert outcomes_of_tools(resumed) == []
+    assert refunded(world, 10) == 0
+
+
+def test_an_order_that_is_not_there_is_no_error_of_the_run(world: World) -> None:
+    """The shop refuses, the model sees it, the customer gets an answer."""
+    events = world.agent.ask("unknown-1", "Please refund order 77.")
+    assert outcomes_of_tools(events) == [("tool.end", True)]
+    assert events[-1][1]["outcome"] == "success"
+    assert world.agent.summary(events)["tool_errors"] == 1
+
+
+def test_without_its_memory_it_answers(world: World) -> None:
+    """A memory that hangs costs its 0.3 s: the answer comes, and the line says what it lacked."""
+    world.books.memory_hangs = True
+    try:
+        events = world.agent.ask("forgetful", "Good morning.")
+    finally:
+        world.books.memory_hangs = False
+    assert events[-1][1]["outcome"] == "success"
+    assert world.agent.summary(events)["degraded"] == ["memory"]
+    remembering = world.agent.ask("forgetful", "Good morning again.")
+    assert world.agent.summary(remembering)["degraded"] == []
+
+
+def outcomes_of_tools(events: list[Event]) -> list[tuple[str, bool]]:
+    return [(name, data["is_error"]) for name, data in events if name == "tool.end"]
+
+
+def refunded(world: World, order: int) -> int:
+    """How often an order was paid back."""
+    return [paid["order_id"] for paid in world.books.refunds.values()].count(order)
