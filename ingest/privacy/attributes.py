@@ -52,10 +52,10 @@ def screened(attributes: Attributes, kept: Flags, telling: Flags | None = None) 
         going = contents & ~kept[owners]
         dropped = np.bincount(owners[going], minlength=len(kept))
         attributes, codes = _only(attributes, ~going, dropped), codes[~going]
-    values = _without_secrets(attributes.values, sorts[codes])
-    values = _without_members(values, names, codes)
+    values = _without_members(attributes.values, names, codes)
     values, pruned = _without_content_members(values, attributes.offsets, kept)
     dropped += pruned
+    values = _without_secrets(values, sorts[codes])  # last: a mask may break JSON
     # What is kept on demand is kept whole.
     values = (
         cut(values) if not kept.any() else _where(values, sorts[codes] & Sort.CONTENT == 0, cut)

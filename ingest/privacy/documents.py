@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import to_numpy
-from ingest.privacy.table import CONTENT_DROPPED, content_table
+from ingest.privacy.table import CONTENT_DROPPED, alternatives, content_table
 from ingest.vectors import matches
 
-LIKE_JSON = r"^\s*[\[{]"
+LIKE_JSON = r"^[\s\x{FEFF}]*[\[{]"
+"""As many editors write it, with a byte order mark before it."""
+_SPACE = " \t\r\n\ufeff"
 _CONTENT = re.compile(content_table().content)
 # Quotes are escaped in JSON within JSON.
-_NAMED = r'"(?:' + content_table().content[2:-2].replace(".*", '[^"]*') + r')\\*"\s*:'
+_NAMED = r'"(?:' + alternatives(content_table().content_names, '[^"]*') + r')\\*"\s*:'
 _LONG_NAME = 64
 # A name spelt with an escape may be any name.
 _WITH_CONTENT = _NAMED + r"|\\u[0-9a-fA-F]{4}"
@@ -42,7 +44,7 @@ def without_content_members(texts: pa.Array) -> pa.Array:
 
 def _pruned(text: str) -> str:
     try:
-        document = orjson.loads(text)
+        document = orjson.loads(text.lstrip(_SPACE))
     except orjson.JSONDecodeError:
         return CONTENT_DROPPED if _fits(text, _NAMED) else text
     try:
@@ -64,7 +66,7 @@ def _without_content(value: Any) -> Any:
             }
         case list():
             return [_without_content(each) for each in value]
-        case str() if value.lstrip()[:1] in ("{", "["):
+        case str() if value.lstrip(_SPACE)[:1] in ("{", "["):
             return _pruned(value)
     return value
 
@@ -72,7 +74,7 @@ def _without_content(value: Any) -> Any:
 def _is_content(name: str) -> bool:
     if len(name) > _LONG_NAME:
         return _fits(name, content_table().content)
-    return _CONTENT.match(name) is not None
+    return _CONTENT.fullmatch(name) is not None
 
 
 def _fits(text: str, pattern: str) -> bool:

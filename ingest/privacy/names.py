@@ -65,9 +65,9 @@ def _of_long(names: pa.Array) -> Sorts:
 
 def _looked_up(name: str) -> Sort:
     found = Sort(0)
-    if _content().match(name):
+    if _content().fullmatch(name):
         found |= Sort.CONTENT
-    if _secret().match(name):
+    if _secret().fullmatch(name):
         found |= Sort.SECRET
     if name in _mapped() or any(pattern.search(name) for pattern in _unmasked()):
         found |= Sort.PLAIN

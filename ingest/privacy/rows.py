@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Index, to_numpy
+from ingest.limits import short
 from ingest.privacy.attributes import Flags, screened_map
 from ingest.privacy.bodies import CONTENT_EVENTS, screened_bodies
 from ingest.privacy.masking import cut, masked
@@ -24,8 +25,9 @@ _MAPS = ("attributes", "resource_attributes")
 class Screen:
     """Takes content out of rows, and counts what it took.
 
-    Rows of a tenant in `keep_content_for`, as their column `tenant_id` names it, keep theirs; rows
-    that name none do not. `dropped` counts attributes and bodies by the service that sent them.
+    Rows of a tenant in `keep_content_for`, in full or as their column `tenant_id` cuts it, keep
+    theirs; rows that name none do not. `dropped` counts attributes and bodies by the service that
+    sent them.
     """
 
     keep_content_for: Collection[str] = ()
@@ -58,7 +60,7 @@ class Screen:
     def _kept(self, rows: pa.Table) -> Flags:
         if not self.keep_content_for:
             return np.zeros(len(rows), np.bool_)
-        tenants = pa.array(sorted(self.keep_content_for), pa.string())
+        tenants = pa.array(sorted(map(short, self.keep_content_for)), pa.string())
         return to_numpy(pc.is_in(_whole(rows["tenant_id"]), tenants), np.bool_)
 
     def _count(self, rows: pa.Table, lost: Index) -> None:

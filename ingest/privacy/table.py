@@ -45,9 +45,14 @@ class ContentTable:
     unmasked_keys: tuple[str, ...]
 
     @property
+    def content_names(self) -> tuple[str, ...]:
+        """The names of content in every dialect."""
+        return tuple(name for dialect in self.dialects for name in dialect.names)
+
+    @property
     def content(self) -> str:
         """One expression for the names of content in every dialect."""
-        return pattern_of(name for dialect in self.dialects for name in dialect.names)
+        return pattern_of(self.content_names)
 
 
 @cache
@@ -58,8 +63,16 @@ def content_table() -> ContentTable:
 
 
 def pattern_of(names: Iterable[str]) -> str:
-    """An expression that matches these names whole, the same for RE2 and for Python."""
-    return rf"^({'|'.join(map(_escaped, names))})$"
+    """An expression that matches these names whole, for RE2, Go and Python's `fullmatch` alike.
+
+    `*` stands for line breaks, too: they are legal in a name, and hide nothing.
+    """
+    return rf"^(?s:{alternatives(names)})$"
+
+
+def alternatives(names: Iterable[str], anything: str = ".*") -> str:
+    """The names as alternatives of an expression, with `anything` in place of `*`."""
+    return "|".join(_escaped(name, anything) for name in names)
 
 
 def anyone_of(patterns: Iterable[str]) -> str:
@@ -67,8 +80,8 @@ def anyone_of(patterns: Iterable[str]) -> str:
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
-def _escaped(name: str) -> str:
-    return ".*".join(re.escape(part).replace(r"\-", "-") for part in name.split("*"))
+def _escaped(name: str, anything: str) -> str:
+    return anything.join(re.escape(part).replace(r"\-", "-") for part in name.split("*"))
 
 
 def _table(document: Mapping[str, Any]) -> ContentTable:
