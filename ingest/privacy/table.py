@@ -29,12 +29,31 @@ class Dialect:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What content looks like under names in no list: words of names, and members of JSON."""
+
+    certain: frozenset[str]
+    likely: frozenset[str]
+    of_tools: frozenset[str]
+    tools: frozenset[str]
+    behind: frozenset[str]
+    failures: frozenset[str]
+    namespaces: frozenset[str]
+    others: frozenset[str]
+    roles: tuple[str, ...]
+    types: tuple[str, ...]
+    skeleton: frozenset[str]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ContentTable:
     """The whole file.
 
     `body_events` are the events whose body is content, `members` the members that stay of JSON
     objects in an attribute, `masked` expressions of secrets by what they are, `unmasked_keys`
-    expressions of keys whose values are left alone.
+    expressions of keys whose values are left alone. `quotes` are expressions of what messages of
+    exceptions quote; of their three groups the second is content.
     """
 
     dialects: tuple[Dialect, ...]
@@ -43,6 +62,8 @@ class ContentTable:
     secret_names: tuple[str, ...]
     masked: Mapping[str, str]
     unmasked_keys: tuple[str, ...]
+    shape: Shape
+    quotes: Mapping[str, str]
 
     @property
     def content_names(self) -> tuple[str, ...]:
@@ -95,10 +116,24 @@ def _table(document: Mapping[str, Any]) -> ContentTable:
         secret_names=tuple(document["secrets"]["names"]),
         masked=dict(masks["values"]),
         unmasked_keys=tuple(masks["unmasked_keys"]),
+        shape=_shape(document["shape"]),
+        quotes=dict(document["quotes"]),
     )
-    for pattern in (*table.masked.values(), *table.unmasked_keys):
+    for pattern in (*table.masked.values(), *table.unmasked_keys, *table.quotes.values()):
         try:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"content.toml: {pattern!r} is no expression: {error}") from None
     return table
+
+
+def _shape(part: Mapping[str, Any]) -> Shape:
+    inside = part["json"]
+    words = ("certain", "likely", "of_tools", "tools", "behind", "failures", "namespaces", "others")
+    return Shape(
+        **{name: frozenset(part[name]) for name in words},
+        roles=tuple(inside["roles"]),
+        types=tuple(inside["types"]),
+        skeleton=frozenset(inside["skeleton"]),
+        members=tuple(inside["members"]),
+    )
