@@ -21,7 +21,7 @@ from analytics import VIEWS, Analytics, questions
 from cli.app import app
 from cli.config import Config
 from cli.load import TABLES
-from ingest.privacy.table import content_table
+from ingest.privacy.table import ContentTable, content_table
 from lake import Lake
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -87,6 +87,7 @@ def content_page() -> str:
             f"The body of a log record goes when its event is one of {_listed(table.body_events)}; "
             "of another JSON body the members go that have such a name.\n"
         ),
+        *_by_shape(table),
         "## What is masked\n",
         (
             f"Whole values under the names {_listed(table.secret_names)}, and in every other text "
@@ -101,6 +102,25 @@ def content_page() -> str:
         ),
     ]
     return "\n".join(parts)
+
+
+def _by_shape(table: ContentTable) -> Iterator[str]:
+    """The rule for names that are in no list."""
+    yield "## Under names in no list\n"
+    yield (
+        "Behind the table ingest drops what looks like content. A name looks like it when it is of "
+        "a namespace of agent telemetry, or on a span or record of agent work, and ends with one "
+        f"of {_listed(sorted(table.shape.certain))}; or, if more than one word stands there, with "
+        f"one of {_listed(sorted(table.shape.likely))}. Values that are nothing but numbers stay. "
+        "Under any name, also within other texts, messages go, their parts and calls of tools, as "
+        "JSON or as Python prints them; role, kind, name, id and numbers of them stay. The body of "
+        "every event of `gen_ai.` goes, and of every event whose name looks like content.\n"
+    )
+    yield (
+        "Messages of exceptions and of failed spans stay, for they say what failed. What they "
+        f"quote of what a model said goes, as {_listed(table.quotes)} are known to quote it; a "
+        "message of your own code that quotes a prompt is stored, with secrets masked.\n"
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ from ingest.backfill.content import Damage
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """As the receiver's limit for one request; a longer message is passed over and reported."""
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n"
 _CHUNK_BYTES = 1024 * 1024
 _MAX_VARINT_BYTES = 10
 RESOURCES_TAG = 0x0A
@@ -42,7 +44,7 @@ def lines(stream: BinaryIO, number: int, *, longest: int) -> Iterator[Frame]:
         number += 1
         place = f"line {number}"
         if raw.endswith(b"\n") or len(raw) <= longest:
-            yield Frame(place, raw, raw.strip(), whole=raw.endswith(b"\n"))
+            yield Frame(place, raw, text_of(raw), whole=raw.endswith(b"\n"))
             continue
         yield Frame(place, raw, fault=f"longer than {longest} bytes", ends=False)
         while not raw.endswith(b"\n") and (raw := stream.readline(_CHUNK_BYTES)):
@@ -59,8 +61,13 @@ def split_lines(stream: BinaryIO, number: int, offset: int, *, longest: int) -> 
         number += begins
         begins = raw.endswith(b"\n")
         whole = begins or len(raw) == longest
-        yield Frame(f"line {number}", raw, raw.strip(b" \t\r\n"), offset, whole=whole)
+        yield Frame(f"line {number}", raw, text_of(raw), offset, whole=whole)
         offset += len(raw)
+
+
+def text_of(line: bytes) -> bytes:
+    """Without space around it and the mark that editors put before the first line of a file."""
+    return line.strip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
 
 
 def prefixed(stream: BinaryIO, offset: int) -> Iterator[Frame]:

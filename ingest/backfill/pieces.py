@@ -12,6 +12,7 @@ from ingest.backfill.content import ZSTD_MAGIC, Damage
 from ingest.backfill.frames import MAX_MESSAGE_BYTES, Frame
 from ingest.backfill.signals import SHAPES, TAKEN, count, parse, parse_as
 from ingest.backfill.structlog_lines import Clock, is_broken_json, request_of
+from ingest.limits import short
 from ingest.receive.decode import Format
 from lake.mapping import AttributeMap
 from lake.mapping_file import SHIPPED
@@ -114,7 +115,7 @@ class LogLines:
     ) -> None:
         self._path = path
         self._clock = clock
-        self._keep_content_for = keep_content_for
+        self._keep_content_for = frozenset(map(short, keep_content_for))
         self._mapping = mapping
 
     def __call__(self, frame: Frame) -> list[Piece]:

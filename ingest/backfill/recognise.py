@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from ingest.backfill.content import HEAD_BYTES, ZSTD_MAGIC, Damage
-from ingest.backfill.frames import Frame, delimited, prefixed, resources
+from ingest.backfill.frames import Frame, delimited, prefixed, resources, text_of
 from ingest.backfill.signals import parse
 
 
@@ -64,7 +64,8 @@ def is_otlp_json(document: object) -> bool:
 
 def _of_text(head: bytes) -> FileFormat | None:
     for line in head.split(b"\n")[:_LINES_LOOKED_AT]:
-        if not (text := line.strip()).startswith(b"{"):
+        text = text_of(line)
+        if not text.startswith(b"{"):
             continue  # the traceback that an application printed before its first line
         document = _json(text)
         if is_otlp_json(document):

@@ -4,33 +4,27 @@ A record's identity is computed from what was sent. Ingest drops content once mo
 collector drops before has to be dropped before here too, or a line that came both ways were two.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ingest.privacy.table import content_table, pattern_of
+from ingest.privacy.expressions import Expression
+from ingest.privacy.table import CONTENT_DROPPED, content_table, pattern_of
 
 MASK = "****"
 
-
-def _compiled(patterns: Iterable[str]) -> list[re.Pattern[str]]:
-    """Go's expressions: ASCII classes, and `$` is the end of the text, never before a newline."""
-    return [re.compile(re.sub(r"\$$", r"\\Z", each), re.ASCII) for each in patterns]
-
-
 _TABLE = content_table()
-_DROPPED = _compiled(dialect.pattern for dialect in _TABLE.dialects)
-_SECRET = _compiled([pattern_of(_TABLE.secret_names)])
-_MASKED = _compiled(_TABLE.masked.values())
-_UNMASKED = _compiled(_TABLE.unmasked_keys)
+_DROPPED = Expression(_TABLE.content)
+_SECRET = Expression(pattern_of(_TABLE.secret_names))
+_MASKED = tuple(map(Expression, _TABLE.masked.values()))
+_UNMASKED = tuple(map(Expression, _TABLE.unmasked_keys))
 
 
 def redacted(attributes: Mapping[str, Any], *, keep_content: bool = False) -> dict[str, Any]:
     """`attributes` without content, unless it is to be kept, and with secrets masked in texts."""
     return {
-        key: _masked_under(key, value) if isinstance(value, str) or _any(_SECRET, key) else value
+        key: _masked_under(key, value) if isinstance(value, str) or _SECRET.found_in(key) else value
         for key, value in attributes.items()
-        if keep_content or not _any(_DROPPED, key)
+        if keep_content or not _DROPPED.found_in(key)
     }
 
 
@@ -49,18 +43,19 @@ def redacted_body(value: Any) -> Any:
     return value
 
 
+def body_of_event(body: Any, event: object) -> Any:
+    """What is left of the body of a record of this event: nothing, if that is content."""
+    return CONTENT_DROPPED if event in _TABLE.body_events else body
+
+
 def masked(text: str) -> str:
     """`text` with keys, tokens, e-mail addresses and card numbers masked."""
     for pattern in _MASKED:
-        text = pattern.sub(MASK, text)
+        text = pattern.replaced(text, MASK)
     return text
 
 
 def _masked_under(key: str, value: Any) -> Any:
-    if _any(_UNMASKED, key):
+    if any(pattern.found_in(key) for pattern in _UNMASKED):
         return value
-    return MASK if _any(_SECRET, key) else redacted_body(value)
-
-
-def _any(patterns: Iterable[re.Pattern[str]], key: str) -> bool:
-    return any(pattern.search(key) for pattern in patterns)
+    return MASK if _SECRET.found_in(key) else redacted_body(value)

@@ -18,7 +18,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from ingest.backfill.redaction import redacted, redacted_body
+from ingest.backfill.frames import text_of
+from ingest.backfill.redaction import body_of_event, redacted, redacted_body
+from ingest.limits import short
+from ingest.privacy.expressions import sound
 from lake.mapping import AttributeMap
 from lake.mapping_file import SHIPPED
 
@@ -26,7 +29,6 @@ LONGEST_LINE = 1024 * 1024
 """`max_log_size` of the collector: a longer line becomes several records."""
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SEVERITIES = {
     **{name + suffix: first + step
        for name, first in (("trace", 1), ("debug", 5), ("info", 9), ("warn", 13), ("warning", 13),
@@ -60,7 +62,7 @@ class Clock:
 def first_time(head: bytes) -> int | None:
     """The first time that is told in the beginning of a file (unix ns)."""
     for line in head.split(b"\n"):
-        document = _parsed(_text(line.strip(b" \t\r\n")))
+        document = _parsed(_text(text_of(line)))
         if document and (time := _unix_nano(document.get("timestamp"))) is not None:
             return time
     return None
@@ -100,6 +102,8 @@ def request_of(
     for key in _PARSED_KEYS:
         attributes.pop(key, None)
     keep_content = _tenant(attributes, mapping) in keep_content_for
+    if not keep_content:
+        body = body_of_event(body, attributes.get("event.name"))
     record.attributes.extend(_pairs(redacted(attributes, keep_content=keep_content)))
     if body is not None:
         record.body.CopyFrom(_value(redacted_body(body)))
@@ -114,13 +118,15 @@ def request_of(
 
 
 def _tenant(attributes: Mapping[str, Any], mapping: AttributeMap) -> str | None:
-    """The tenant that a line names, by the attributes that the column is taken from."""
+    """The tenant that a line names, as it is stored, by the attributes the column is taken from."""
     names = (
         source.attribute
         for source in mapping.placed("tenant_id", "record")
         if not (source.member or source.sender)
     )
-    return next((str(value) for name in names if (value := attributes.get(name))), None)
+    return next(
+        (short(sound(str(value))) for name in names if (value := attributes.get(name))), None
+    )
 
 
 def _text(line: bytes) -> str:
@@ -173,7 +179,7 @@ def _set_severity(record: LogRecord, level: object) -> None:
     if isinstance(level, float) and level.is_integer():
         level = int(level)
     if isinstance(level, str) or (isinstance(level, int) and not isinstance(level, bool)):
-        record.severity_text = _clean(str(level))
+        record.severity_text = sound(str(level))
         record.severity_number = _SEVERITIES.get(str(level).lower(), 0)  # type: ignore[assignment]
 
 
@@ -197,13 +203,13 @@ def _hex(value: object) -> bytes:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[KeyValue]:
-    return [KeyValue(key=_clean(key), value=_value(value)) for key, value in values.items()]
+    return [KeyValue(key=sound(key), value=_value(value)) for key, value in values.items()]
 
 
 def _value(value: Any) -> AnyValue:
     match value:
         case str():
-            return AnyValue(string_value=_clean(value))
+            return AnyValue(string_value=sound(value))
         case bool():
             return AnyValue(bool_value=value)
         case int() if value in _INT64:
@@ -220,8 +226,3 @@ def _value(value: Any) -> AnyValue:
         case dict():
             return AnyValue(kvlist_value=KeyValueList(values=_pairs(value)))
     return AnyValue()
-
-
-def _clean(text: str) -> str:
-    """Half a surrogate pair, which JSON can spell and UTF-8 cannot, as Go reads it."""
-    return text if text.isascii() else _HALF_PAIR.sub("\ufffd", text)

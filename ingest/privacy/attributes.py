@@ -12,17 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Index, to_numpy
-from ingest.privacy.documents import LIKE_JSON, without_content_members
+from ingest.privacy.documents import MAY_HOLD, without_content_within
 from ingest.privacy.masking import MASK, cut, masked
 from ingest.privacy.names import Sort, Sorts, sorts_of
+from ingest.privacy.quotes import without_quotes
+from ingest.privacy.shape import Flags, looking_like_content
 from ingest.privacy.table import content_table
+from ingest.privacy.words import Look
 from ingest.vectors import matches
 from lake.column import ATTRIBUTES
 from lake.mapping_file import SHIPPED
 
-Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int32]
 _SAID = "message"
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -33,29 +36,53 @@ class Screened:
     dropped: Index
 
 
-def screened(attributes: Attributes, kept: Flags, telling: Flags | None = None) -> Screened:
-    """`attributes` without content but for owners in `kept`; secrets masked, long values cut.
+@dataclass(frozen=True)
+class Owners:
+    """Whose attributes they are.
 
-    Of owners in `telling`, events that are content, `message` is content, too: elsewhere it is
-    the text of a log line.
+    Those of owners in `kept` stay whole. Owners in `agentic` are agent work, where a name that
+    looks like content is some without a namespace. Of owners in `telling`, events that are
+    content, `message` is content, too: elsewhere it is the text of a log line.
     """
+
+    kept: Flags
+    agentic: Flags
+    telling: Flags
+
+    @classmethod
+    def of(
+        cls, kept: Flags, agentic: Flags | None = None, telling: Flags | None = None
+    ) -> "Owners":
+        """Nobody is agentic or telling unless it is said."""
+        nobody = np.zeros(len(kept), np.bool_)
+        return cls(
+            kept,
+            nobody if agentic is None else agentic,
+            nobody if telling is None else telling,
+        )
+
+
+def screened(attributes: Attributes, whose: Owners) -> Screened:
+    """`attributes` without content; secrets masked, long values cut."""
+    kept = whose.kept
     encoded = attributes.keys.dictionary_encode()
     codes, names = to_numpy(encoded.indices, np.int32), encoded.dictionary
     sorts = sorts_of(names)
     dropped = np.zeros(len(kept), np.int64)
+    owners = attributes.owners()
     contents = sorts[codes] & Sort.CONTENT > 0
-    if telling is not None and telling.any():
+    contents |= looking_like_content(attributes.values, sorts[codes], owners, whose.agentic)
+    if whose.telling.any():
         said = to_numpy(pc.equal(attributes.keys, _SAID), np.bool_)
-        contents |= said & telling[attributes.owners()]
+        contents |= said & whose.telling[owners]
     if contents.any() and not kept.all():
-        owners = attributes.owners()
         going = contents & ~kept[owners]
         dropped = np.bincount(owners[going], minlength=len(kept))
         attributes, codes = _only(attributes, ~going, dropped), codes[~going]
-    values = _without_secrets(attributes.values, sorts[codes])
-    values = _without_members(values, names, codes)
-    values, pruned = _without_content_members(values, attributes.offsets, kept)
+    values = _without_members(attributes.values, names, codes)
+    values, pruned = _without_content_within(values, sorts[codes], attributes.offsets, kept)
     dropped += pruned
+    values = _without_secrets(values, sorts[codes])  # last: a mask may break JSON
     # What is kept on demand is kept whole.
     values = (
         cut(values) if not kept.any() else _where(values, sorts[codes] & Sort.CONTENT == 0, cut)
@@ -63,12 +90,10 @@ def screened(attributes: Attributes, kept: Flags, telling: Flags | None = None) 
     return Screened(Attributes(attributes.offsets, attributes.keys, values), dropped)
 
 
-def screened_map(
-    column: pa.MapArray, kept: Flags, telling: Flags | None = None
-) -> tuple[pa.MapArray, Index]:
+def screened_map(column: pa.MapArray, whose: Owners) -> tuple[pa.MapArray, Index]:
     """The same of a column of the lake: the very column where nothing had to change."""
     attributes = _of_map(column)
-    result = screened(attributes, kept, telling)
+    result = screened(attributes, whose)
     after = result.attributes
     if after.values is attributes.values:
         return column, result.dropped
@@ -117,23 +142,31 @@ def _without_members(values: pa.Array, names: pa.Array, codes: Codes) -> pa.Arra
     return values
 
 
-def _without_content_members(
-    values: pa.Array, offsets: Index, kept: Flags
+def _without_content_within(
+    values: pa.Array, sorts: Sorts, offsets: Index, kept: Flags
 ) -> tuple[pa.Array, Index]:
-    """Maps and JSON in attributes without members that are content, and how many of each owner."""
+    """Values without what of them is content, and how many of each owner's lost some."""
     changed = np.zeros(len(kept), np.int64)
-    chosen = to_numpy(matches(values, LIKE_JSON), np.bool_)
-    if not chosen.any():
+    chosen = _may_hold_content(values, sorts)
+    failures = sorts & Look.FAILURE > 0
+    if not (chosen | failures).any():
         return values, changed
     owners = np.repeat(np.arange(len(kept)), np.diff(offsets))
-    chosen &= ~kept[owners]
-    before = values.filter(pa.array(chosen))
-    after = without_content_members(before)
-    if after is before:
+    after = _where(values, failures & ~kept[owners], without_quotes)
+    after = _where(after, chosen & ~kept[owners], without_content_within)
+    if after is values:
         return values, changed
-    differing = to_numpy(pc.not_equal(before, after), np.bool_)
-    changed = np.bincount(owners[chosen][differing], minlength=len(kept))
-    return pc.replace_with_mask(values, pa.array(chosen), after), changed
+    differing = to_numpy(pc.fill_null(pc.not_equal(values, after), fill_value=False), np.bool_)
+    return after, np.bincount(owners[differing], minlength=len(kept))
+
+
+def _may_hold_content(values: pa.Array, sorts: Sorts) -> Flags:
+    """Which values may; of what is called an id or a count only those too long to be one."""
+    lengths = to_numpy(pc.fill_null(pc.binary_length(values), 0), np.int64)
+    chosen = np.flatnonzero((sorts & Sort.PLAIN == 0) | (lengths > _LONGEST_NAME))
+    flags = np.zeros(len(values), np.bool_)
+    flags[chosen] = to_numpy(matches(values.take(pa.array(chosen)), MAY_HOLD), np.bool_)
+    return flags
 
 
 def _pruned(texts: pa.Array, members: frozenset[str]) -> pa.Array:

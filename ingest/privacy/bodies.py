@@ -1,17 +1,23 @@
 """Bodies of log records: some are content as a whole, some have content among their members."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Index, to_numpy
-from ingest.privacy.attributes import Flags
-from ingest.privacy.documents import LIKE_JSON, without_content_members
+from ingest.privacy.documents import MAY_HOLD, without_content_within
 from ingest.privacy.masking import cut, masked
+from ingest.privacy.names import Sort, sorts_of
+from ingest.privacy.quotes import without_quotes
+from ingest.privacy.shape import Flags
 from ingest.privacy.table import CONTENT_DROPPED, content_table
+from ingest.privacy.words import Look
 from ingest.vectors import matches
 
-CONTENT_EVENTS = pa.array(content_table().body_events)
+_CONTENT_EVENTS = pa.array(content_table().body_events)
+_CONVENTION = r"^gen_?ai[.]"
 # The member names a content event has anyway. What instrumentations send with content switched
 # off is made of these, numbers and single words, and was never content.
 _SKELETON = (
@@ -20,14 +26,31 @@ _SKELETON = (
 )
 
 
-def screened_bodies(bodies: pa.Array, events: pa.Array, kept: Flags) -> tuple[pa.Array, Index]:
+def telling_events(events: pa.Array) -> Flags:
+    """Which events say what was said: those of the table, those of OpenTelemetry's convention,
+    whatever it adds, and those whose name looks like content.
+    """
+    encoded = events.dictionary_encode()
+    names = encoded.dictionary
+    telling = pc.or_(pc.is_in(names, _CONTENT_EVENTS), matches(names, _CONVENTION))
+    looks = sorts_of(names)
+    named = (looks & (Look.CERTAIN | Look.LIKELY) > 0) & (looks & Look.OURS > 0)
+    telling = pc.or_(telling, pa.array(named | (looks & Sort.CONTENT > 0)))
+    return to_numpy(pc.fill_null(telling.take(encoded.indices), fill_value=False), np.bool_)
+
+
+def screened_bodies(
+    bodies: pa.Array, events: pa.Array, telling: Flags, kept: Flags
+) -> tuple[pa.Array, Index]:
     """Bodies without content but where `kept`, secrets masked, long ones cut; and which lost some.
 
-    The body of an event in the table goes whole. Of another JSON body the members go whose names
-    are those of content, at any depth, and all of it when it cannot be read to its end.
+    The body of an event in `telling` goes whole. Of another what is content goes: members of JSON,
+    messages at any depth, and all of it when it cannot be read to its end.
     """
-    after = _without_events(bodies, events, kept)
-    after = _without_members(after, kept)
+    after = _without_events(bodies, events, telling & ~kept)
+    after = _where(after, ~kept, without_content_within)
+    quoteless = without_quotes(after)
+    after = pc.if_else(pa.array(kept), after, quoteless) if kept.any() else quoteless
     lost = _changed(bodies, after)
     after = masked(after)
     if kept.any():
@@ -35,22 +58,23 @@ def screened_bodies(bodies: pa.Array, events: pa.Array, kept: Flags) -> tuple[pa
     return cut(after), lost
 
 
-def _without_events(bodies: pa.Array, events: pa.Array, kept: Flags) -> pa.Array:
-    going = to_numpy(pc.is_in(events, CONTENT_EVENTS), np.bool_) & ~kept
+def _without_events(bodies: pa.Array, events: pa.Array, going: Flags) -> pa.Array:
     if not going.any():
         return bodies
     told = pc.and_(pc.is_valid(bodies), pc.not_equal(bodies, ""))
     harmless = pc.or_(matches(bodies, _SKELETON), pc.equal(bodies, events))
-    going &= to_numpy(pc.fill_null(pc.and_(told, pc.invert(harmless)), fill_value=False), np.bool_)
+    going = going & to_numpy(
+        pc.fill_null(pc.and_(told, pc.invert(harmless)), fill_value=False), np.bool_
+    )
     return pc.if_else(pa.array(going), CONTENT_DROPPED, bodies)
 
 
-def _without_members(bodies: pa.Array, kept: Flags) -> pa.Array:
-    chosen = to_numpy(matches(bodies, LIKE_JSON), np.bool_) & ~kept
+def _where(bodies: pa.Array, chosen: Flags, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    chosen = chosen & to_numpy(matches(bodies, MAY_HOLD), np.bool_)
     if not chosen.any():
         return bodies
     before = bodies.filter(pa.array(chosen))
-    after = without_content_members(before)
+    after = change(before)
     return bodies if after is before else pc.replace_with_mask(bodies, pa.array(chosen), after)
 
 

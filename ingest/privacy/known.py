@@ -1,9 +1,11 @@
 """Which names of agent telemetry are known, so that the others can be told of."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from typing import Any
 
 from ingest.privacy.table import content_table, pattern_of
 from lake.mapping import AttributeMap
@@ -19,10 +21,22 @@ class KnownNames:
 
 def known_names(mapping: AttributeMap) -> KnownNames:
     """Names that `mapping` takes columns from, of content, and left unmapped on purpose."""
-    text = (resources.files("ingest.privacy") / "known.toml").read_text("utf-8")
-    document = tomllib.loads(text)
+    document = _document()
     unmapped = {name for group in document["known"] for name in group["names"]}
     table = content_table()
     content = {name for dialect in table.dialects for name in dialect.names}
     every = unmapped | mapping.known_attributes() | content | set(table.secret_names)
     return KnownNames(tuple(document["prefixes"]), pattern_of(sorted(every)))
+
+
+@cache
+def vetted_names() -> frozenset[str]:
+    """Whole names that are left unmapped on purpose: somebody has seen that they are no content."""
+    names = (name for group in _document()["known"] for name in group["names"])
+    return frozenset(name for name in names if "*" not in name)
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    text = (resources.files("ingest.privacy") / "known.toml").read_text("utf-8")
+    return tomllib.loads(text)

@@ -18,10 +18,11 @@ _SECRET = anyone_of(pattern for name, pattern in _MASKED.items() if name != CARD
 # To replace, RE2 looks from every secret as far as an address could begin. Without an end to that
 # a long text full of keys takes the square of its length. To find the first one it looks once.
 _REPLACED = _SECRET.replace("]+@", "]{1,256}@", 1)
-# A card's number begins with 2 to 6. Times in ms, the digits behind a point and those within an id
-# in hexadecimal are met far more often than cards are.
-_LIKE_A_CARD = r"(?:^|[^\w.])[2-6](?:[ -]?\d){12,15}(?:$|\W)"
-_CARD = re.compile(r"(?<![\w.])[2-6](?:[ -]?\d){12,15}(?!\w)", re.ASCII)
+# Of "password=hunter2" the name stays: those are the only groups.
+_MASKED_WHERE = rf"\1\2\3{MASK}"
+# Digits behind a point and those within an id in hexadecimal are met far more often than cards are.
+_LIKE_A_CARD = rf"(?:^|[^\w.]){_MASKED[CARD]}"
+_CARD = re.compile(rf"(?<![\w.]){_MASKED[CARD]}", re.ASCII)
 
 
 def masked(texts: pa.Array) -> pa.Array:
@@ -30,7 +31,7 @@ def masked(texts: pa.Array) -> pa.Array:
     distinct = encoded.dictionary
     secret, card = matches(distinct, _SECRET), matches(distinct, _LIKE_A_CARD)
     if pc.any(secret).as_py():
-        replaced = pc.replace_substring_regex(distinct.filter(secret), _REPLACED, MASK)
+        replaced = pc.replace_substring_regex(distinct.filter(secret), _REPLACED, _MASKED_WHERE)
         distinct = pc.replace_with_mask(distinct, secret, replaced)
     if pc.any(card).as_py():
         without = [_without_cards(text) for text in distinct.filter(card).to_pylist()]

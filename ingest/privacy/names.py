@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import to_numpy
+from ingest.privacy.known import vetted_names
 from ingest.privacy.table import anyone_of, content_table, pattern_of
+from ingest.privacy.words import Look, look_of
 from ingest.vectors import matches
 from lake.mapping_file import SHIPPED
 
@@ -29,6 +31,7 @@ class Sort(IntFlag):
     """The whole value is a secret."""
     PLAIN = 4
     """An id, a count or a name: nothing in it is masked."""
+    # From 8 on: `Look`, for names that are in no list.
 
 
 def sorts_of(names: pa.Array) -> Sorts:
@@ -60,18 +63,21 @@ def _of_long(names: pa.Array) -> Sorts:
     sorts = np.zeros(len(names), np.uint8)
     for sort, flags in found:
         sorts |= np.uint8(sort) * to_numpy(flags, np.uint8)
-    return sorts
+    looks = np.array([look_of(name) for name in names.to_pylist()], np.uint8)
+    return sorts | np.where(sorts & Sort.CONTENT, 0, looks).astype(np.uint8)
 
 
-def _looked_up(name: str) -> Sort:
-    found = Sort(0)
-    if _content().match(name):
+def _looked_up(name: str) -> int:
+    found = 0
+    if _content().fullmatch(name):
         found |= Sort.CONTENT
-    if _secret().match(name):
+    if _secret().fullmatch(name):
         found |= Sort.SECRET
     if name in _mapped() or any(pattern.search(name) for pattern in _unmasked()):
         found |= Sort.PLAIN
-    return found
+    if found & Sort.CONTENT:
+        return found
+    return found | (look_of(name) & (Look.FAILURE if name in _listed() else ~0))
 
 
 _remembered = lru_cache(_REMEMBERED)(_looked_up)
@@ -90,6 +96,12 @@ def _secret() -> re.Pattern[str]:
 @cache
 def _unmasked() -> tuple[re.Pattern[str], ...]:
     return tuple(map(re.compile, content_table().unmasked_keys))
+
+
+@cache
+def _listed() -> frozenset[str]:
+    """Names that somebody has looked at: of columns, and those left unmapped on purpose."""
+    return SHIPPED.known_attributes() | vetted_names()
 
 
 @cache

@@ -29,12 +29,31 @@ class Dialect:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What content looks like under names in no list: words of names, and members of JSON."""
+
+    certain: frozenset[str]
+    likely: frozenset[str]
+    of_tools: frozenset[str]
+    tools: frozenset[str]
+    behind: frozenset[str]
+    failures: frozenset[str]
+    namespaces: frozenset[str]
+    others: frozenset[str]
+    roles: tuple[str, ...]
+    types: tuple[str, ...]
+    skeleton: frozenset[str]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ContentTable:
     """The whole file.
 
     `body_events` are the events whose body is content, `members` the members that stay of JSON
     objects in an attribute, `masked` expressions of secrets by what they are, `unmasked_keys`
-    expressions of keys whose values are left alone.
+    expressions of keys whose values are left alone. `quotes` are expressions of what messages of
+    exceptions quote; of their three groups the second is content.
     """
 
     dialects: tuple[Dialect, ...]
@@ -43,11 +62,18 @@ class ContentTable:
     secret_names: tuple[str, ...]
     masked: Mapping[str, str]
     unmasked_keys: tuple[str, ...]
+    shape: Shape
+    quotes: Mapping[str, str]
+
+    @property
+    def content_names(self) -> tuple[str, ...]:
+        """The names of content in every dialect."""
+        return tuple(name for dialect in self.dialects for name in dialect.names)
 
     @property
     def content(self) -> str:
         """One expression for the names of content in every dialect."""
-        return pattern_of(name for dialect in self.dialects for name in dialect.names)
+        return pattern_of(self.content_names)
 
 
 @cache
@@ -58,8 +84,16 @@ def content_table() -> ContentTable:
 
 
 def pattern_of(names: Iterable[str]) -> str:
-    """An expression that matches these names whole, the same for RE2 and for Python."""
-    return rf"^({'|'.join(map(_escaped, names))})$"
+    """An expression that matches these names whole, for RE2, Go and Python's `fullmatch` alike.
+
+    `*` stands for line breaks, too: they are legal in a name, and hide nothing.
+    """
+    return rf"^(?s:{alternatives(names)})$"
+
+
+def alternatives(names: Iterable[str], anything: str = ".*") -> str:
+    """The names as alternatives of an expression, with `anything` in place of `*`."""
+    return "|".join(_escaped(name, anything) for name in names)
 
 
 def anyone_of(patterns: Iterable[str]) -> str:
@@ -67,8 +101,8 @@ def anyone_of(patterns: Iterable[str]) -> str:
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
-def _escaped(name: str) -> str:
-    return ".*".join(re.escape(part).replace(r"\-", "-") for part in name.split("*"))
+def _escaped(name: str, anything: str) -> str:
+    return anything.join(re.escape(part).replace(r"\-", "-") for part in name.split("*"))
 
 
 def _table(document: Mapping[str, Any]) -> ContentTable:
@@ -82,10 +116,24 @@ def _table(document: Mapping[str, Any]) -> ContentTable:
         secret_names=tuple(document["secrets"]["names"]),
         masked=dict(masks["values"]),
         unmasked_keys=tuple(masks["unmasked_keys"]),
+        shape=_shape(document["shape"]),
+        quotes=dict(document["quotes"]),
     )
-    for pattern in (*table.masked.values(), *table.unmasked_keys):
+    for pattern in (*table.masked.values(), *table.unmasked_keys, *table.quotes.values()):
         try:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"content.toml: {pattern!r} is no expression: {error}") from None
     return table
+
+
+def _shape(part: Mapping[str, Any]) -> Shape:
+    inside = part["json"]
+    words = ("certain", "likely", "of_tools", "tools", "behind", "failures", "namespaces", "others")
+    return Shape(
+        **{name: frozenset(part[name]) for name in words},
+        roles=tuple(inside["roles"]),
+        types=tuple(inside["types"]),
+        skeleton=frozenset(inside["skeleton"]),
+        members=tuple(inside["members"]),
+    )

@@ -43,6 +43,10 @@ EVENTS: list[dict[str, Any]] = [
     {"event": "numbers", "big": 2**63, "negative": -(2**63), "exact": 10**25, "level": 17},
     {"event": "text é \U0001f600 \ufffd", "level": "Error", "log.file.name": "mine"},
     {"event": "stamps", "level": "3"}, {"event": "event", "event.name": "agent.done"},
+    {"event": "hidden plan", "event.name": "gen_ai.choice"},
+    {"event.name": "gen_ai.user.message", "level": "info"},
+    {"event": "long", "note": "x" * 500 + " bob@example.com", "y.api_key": "any", "prompt\n": "p"},
+    {"event": {"cookie": "a", "deep": {"x": "Pwd=hunter22"}}},
     {"event": "flags", "trace_id": "0AF7651916CD43DD8448EB211C80319C", "trace_flags": "1"},
 ]  # fmt: skip
 
@@ -78,6 +82,7 @@ def test_a_line_that_also_came_through_the_collector_is_one_record(pipeline: Pip
     lines.append(lines[1] + " and what follows")
     lines.append(lines[0])
     lines.append("  " + lines[0].replace("agent.run", "agent.again") + "\t")
+    lines[0] = "\ufeff" + lines[0]
     path.write_text("\n".join(lines) + "\n\n")
     wait_until(lambda: len(logs_of(pipeline, "logs", path)) >= len(lines), 45, "all lines")
     before = logs_of(pipeline, "logs", path)

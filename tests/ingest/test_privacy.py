@@ -148,42 +148,6 @@ def test_what_columns_take_from_content_is_taken_first() -> None:
     assert "llm.invocation_parameters" not in dict(row["attributes"])
 
 
-SECRETS = {
-    "OpenAI": "sk-proj-abcdefghijklmnop1234",
-    "Anthropic": "sk-ant-api03-abcdefghijklmnop1234",
-    "Google": "AIzaSyA1234567890abcdefghijklmnopqrstuv",
-    "Groq": "gsk_abcdefghijklmnopqrstuvwxyz",
-    "Hugging Face": "hf_abcdefghijklmnopqrstuvwxyz0123",
-    "GitHub": "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
-    "Slack": "xoxb-123456789012-abcdefghij",
-    "AWS": "AKIAIOSFODNN7EXAMPLE",
-    "bearer": "Bearer abcdef.ghijkl-mnop",
-    "JWT": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
-    "e-mail": "bob@example.com",
-    "card": "4111 1111 1111 1111",
-    "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc+/=\n-----END RSA PRIVATE KEY-----",
-    "password": "password=hunter22",
-    "URL": "postgres://bob:hunter22@db/x",
-}
-
-
-@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-def test_secrets_are_masked_in_what_remains(secret: str) -> None:
-    """In attributes, status, exceptions and error messages; the words around them stay."""
-    words = f"no luck with {secret} today"
-    event = Span.Event(name="exception")
-    event.attributes.extend(pairs({"exception.message": words}))
-    row = one_span(
-        {"note": words, "in.list": [words]}, status={"code": 2, "message": words}, events=[event]
-    )
-    essential = secret.split("@db")[0].removeprefix("Bearer ").removeprefix("postgres")
-    assert essential not in str(row)
-    assert row["status_message"].startswith("no luck with ")
-    assert row["status_message"].endswith(" today")
-    assert row["error_message"] == row["status_message"]
-    assert essential not in str(one_log(words))
-
-
 def test_ids_and_counts_are_left_alone() -> None:
     """Numbers that look like cards, times, costs and ids stay what they are."""
     attributes = {

@@ -120,11 +120,17 @@ def test_a_body_deeper_than_python_follows(depth: int) -> None:
 def test_a_long_name_is_looked_at_once() -> None:
     """Names of a megabyte are sorted like others; by the square of it this would not end."""
     tail = "x" * 1_000_000
-    # `*` ends with the line, so the second is none of the table.
     names = [tail, f"retrieval.{'document' * 100_000}\n\n", f"llm.prompts.{tail}", f"{tail}tokens"]
     names += [f"{tail}_id", f"{tail}password"]
-    expected = [0, 0, Sort.CONTENT, Sort.PLAIN, Sort.PLAIN, Sort.SECRET]
+    expected = [0, Sort.CONTENT, Sort.CONTENT, Sort.PLAIN, Sort.PLAIN, Sort.SECRET]
     assert sorts_of(pa.array(names)).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["gen_ai.prompt.0\n", "retrieval.\n.document", "tool.output\r\n"])
+def test_a_line_break_in_a_name_hides_nothing(name: str) -> None:
+    """`*` stands for line breaks as well, in short names and in long ones."""
+    long = name + "x" * 80 if name.startswith("tool") else f"retrieval.{'x' * 80}\ndocument"
+    assert sorts_of(pa.array([name, long])).tolist() == [Sort.CONTENT, Sort.CONTENT]
 
 
 def test_a_long_text_full_of_secrets_is_looked_at_once() -> None:
