@@ -28,7 +28,7 @@ lines AS (
             END
         ) AS outcome,
         lines.error_class, lines.error_message
-    FROM lake_logs AS lines
+    FROM run_lines AS lines
     ANTI JOIN log_runs AS summing
         ON COALESCE(summing.service_name, '') = COALESCE(lines.service_name, '')
         AND COALESCE(summing.agent_name, '') = COALESCE(lines.agent_name, '')
