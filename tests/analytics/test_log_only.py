@@ -285,6 +285,17 @@ def test_lines_of_a_thread_and_spans_of_its_runs(telemetry: Telemetry, rows: Ask
     assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 20}]
 
 
+@pytest.mark.parametrize("event", ["agent.run", "agent.cost"])
+def test_a_named_root_is_the_run_of_its_lines(event: str, telemetry: Telemetry, rows: Ask) -> None:
+    """An application's own span that names the run, without being called an agent, is that run."""
+    root = telemetry.span(run_id="r")
+    telemetry.llm(under=root, input_tokens=10, output_tokens=1)
+    telemetry.log(event, input_tokens=10, output_tokens=1, **RUN | CALL)
+    assert rows("SELECT run_id, source, input_tokens FROM runs") == [
+        {"run_id": "r", "source": "spans", "input_tokens": 10}
+    ]
+
+
 def test_a_run_without_its_summary_is_not_over(telemetry: Telemetry, rows: Ask) -> None:
     """Where an agent writes summaries, calls of a run that has none count, but make no run."""
     telemetry.log("agent.run", **RUN | {"run_id": "done"})

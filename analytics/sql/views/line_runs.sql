@@ -43,6 +43,8 @@ calls AS (
         SELECT run_id
         FROM lake_spans
         WHERE span_class = 'agent' AND run_id IN (SELECT run_id FROM lines)
+        UNION ALL
+        SELECT run_id FROM run_spans
     ) AS agents ON agents.run_id = lines.run_id
     ANTI JOIN (
         SELECT trace_id FROM lake_spans WHERE trace_id IN (SELECT trace_id FROM lines)
