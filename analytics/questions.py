@@ -37,6 +37,8 @@ ORDER = (
     "overruled",
     "run_troubles",
     "run_spans",
+    "thread_runs",
+    "run_lines",
     "log_runs",
     "call_lines",
     "line_runs",

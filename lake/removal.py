@@ -121,13 +121,19 @@ def tenants_own(lake: Lake, table: str, day: date, tenant: str) -> Removal:
 
 
 def tenants_unnamed(lake: Lake, table: str, day: date, traces: pa.Table) -> Removal:
-    """The rows of `day` that name no tenant and belong to `traces` (a column trace_id)."""
+    """The rows of `day` that name no tenant and belong to `traces`, see `lake.select.unnamed`."""
     delta = _existing(lake, table)
+    heard = (
+        " OR (contains(rows.hearsay, 'tenant_id') AND rows.tenant_id <> traces.owner)"
+        if any(field.name == "hearsay" for field in delta.schema().fields)
+        else ""
+    )
 
     def take_out(properties: CommitProperties) -> None:
         delta.merge(
             traces,
-            f"rows.{_on(day)} AND rows.trace_id = traces.trace_id AND rows.tenant_id IS NULL",
+            f"rows.{_on(day)} AND rows.trace_id = traces.trace_id "
+            f"AND (rows.tenant_id IS NULL{heard})",
             source_alias="traces",
             target_alias="rows",
             writer_properties=FILE_FORMAT,

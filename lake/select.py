@@ -21,7 +21,7 @@ from lake.table import Lake
 
 
 def traces_of(lake: Lake, tenant: str) -> pa.Table:
-    """The traces in which `tenant` is named, as a column trace_id."""
+    """The traces of `tenant`: the columns trace_id, and owner, see `unnamed`."""
     with scratch() as connection:
         lake.snapshot().attach(connection)
         return connection.sql(
@@ -80,9 +80,21 @@ def names(tenant: str) -> Expression:
 def unnamed(
     rows: DuckDBPyRelation, connection: DuckDBPyConnection, traces: pa.Table
 ) -> DuckDBPyRelation:
-    """The rows that name no tenant and belong to `traces` (a column trace_id)."""
-    nobodys = rows.filter(ColumnExpression("tenant_id").isnull())
-    return nobodys.join(connection.from_arrow(traces), "trace_id", how="semi")
+    """The rows that name no tenant and belong to `traces`, as `traces_of` gave them.
+
+    Where the trace has an owner, rows that have another tenant by hearsay are its, too.
+    """
+    theirs = rows.filter(
+        ColumnExpression("tenant_id").isnull()
+        | FunctionExpression(
+            "contains", ColumnExpression("hearsay"), ConstantExpression("tenant_id")
+        )
+    )
+    owned = connection.from_arrow(traces).project(
+        ColumnExpression("trace_id").alias("of_trace"), ColumnExpression("owner")
+    )
+    mine = "trace_id = of_trace AND (tenant_id IS NULL OR tenant_id <> owner)"
+    return theirs.join(owned, mine, how="semi")
 
 
 def create_day_rows(rows: DuckDBPyRelation, table: str) -> None:

@@ -206,6 +206,96 @@ def test_lines_of_untraced_calls_without_ids_are_calls_each(
     assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 2}]
 
 
+THREAD: dict[str, Any] = {"thread_id": "t", "tenant_id": "acme", "agent_name": "bot"}
+
+
+def turn(telemetry: Telemetry, at: float, *calls: float, **summary: Any) -> None:
+    """A run of which the thread alone is named: calls, and a summary at its end (ms)."""
+    for when in calls:
+        telemetry.log("agent.cost", at=NOON + ms(when), input_tokens=10, output_tokens=1,
+                      **CALL | THREAD | summary | {"duration_ms": None})  # fmt: skip
+    telemetry.log("agent.run", at=NOON + ms(at), llm_calls=len(calls),
+                  input_tokens=10 * len(calls), output_tokens=len(calls),
+                  **CALL | THREAD | summary)  # fmt: skip
+
+
+def test_lines_that_name_only_their_thread(telemetry: Telemetry, rows: Ask) -> None:
+    """What a thread said between two summaries is of the run that the later one ends: its calls
+    are counted, its sum is not added to them; what came after the last is of no run yet."""
+    turn(telemetry, 100, 10, 20)
+    turn(telemetry, 300, 210, 300)
+    telemetry.log("agent.tool", at=NOON + ms(250), tool_name="search", outcome="error", **THREAD)
+    telemetry.log("agent.cost", at=NOON + ms(400), input_tokens=5, output_tokens=1, **CALL | THREAD)
+    assert rows(
+        "SELECT thread_id, llm_calls, tool_calls, tool_errors, input_tokens, usage_source"
+        " FROM runs ORDER BY started_at"
+    ) == [
+        {"thread_id": "t", "llm_calls": 2, "tool_calls": 0, "tool_errors": 0,
+         "input_tokens": 20, "usage_source": "calls"},
+        {"thread_id": "t", "llm_calls": 2, "tool_calls": 1, "tool_errors": 1,
+         "input_tokens": 20, "usage_source": "calls"},
+    ]  # fmt: skip
+    assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 45}]
+
+
+def test_a_thread_whose_run_was_killed(telemetry: Telemetry, rows: Ask) -> None:
+    """Calls before the run began that the next summary ends are not that run's."""
+    telemetry.log("agent.cost", at=NOON + ms(5), input_tokens=7, output_tokens=1, **CALL | THREAD)
+    turn(telemetry, 1000, 950, duration_ms=100.0)
+    assert rows("SELECT llm_calls, input_tokens FROM runs") == [
+        {"llm_calls": 1, "input_tokens": 10}
+    ]
+    assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 17}]
+
+
+def test_threads_of_the_same_name_of_two_tenants(telemetry: Telemetry, rows: Ask) -> None:
+    """Are two threads. A line that names no tenant is the thread's if that has one only."""
+    turn(telemetry, 100, 10, tenant_id="globex")
+    turn(telemetry, 200, 50)
+    other = {"thread_id": "u", "agent_name": "bot"}
+    telemetry.log("agent.cost", at=NOON, input_tokens=3, output_tokens=1, **CALL | other)
+    telemetry.log("agent.run", at=NOON + ms(9), tenant_id="acme", input_tokens=3, output_tokens=1,
+                  llm_calls=1, **CALL | other)  # fmt: skip
+    assert rows("SELECT tenant_id, thread_id, input_tokens FROM runs ORDER BY 1, 2") == [
+        {"tenant_id": "acme", "thread_id": "t", "input_tokens": 10},
+        {"tenant_id": "acme", "thread_id": "u", "input_tokens": 3},
+        {"tenant_id": "globex", "thread_id": "t", "input_tokens": 10},
+    ]
+
+
+def test_a_summary_of_a_thread_that_came_twice(telemetry: Telemetry, rows: Ask) -> None:
+    """Over OTLP and from a file it is one run still."""
+    turn(telemetry, 100, 10)
+    telemetry.logs.append(dict(telemetry.logs[-1], log_id="from the file"))
+    assert rows("SELECT llm_calls, input_tokens FROM runs") == [
+        {"llm_calls": 1, "input_tokens": 10}
+    ]
+
+
+def test_lines_of_a_thread_and_spans_of_its_runs(telemetry: Telemetry, rows: Ask) -> None:
+    """The run of the thread that was on when the line was written is meant: it is one run."""
+    for at in (0, 5000):
+        agent = telemetry.agent(at=NOON + ms(at), took=100, **THREAD)
+        telemetry.llm(under=agent, at=NOON + ms(at + 10), input_tokens=10, output_tokens=1)
+        turn(telemetry, at + 101, at + 20)
+    assert (
+        rows("SELECT source, llm_calls, input_tokens FROM runs")
+        == [{"source": "spans", "llm_calls": 1, "input_tokens": 10}] * 2
+    )
+    assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 20}]
+
+
+@pytest.mark.parametrize("event", ["agent.run", "agent.cost"])
+def test_a_named_root_is_the_run_of_its_lines(event: str, telemetry: Telemetry, rows: Ask) -> None:
+    """An application's own span that names the run, without being called an agent, is that run."""
+    root = telemetry.span(run_id="r")
+    telemetry.llm(under=root, input_tokens=10, output_tokens=1)
+    telemetry.log(event, input_tokens=10, output_tokens=1, **RUN | CALL)
+    assert rows("SELECT run_id, source, input_tokens FROM runs") == [
+        {"run_id": "r", "source": "spans", "input_tokens": 10}
+    ]
+
+
 def test_a_run_without_its_summary_is_not_over(telemetry: Telemetry, rows: Ask) -> None:
     """Where an agent writes summaries, calls of a run that has none count, but make no run."""
     telemetry.log("agent.run", **RUN | {"run_id": "done"})

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -107,9 +108,46 @@ def test_rows_without_a_tenant_go_with_their_trace(lake: Lake) -> None:
     removal = tenants_unnamed(lake, "spans", TODAY, traces)
     removal.commit()
 
-    assert traces.to_pydict() == {"trace_id": ["t1"]}
+    assert traces.to_pydict() == {"trace_id": ["t1"], "owner": ["acme"]}
     assert removal.rows == {HOUR: 1}
     assert Counter(stored(lake, "trace_id")) == {"t1": 1, "t2": 2}
+
+
+HEARD = {"hearsay": "tenant_id"}
+
+
+@pytest.mark.parametrize(
+    ("tenant", "taken"), [("acme", {"b", "c"}), ("platform", {"f"}), ("globex", set())]
+)
+def test_hearsay_is_whom_the_trace_names(tenant: str, taken: set[str], lake: Lake) -> None:
+    """A shared service's own tenant stands on rows that are of whom their trace names: they go with
+    that one; where its tenant is all that is known, the trace is that tenant's."""
+    lake.append(
+        "spans",
+        table(
+            row("a", "acme", "t1"), row("b", None, "t1"), row("c", "platform", "t1", **HEARD),
+            row("d", "platform", "t2", **HEARD), row("e", "globex", "t2", **HEARD),
+            row("f", None, "t3"), row("g", "platform", "t3", **HEARD),
+            row("h", "zeta", "t4"), row("i", "globex", "t4", **HEARD), row("j", None, "t4"),
+        ),
+        1,
+    )  # fmt: skip
+    before = set(stored(lake))
+    removal = tenants_unnamed(lake, "spans", TODAY, traces_of(lake, tenant))
+    removal.commit()
+    assert before - set(stored(lake)) == taken
+    assert sum(removal.rows.values()) == len(taken)
+
+
+def test_a_day_older_than_a_column_is_put_in_order(lake: Lake, tmp_path: Path) -> None:
+    """Before anything was appended that has the column."""
+    old = TABLES["spans"].arrow
+    old = old.remove(old.get_field_index("hearsay"))
+    written = table(row("a", "acme"), row("a", "acme"), row("b")).select(old.names)
+    write_deltalake(tmp_path / "lake" / "spans", written, partition_by=["day"])
+    tenants_unnamed(lake, "spans", TODAY, traces_of(lake, "acme")).commit()
+    surplus_copies(lake, "spans", TODAY).commit()
+    assert stored(lake, "span_id, hearsay") == [("a", None)]
 
 
 def test_the_copy_received_first_stays_and_the_day_is_in_order(lake: Lake) -> None:

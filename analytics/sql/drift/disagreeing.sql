@@ -48,8 +48,12 @@ used_in_lines AS (
         COUNT(*) AS llm_calls,
         SUM(input_tokens) AS input_tokens,
         SUM(output_tokens) AS output_tokens
-    FROM logs
-    WHERE span_class = 'llm' AND COALESCE(run_id, trace_id) IS NOT NULL
+    FROM (
+        SELECT run_id, trace_id, input_tokens, output_tokens
+        FROM run_lines
+        WHERE span_class = 'llm' AND COALESCE(run_id, trace_id) IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY log_id ORDER BY received_at) = 1
+    ) AS lines
     GROUP BY COALESCE(run_id, trace_id)
 ),
 sides AS (

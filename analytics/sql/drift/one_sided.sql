@@ -17,7 +17,7 @@
 WITH
 said AS (
     SELECT run_id, trace_id, agent_name
-    FROM lake_logs
+    FROM run_lines
     WHERE span_class IN ('agent', 'llm', 'tool')
 ),
 logging AS (

@@ -7,7 +7,7 @@ CREATE OR REPLACE TEMP TABLE call_lines AS
 WITH
 without_span AS (
     SELECT lines.*
-    FROM lake_logs AS lines
+    FROM run_lines AS lines
     ANTI JOIN (
         SELECT trace_id, span_id, span_class FROM lake_spans WHERE span_class IN ('llm', 'tool')
     ) AS spans
@@ -41,7 +41,8 @@ said AS (
         PARTITION BY
             span_class, time, trace_id, span_id, run_id, response_id, tool_call_id, attempt,
             CASE
-                WHEN COALESCE(trace_id, run_id, response_id, tool_call_id) IS NULL THEN log_id
+                WHEN COALESCE(response_id, tool_call_id) IS NULL
+                    AND (by_thread OR COALESCE(trace_id, run_id) IS NULL) THEN log_id
             END
         ORDER BY received_at, log_id
     ) = 1

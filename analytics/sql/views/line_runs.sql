@@ -28,7 +28,7 @@ lines AS (
             END
         ) AS outcome,
         lines.error_class, lines.error_message
-    FROM lake_logs AS lines
+    FROM run_lines AS lines
     ANTI JOIN log_runs AS summing
         ON COALESCE(summing.service_name, '') = COALESCE(lines.service_name, '')
         AND COALESCE(summing.agent_name, '') = COALESCE(lines.agent_name, '')
@@ -43,6 +43,8 @@ calls AS (
         SELECT run_id
         FROM lake_spans
         WHERE span_class = 'agent' AND run_id IN (SELECT run_id FROM lines)
+        UNION ALL
+        SELECT run_id FROM run_spans
     ) AS agents ON agents.run_id = lines.run_id
     ANTI JOIN (
         SELECT trace_id FROM lake_spans WHERE trace_id IN (SELECT trace_id FROM lines)

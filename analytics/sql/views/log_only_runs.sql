@@ -14,8 +14,11 @@ SELECT
     request_model, response_model, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens, llm_calls, tool_calls, tool_errors
 FROM log_runs
-ANTI JOIN (SELECT run_id FROM lake_spans WHERE span_class = 'agent') AS agents
-    ON agents.run_id = log_runs.run_id
+ANTI JOIN (
+    SELECT run_id FROM lake_spans WHERE span_class = 'agent'
+    UNION ALL
+    SELECT run_id FROM run_spans
+) AS agents ON agents.run_id = log_runs.run_id
 ANTI JOIN (
     SELECT trace_id FROM lake_spans WHERE span_class = 'agent'
     UNION ALL

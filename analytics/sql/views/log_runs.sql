@@ -1,8 +1,8 @@
 -- Step: the summary line (span_class agent, such as `agent.run`) of every run, one row per run.
 --
--- The line is written when the run ends. A run whose line came twice, or on two ways (OTLP and a log
--- file), is one run. Of a duration that cannot be true (negative, over a year) nothing is concluded:
--- the run is placed where its line was written.
+-- The line is written when the run ends; one that names neither run nor trace: see thread_runs. A run
+-- whose line came twice, or on two ways (OTLP and a log file), is one run. Of a duration that cannot be
+-- true (negative, over a year) nothing is concluded: the run is placed where its line was written.
 CREATE OR REPLACE TEMP TABLE log_runs AS
 SELECT
     COALESCE(run_id, trace_id, log_id) AS run_key,
@@ -39,7 +39,7 @@ SELECT
     llm_calls,
     tool_calls,
     tool_errors
-FROM lake_logs
+FROM run_lines
 WHERE span_class = 'agent'
 QUALIFY row_number() OVER (
     PARTITION BY COALESCE(run_id, trace_id, log_id) ORDER BY time DESC, log_id

@@ -24,7 +24,7 @@ lines AS (
             ELSE time
         END AS started_at,
         duration_ms, outcome, error_class, error_message
-    FROM lake_logs
+    FROM run_lines
     WHERE span_class = 'node'
     QUALIFY row_number() OVER (PARTITION BY log_id ORDER BY received_at) = 1
 )
