@@ -96,6 +96,18 @@ def test_usage_survives_redaction(recordings: Pipeline) -> None:
     assert sent <= {(r["trace_id"], r["span_id"], r["input_tokens"]) for r in rows}
 
 
+def test_how_a_response_ended_survives_redaction(recordings: Pipeline) -> None:
+    """It stands in a body that is content else: a stream that was cut is told by nothing else."""
+    rows = recordings.ask(
+        "SELECT finish_reason, outcome_reason, count(*) AS n FROM logs"
+        " WHERE event_name = 'gen_ai.choice' AND scope_name LIKE '%openai_v2'"
+        " GROUP BY ALL ORDER BY ALL"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("error", "incomplete", 2), ("stop", None, 4), ("tool_calls", None, 2),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("said", CONTENT)
 def test_what_was_said_stays_out_of_the_lake(recordings: Pipeline, said: str) -> None:
     """No prompt, completion, tool argument or result is in any column of any row."""
