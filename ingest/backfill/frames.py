@@ -13,6 +13,9 @@ from ingest.backfill.content import Damage
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """As the receiver's limit for one request; a longer message is passed over and reported."""
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors and loggers write before the first line of a UTF-8 file."""
+
 _CHUNK_BYTES = 1024 * 1024
 _MAX_VARINT_BYTES = 10
 RESOURCES_TAG = 0x0A
@@ -42,7 +45,7 @@ def lines(stream: BinaryIO, number: int, *, longest: int) -> Iterator[Frame]:
         number += 1
         place = f"line {number}"
         if raw.endswith(b"\n") or len(raw) <= longest:
-            yield Frame(place, raw, raw.strip(), whole=raw.endswith(b"\n"))
+            yield Frame(place, raw, _marked(raw, number).strip(), whole=raw.endswith(b"\n"))
             continue
         yield Frame(place, raw, fault=f"longer than {longest} bytes", ends=False)
         while not raw.endswith(b"\n") and (raw := stream.readline(_CHUNK_BYTES)):
@@ -59,8 +62,14 @@ def split_lines(stream: BinaryIO, number: int, offset: int, *, longest: int) -> 
         number += begins
         begins = raw.endswith(b"\n")
         whole = begins or len(raw) == longest
-        yield Frame(f"line {number}", raw, raw.strip(b" \t\r\n"), offset, whole=whole)
+        body = _marked(raw, number).strip(b" \t\r\n")
+        yield Frame(f"line {number}", raw, body, offset, whole=whole)
         offset += len(raw)
+
+
+def _marked(raw: bytes, number: int) -> bytes:
+    """The line without the mark that may stand before the first."""
+    return raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw
 
 
 def prefixed(stream: BinaryIO, offset: int) -> Iterator[Frame]:
