@@ -39,6 +39,7 @@ SWEEP_GRACE_HOURS = 1
 
 # Delta keeps time statistics in milliseconds, cut off: a row may be this much later than `max`.
 _STATISTICS_RESOLUTION = timedelta(milliseconds=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + _STATISTICS_RESOLUTION
 
 # Times grow by a little and durations are alike in their high bytes: a dictionary of either is as
 # long as the column. What a table does not have is ignored.
@@ -303,7 +304,7 @@ def _files(
     if since is not None:
         predicates += [
             ("day", ">=", since.astimezone(UTC).date()),
-            (schema.time, ">=", since - _STATISTICS_RESOLUTION),
+            (schema.time, ">=", max(since, _EARLIEST) - _STATISTICS_RESOLUTION),
         ]
     if until is not None:
         predicates += [("day", "<=", until.astimezone(UTC).date()), (schema.time, "<", until)]
