@@ -96,6 +96,18 @@ def _journal(config: Config) -> Iterator[Finding]:
             )
 
 
+def _lake(config: Config) -> Iterator[Finding]:
+    from lake import Lake, misfits
+
+    lake = Lake(config.data / "lake")
+    unwritable = misfits(lake)
+    for table, reason in unwritable.items():
+        what, _, remedy = reason.partition("; ")
+        yield Finding("lake", "problem", f"table {table} {what}", remedy)
+    if not unwritable:
+        yield Finding("lake", "ok", f"{len(lake.versions())} tables can be read and appended to")
+
+
 def _accounts(config: Config) -> Iterator[Finding]:
     from ingest import verify
 
@@ -171,6 +183,7 @@ CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "sidecar": _sidecar,
     "disk": _disk,
     "journal": _journal,
+    "lake": _lake,
     "accounts": _accounts,
     "telemetry": _telemetry,
     "content": content,

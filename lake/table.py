@@ -23,6 +23,7 @@ from lake.column import TableSchema
 from lake.damage import damage_of_log
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
+from lake.younger import has_same_columns, misfit
 
 # The Delta transaction application whose version is the journal position.
 APPLICATION = "quietpager-ingest"
@@ -99,7 +100,7 @@ class Lake:
         Returns False, writing nothing, if `position` or a later one was committed before: calling
         again after a crash neither loses nor doubles a row. A reader is read as it is written, so
         that its rows need not be in memory together. Raises LakeError when the columns are not
-        those of the contract.
+        those of the contract, or do not fit the table that another version wrote.
         """
         schema = _schema_of(table)
         if not rows.schema.equals(schema.arrow):
@@ -107,12 +108,13 @@ class Lake:
         delta = self.open(table) or self._create(schema)
         if position <= committed_position(delta):
             return False
-        grown = len(delta.schema().fields) < len(schema.columns)
+        if reason := misfit(schema, delta):
+            raise LakeError(f"{self._path(table)} {reason}")
         write_deltalake(
             delta,
             rows,
             mode="append",
-            schema_mode="merge" if grown else None,
+            schema_mode=None if has_same_columns(schema, delta) else "merge",
             writer_properties=FILE_FORMAT,
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(APPLICATION, position)]
