@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ingest.backfill.sender import NoReceiver, Refused, Sender
     from ingest.condition import Condition, condition_of, dropped_content
     from ingest.erasure import Erasure, StillInJournal, erase, sweep
-    from ingest.lock import DirectoryInUse, sole
+    from ingest.lock import DirectoryInUse, Holder, sole
     from ingest.logs import log_json, log_warnings
     from ingest.privacy.known import known_names
     from ingest.receive.server import Endpoints, serve_receiver
@@ -34,6 +34,7 @@ __all__ = [
     "Endpoints",
     "Erasure",
     "FileFormat",
+    "Holder",
     "HourAccount",
     "Imported",
     "Listener",
@@ -68,6 +69,7 @@ _HOME = {
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
     "Erasure": "ingest.erasure",
+    "Holder": "ingest.lock",
     "FileFormat": "ingest.backfill.recognise",
     "HourAccount": "ingest.accounts",
     "Imported": "ingest.backfill.run",

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from ingest import HourAccount, WriterSettings, erase, run_writer, sweep, verify
+from ingest import HourAccount, StillInJournal, WriterSettings, erase, run_writer, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
@@ -231,6 +231,35 @@ def test_erasure_beside_a_running_sidecar(start_receiver: StartReceiver) -> None
     assert erasure.removed["spans"] == 6
     assert tenants(receiver.data) == {"globex": 8}
     assert total(receiver.data).erased == 6
+
+
+def test_erasure_tells_what_names_the_tenant_outside_of_the_lake(
+    start_receiver: StartReceiver,
+) -> None:
+    """Nothing is said to be gone while the journal holds it; what was set aside is named."""
+    receiver = start_receiver(segment_seconds=3600)
+    accept(receiver, of_tenant("globex"))
+    stop = threading.Event()
+    writer = threading.Thread(target=run_writer, args=(WriterSettings(data=receiver.data), stop))
+    aside = receiver.data / "journal" / "logs" / "quarantine" / "7.open"
+    aside.parent.mkdir()
+    aside.write_bytes(b"\x0a\x04acme")
+    (aside.parent / "8.journal").write_bytes(b"\x0a\x06globex")
+    accept(receiver, of_tenant("acme"))
+    with sole(receiver.data, "writer"):
+        writer.start()
+        try:
+            with pytest.raises(StillInJournal, match="erase again"):
+                erase(receiver.data, "acme", patience_seconds=0.3)
+        finally:
+            receiver.stop()
+            stop.set()
+            writer.join(60)
+    erasure = erase(receiver.data, "acme")
+    assert (erasure.removed["spans"], erasure.waiting) == (2, ())
+    assert erasure.quarantined == (aside,)
+    aside.unlink()
+    assert erase(receiver.data, "acme").quarantined == ()
 
 
 def test_swept_files_are_gone_at_once(start_receiver: StartReceiver) -> None:
