@@ -126,6 +126,19 @@ def _lake(config: Config) -> Iterator[Finding]:
         yield Finding("lake", "ok", f"{len(lake.versions())} tables can be read and appended to")
 
 
+def _retention(config: Config) -> Iterator[Finding]:
+    from ingest import retention_clock
+
+    clock = retention_clock(config.data)
+    if clock is not None and clock.doubted_since is not None:
+        yield Finding(
+            "retention",
+            "problem",
+            f"the clock leapt ahead of {clock.day}, from which retention counts meanwhile",
+            "set the clock right; kept for a day as it is, it is believed, and old days expire",
+        )
+
+
 def _accounts(config: Config) -> Iterator[Finding]:
     from ingest import verify
 
@@ -202,6 +215,7 @@ CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "disk": _disk,
     "journal": _journal,
     "lake": _lake,
+    "retention": _retention,
     "accounts": _accounts,
     "telemetry": _telemetry,
     "content": content,

@@ -14,6 +14,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from cli.checks import examine
+from cli.config import Config
 from ingest import HourAccount, StillInJournal, WriterSettings, erase, run_writer, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
@@ -182,6 +184,36 @@ def test_retention_for_all_and_for_single_tenants(start_receiver: StartReceiver)
     assert keep(settings, NOW)
 
     assert tenants(receiver.data) == {"acme": 2, "globex": 2}
+    assert total(receiver.data).expired == 4
+
+
+def test_a_clock_set_far_ahead_expires_nothing_for_a_day(start_receiver: StartReceiver) -> None:
+    """Retention counts from the last round's day, says so, and goes on once the clock is right."""
+    receiver = start_receiver()
+    accept(receiver, of_tenant("acme", at=NOW - 5 * DAY), of_tenant("globex"))
+    settings = KeeperSettings(
+        data=receiver.data, retention_days=10, tenant_retention_days={"acme": 6}
+    )
+    write(receiver.data)
+    deadline = time.monotonic() + 20
+    while sum(tenants(receiver.data).values()) < 4:
+        assert time.monotonic() < deadline
+        write(receiver.data)
+    ahead = NOW + 3650 * DAY
+    assert keep(settings, ahead), "the first round ever knows the lake's day"
+    assert tenants(receiver.data) == {"acme": 2, "globex": 2}
+    assert "quietpager_lake_clock_doubted 1.0" in httpx.get(f"{receiver.http}/metrics").text
+    assert {each.check for each in examine(Config(data=receiver.data))} >= {"retention"}
+
+    assert keep(settings, NOW)
+    assert "quietpager_lake_clock_doubted 0.0" in httpx.get(f"{receiver.http}/metrics").text
+    assert keep(settings, NOW + 2 * DAY), "as after a weekend"
+    assert tenants(receiver.data) == {"globex": 2}
+    assert keep(settings, ahead)
+    assert keep(settings, ahead + timedelta(hours=23))
+    assert tenants(receiver.data) == {"globex": 2}
+    assert keep(settings, ahead + timedelta(hours=24)), "it is the time after all"
+    assert tenants(receiver.data) == {}
     assert total(receiver.data).expired == 4
 
 
