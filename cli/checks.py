@@ -14,9 +14,10 @@ from cli.rooms import alert_store, load_objectives, one_line_errors, open_analyt
 from cli.sidecar import ENDPOINTS
 
 if TYPE_CHECKING:
-    from ingest import Condition
+    from ingest import Condition, Holder
 
 LATE = timedelta(minutes=1)
+SILENT = timedelta(seconds=15)
 GIB = 1024**3
 
 
@@ -40,14 +41,31 @@ def examine(config: Config, *, every: bool = False) -> Iterator[Finding]:
 
 
 def _sidecar(config: Config) -> Iterator[Finding]:
-    condition = _condition(config)
-    if condition.sidecar is None:
+    holders = _condition(config).holders
+    if (sidecar := holders["sidecar"]) is None:
         yield Finding("sidecar", "note", "none runs on this directory", "run quietpager up")
         return
-    yield Finding("sidecar", "ok", f"runs as process {condition.sidecar}")
+    yield Finding("sidecar", "ok", f"runs as process {sidecar.pid}")
+    for task, holder in holders.items():
+        yield from _process(task, holder)
     endpoints = json.loads((config.data / ENDPOINTS).read_text())
     for name, url in (("receiver", endpoints["otlp_http"]), ("dashboard", endpoints["dashboard"])):
         yield _answer_of(name, f"{url}/readyz")
+
+
+def _process(task: str, holder: "Holder | None") -> Iterator[Finding]:
+    """What is wrong with a process of the sidecar; the keeper is there now and then only."""
+    if holder is None:
+        if task != "keeper":
+            remedy = "the sidecar starts it again; its log lines say process.ended and why"
+            yield Finding(task, "problem", "does not run", remedy)
+    elif (silent := timedelta(seconds=holder.silent_seconds)) > SILENT:
+        found = f"process {holder.pid} has given no sign of life for {length(silent)}"
+        remedy = (
+            f"it was stopped (kill -CONT {holder.pid}), or its disk does not answer; killed, it is "
+            "started again, and nothing acknowledged is lost"
+        )
+        yield Finding(task, "problem", found, remedy)
 
 
 def _answer_of(name: str, url: str) -> Finding:
@@ -94,6 +112,31 @@ def _journal(config: Config) -> Iterator[Finding]:
                 f"{len(each.quarantined)} segments of {each.signal}",
                 f"read {each.quarantined[0]}; delete segment and reason once they are dealt with",
             )
+
+
+def _lake(config: Config) -> Iterator[Finding]:
+    from lake import Lake, misfits
+
+    lake = Lake(config.data / "lake")
+    unwritable = misfits(lake)
+    for table, reason in unwritable.items():
+        what, _, remedy = reason.partition("; ")
+        yield Finding("lake", "problem", f"table {table} {what}", remedy)
+    if not unwritable:
+        yield Finding("lake", "ok", f"{len(lake.versions())} tables can be read and appended to")
+
+
+def _retention(config: Config) -> Iterator[Finding]:
+    from ingest import retention_clock
+
+    clock = retention_clock(config.data)
+    if clock is not None and clock.doubted_since is not None:
+        yield Finding(
+            "retention",
+            "problem",
+            f"the clock leapt ahead of {clock.day}, from which retention counts meanwhile",
+            "set the clock right; kept for a day as it is, it is believed, and old days expire",
+        )
 
 
 def _accounts(config: Config) -> Iterator[Finding]:
@@ -171,6 +214,8 @@ CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "sidecar": _sidecar,
     "disk": _disk,
     "journal": _journal,
+    "lake": _lake,
+    "retention": _retention,
     "accounts": _accounts,
     "telemetry": _telemetry,
     "content": content,

@@ -227,6 +227,18 @@ class Config(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _no_tenant_outlives_its_day(self) -> Self:
+        """A day out of `retention_days` goes as a whole: a longer promise could not be kept."""
+        for tenant, days in self.tenant_retention_days.items():
+            if days > self.retention_days:
+                raise ValueError(
+                    f"tenant_retention_days of {tenant!r} is {days}, longer than retention_days "
+                    f"{self.retention_days}, after which every row is deleted; raise "
+                    f"retention_days to {days} and name the tenants that are to be kept for fewer"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _sources_are_unique(self) -> Self:
         for row in set(self.mapping):
             if self.mapping.count(row) > 1:

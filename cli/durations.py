@@ -34,19 +34,30 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """A duration before ``now``, or an ISO 8601 date or time; UTC where no zone is given.
+    """A duration before ``now``, or an ISO 8601 date or time, which is UTC if it names no zone.
 
-    :raises ValueError: when it is neither, or lies before the year 1.
+    The answer is in UTC. :raises ValueError: when it is neither, or not within the years 1 to 9999.
     """
     try:
         since = datetime.fromisoformat(text.strip())
     except ValueError:
         pass
     else:
-        return since if since.tzinfo else since.replace(tzinfo=UTC)
+        return _in_utc(since, text)
     try:
         return now - parse_duration(text)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is neither a duration nor a date; write e.g. 24h, 7d or 2026-11-01"
+        ) from None
+
+
+def _in_utc(time: datetime, text: str) -> datetime:
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(
+            f"{text!r} is in UTC not within the years 1 to 9999; write it without the zone"
         ) from None

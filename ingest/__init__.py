@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from ingest.backfill.sender import NoReceiver, Refused, Sender
     from ingest.condition import Condition, condition_of, dropped_content
     from ingest.erasure import Erasure, StillInJournal, erase, sweep
-    from ingest.lock import DirectoryInUse, sole
+    from ingest.lock import DirectoryInUse, Holder, sole
     from ingest.logs import log_json, log_warnings
     from ingest.privacy.known import known_names
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
+    from ingest.retention_clock import retention_clock
     from ingest.write import WriterError, WriterSettings, run_writer
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Endpoints",
     "Erasure",
     "FileFormat",
+    "Holder",
     "HourAccount",
     "Imported",
     "Listener",
@@ -54,6 +56,7 @@ __all__ = [
     "known_names",
     "log_json",
     "log_warnings",
+    "retention_clock",
     "run_writer",
     "serve_receiver",
     "sole",
@@ -68,6 +71,7 @@ _HOME = {
     "DirectoryInUse": "ingest.lock",
     "Endpoints": "ingest.receive.server",
     "Erasure": "ingest.erasure",
+    "Holder": "ingest.lock",
     "FileFormat": "ingest.backfill.recognise",
     "HourAccount": "ingest.accounts",
     "Imported": "ingest.backfill.run",
@@ -87,6 +91,7 @@ _HOME = {
     "known_names": "ingest.privacy.known",
     "log_json": "ingest.logs",
     "log_warnings": "ingest.logs",
+    "retention_clock": "ingest.retention_clock",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",
     "sole": "ingest.lock",

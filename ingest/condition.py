@@ -3,13 +3,17 @@
 import shutil
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.ledger import Ledger, hour_of
-from ingest.lock import holder
+from ingest.lock import KEEPER, Holder, holder
 from ingest.segments import backlog_of, quarantined_in
+
+ALWAYS = ("sidecar", "receiver", "writer", "reader")
+"""The tasks that are being done all the time while a sidecar runs."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,9 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Condition:
-    """Who works on the directory (process ids, None for nobody), what waits, what is free."""
+    """Who works on the directory, by task (None for nobody), what waits, what is free."""
 
-    sidecar: int | None
-    keeper: int | None
+    holders: Mapping[str, Holder | None]
     free_bytes: int
     waiting: tuple[Waiting, ...]
 
@@ -39,8 +42,7 @@ def condition_of(data: Path) -> Condition:
     """The condition of the data directory `data`, which must exist."""
     journals = sorted(path for path in (data / "journal").glob("*") if path.is_dir())
     return Condition(
-        sidecar=holder(data, "sidecar"),
-        keeper=holder(data, "keeper"),
+        holders={task: holder(data, task) for task in (*ALWAYS, KEEPER)},
         free_bytes=shutil.disk_usage(data).free,
         waiting=tuple(_waiting(journal) for journal in journals),
     )

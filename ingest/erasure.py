@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from ingest.ledger import Ledger
 from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
+from ingest.naming import quarantined_files_naming, waiting_files_naming
 from ingest.remove import remove_tenant
 from ingest.segments import recover
 from ingest.write import TABLE_OF, WriterSettings, run_writer
@@ -20,6 +22,7 @@ from lake.mapping_file import SHIPPED
 
 KEEPER_PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 0.1
+_ROUNDS = 3
 
 
 class StillInJournal(Exception):  # noqa: N818 - it names what is the case
@@ -28,10 +31,18 @@ class StillInJournal(Exception):  # noqa: N818 - it names what is the case
 
 @dataclass(frozen=True)
 class Erasure:
-    """How many rows of a tenant were taken out of each table, and how many are left (none)."""
+    """How many rows of a tenant were taken out of each table, and what is left of it (nothing).
 
+    `tenant` is its name as the lake has it. `left` counts the rows in the lake; `waiting` are the
+    segments of the journal that name it, since its senders go on, and `quarantined` those that
+    were set aside, which nothing but their owner deletes.
+    """
+
+    tenant: str
     removed: Mapping[str, int]
     left: Mapping[str, int]
+    waiting: tuple[Path, ...]
+    quarantined: tuple[Path, ...]
 
 
 def erase(
@@ -42,24 +53,38 @@ def erase(
     keep_content_for: Collection[str] = (),
     patience_seconds: float = 60.0,
 ) -> Erasure:
-    """Take out every row of `tenant` that was accepted before this was called.
+    """Take out every row of `tenant`, and look where there may be more.
 
-    Its rows are those that name it, and those that name nobody in a trace that names it. A reader
-    sees a day with them or without. It may run beside the sidecar; where none runs it first writes
-    what the journal holds, by `mapping`, without content but for the tenants in
-    `keep_content_for`. Raises StillInJournal when the writer does not come to it, and
+    What was accepted before this was called is out afterwards, what comes in meanwhile as far as
+    three rounds find it. Its rows are those that name it, and those that name nobody in a trace
+    that names it. A reader sees a day with them or without. It may run beside the sidecar; where
+    none runs it first writes what the journal holds, by `mapping`, without content but for the
+    tenants in `keep_content_for`. Raises StillInJournal when the writer does not come to it, and
     DirectoryInUse when another process rewrites the lake for longer than ten minutes.
     """
-    called_at = datetime.now(UTC)
-    tenant = short(tenant)
     writing = WriterSettings(data=data, mapping=mapping, keep_content_for=keep_content_for)
-    _empty_journal(writing, patience_seconds)
+    removed = Counter[str]()
+    for _ in range(_ROUNDS):
+        begun_at = datetime.now(UTC)
+        _empty_journal(writing, patience_seconds)
+        gone, left = _take_out(data, short(tenant), begun_at)
+        removed.update(gone)
+        if not (waiting := waiting_files_naming(data, tenant)):
+            break
+    quarantined = quarantined_files_naming(data, tenant)
+    return Erasure(short(tenant), removed, left, waiting, quarantined)
+
+
+def _take_out(
+    data: Path, tenant: str, begun_at: datetime
+) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """The rows of a tenant that left the lake, and those that are left, by table."""
     lake = Lake(data / "lake")
     with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS), closing(Ledger(data)) as ledger:
         traces = traces_of(lake, tenant)
         removed = remove_tenant(data, lake, ledger, tenant, traces, "erased")
-        left = {table: rows_of_tenant(lake, table, tenant, traces, called_at) for table in TABLES}
-    return Erasure(removed, left)
+        left = {table: rows_of_tenant(lake, table, tenant, traces, begun_at) for table in TABLES}
+    return removed, left
 
 
 def sweep(data: Path) -> int:

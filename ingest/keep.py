@@ -22,6 +22,7 @@ from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.logs import log_json
 from ingest.remove import remove, remove_tenant
+from ingest.trusted_day import trusted_day
 from lake import (
     TABLES,
     DayFile,
@@ -49,9 +50,9 @@ def keep(settings: KeeperSettings, now: datetime) -> bool:
     """
     with sole(settings.data, KEEPER), closing(Ledger(settings.data)) as ledger:
         lake = Lake(settings.data / "lake")
-        today = now.astimezone(UTC).date()
         tasks: list[Callable[[], object]] = [partial(_compact, lake, table) for table in TABLES]
         if settings.thorough:
+            today = trusted_day(settings.data, lake, now.astimezone(UTC))
             tasks += [
                 *(partial(_expire, settings, lake, ledger, table, today) for table in TABLES),
                 partial(_expire_tenants, settings, lake, ledger, today),

@@ -1,10 +1,16 @@
-"""One process per task and data directory."""
+"""One process per task and data directory, and whether that process still runs.
+
+Who holds a lock for longer touches its file now and then: a process that was stopped, or hangs on
+a disk that does not answer, holds its lock as well as any other.
+"""
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 KEEPER = "keeper"
@@ -16,6 +22,7 @@ APPENDER = "appender"
 APPENDER_PATIENCE_SECONDS = 120.0
 
 _POLL_SECONDS = 0.05
+_PULSE_SECONDS = 5.0
 
 
 class DirectoryInUse(Exception):  # noqa: N818 - it names what is the case
@@ -44,9 +51,32 @@ def sole(data: Path, task: str, patience_seconds: float = 0.0) -> Iterator[None]
             time.sleep(_POLL_SECONDS)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
+        if task == APPENDER:  # held for a moment, many times a minute
+            yield
+        else:
+            with _pulse(handle):
+                yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _pulse(handle: int) -> Iterator[None]:
+    """Touch the file every few seconds, from a thread: what the holder does may take long."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(_PULSE_SECONDS):
+            with suppress(OSError):  # a disk that refuses is found by whoever has work on it
+                os.utime(handle)
+
+    thread = threading.Thread(target=beat, name="pulse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _locked(handle: int) -> bool:
@@ -57,8 +87,16 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def holder(data: Path, task: str) -> int | None:
-    """The process that does the task on `data` now, without disturbing it; None if none does."""
+@dataclass(frozen=True)
+class Holder:
+    """The process that does a task, and for how long it has given no sign of life."""
+
+    pid: int
+    silent_seconds: float
+
+
+def holder(data: Path, task: str) -> Holder | None:
+    """Who does the task on `data` now, without disturbing it; None if nobody does."""
     try:
         handle = os.open(data / "state" / f"{task}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -66,7 +104,8 @@ def holder(data: Path, task: str) -> int | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.pread(handle, 32, 0).decode(errors="replace").strip() or 0)
+        pid = int(os.pread(handle, 32, 0).decode(errors="replace").strip() or 0)
+        return Holder(pid, max(0.0, time.time() - os.fstat(handle).st_mtime))
     finally:
         os.close(handle)
     return None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         whole_day,
     )
     from lake.select import rows_of_tenant, traces_of
+    from lake.younger import misfits
 
 __all__ = [
     "TABLES",
@@ -49,6 +50,7 @@ __all__ = [
     "TableSchema",
     "export",
     "known_attributes",
+    "misfits",
     "moment_of",
     "rows_of_tenant",
     "surplus_copies",
@@ -63,6 +65,7 @@ _HOME = {
     "Removal": "lake.removal",
     "RemovalConflict": "lake.removal",
     "export": "lake.exporting",
+    "misfits": "lake.younger",
     "moment_of": "lake.removal",
     "rows_of_tenant": "lake.select",
     "surplus_copies": "lake.removal",

@@ -59,7 +59,7 @@ def _batches(
             )
             if tenant is not None:
                 rows = _of_tenant(rows, connection, table, tenant, traces)
-            create_day_rows(rows, table)
+            create_day_rows(rows, TABLES[table])
             answer = connection.sql(statement("day_without_surplus"))
             yield from answer.to_arrow_reader(_ROWS_AT_ONCE).cast(TABLES[table].arrow)
 

@@ -23,9 +23,9 @@ from lake.table import (
     Lake,
     LakeError,
     committed_position,
-    grown,
     make_durable,
 )
+from lake.younger import has_same_columns, widened
 
 # The Delta transaction application whose version is the number of the last removal.
 APPLICATION = "quietpager-removals"
@@ -148,24 +148,26 @@ def tenants_unnamed(lake: Lake, table: str, day: date, traces: pa.Table) -> Remo
 def surplus_copies(lake: Lake, table: str, day: date) -> Removal:
     """The copies of rows that are stored more than once; its commit also puts the day in order.
 
-    Afterwards the rows of a tenant lie together, so that a question about one reads little.
+    Columns that a later version of Quietpager wrote stay what they are. Afterwards the rows of a
+    tenant lie together, so that a question about one reads little.
     """
     delta = _existing(lake, table)
+    schema = widened(TABLES[table], delta)
     with scratch() as connection:
-        create_day_rows(rows_at(connection, delta, table, day), table)
+        create_day_rows(rows_at(connection, delta, table, day, schema), schema)
         rows = by_hour(connection, connection.sql(statement("surplus")))
 
     def take_out(properties: CommitProperties) -> None:
         with scratch() as connection:
-            create_day_rows(rows_at(connection, delta, table, day), table)
+            create_day_rows(rows_at(connection, delta, table, day, schema), schema)
             ordered = connection.sql(
                 statement("day_without_surplus" if rows else "day_in_order")
             ).to_arrow_reader(_ROWS_AT_ONCE)
             write_deltalake(
                 delta,
-                ordered.cast(TABLES[table].arrow),
+                ordered.cast(schema.arrow),
                 mode="overwrite",
-                schema_mode="merge" if grown(delta, TABLES[table]) else None,
+                schema_mode=None if has_same_columns(TABLES[table], delta) else "merge",
                 predicate=_on(day),
                 target_file_size=TARGET_FILE_BYTES,
                 writer_properties=FILE_FORMAT,

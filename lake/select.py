@@ -14,6 +14,7 @@ from duckdb import (
     FunctionExpression,
 )
 
+from lake.column import TableSchema
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
 from lake.snapshot import Snapshot
@@ -65,11 +66,16 @@ def by_hour(connection: DuckDBPyConnection, picked: DuckDBPyRelation) -> Mapping
 
 
 def rows_at(
-    connection: DuckDBPyConnection, delta: DeltaTable, table: str, day: date | None
+    connection: DuckDBPyConnection,
+    delta: DeltaTable,
+    table: str,
+    day: date | None,
+    schema: TableSchema | None = None,
 ) -> DuckDBPyRelation:
-    """The rows of a day, or all, at the version that `delta` is."""
+    """The rows of a day, or all, at the version that `delta` is; with the columns of `schema`."""
     files = tuple(delta.file_uris(file_pruning_predicate=[("day", "=", day)] if day else None))
-    return Snapshot({table: delta.version()}, {table: files}).rows(connection, TABLES[table])
+    version = Snapshot({table: delta.version()}, {table: files})
+    return version.rows(connection, schema or TABLES[table])
 
 
 def names(tenant: str) -> Expression:
@@ -97,9 +103,8 @@ def unnamed(
     return theirs.join(owned, mine, how="semi")
 
 
-def create_day_rows(rows: DuckDBPyRelation, table: str) -> None:
+def create_day_rows(rows: DuckDBPyRelation, schema: TableSchema) -> None:
     """Create the view day_rows: `rows` with row_key (equal for copies), row_time and row_trace."""
-    schema = TABLES[table]
     key = FunctionExpression("row", *(ColumnExpression(name) for name in schema.key))
     columns = (ColumnExpression(column.name) for column in schema.columns)
     trace = ColumnExpression("trace_id") if schema.has_traces else ConstantExpression(None)

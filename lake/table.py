@@ -23,6 +23,7 @@ from lake.column import TableSchema
 from lake.damage import damage_of_log
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
+from lake.younger import has_same_columns, misfit
 
 # The Delta transaction application whose version is the journal position.
 APPLICATION = "quietpager-ingest"
@@ -39,6 +40,7 @@ SWEEP_GRACE_HOURS = 1
 
 # Delta keeps time statistics in milliseconds, cut off: a row may be this much later than `max`.
 _STATISTICS_RESOLUTION = timedelta(milliseconds=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + _STATISTICS_RESOLUTION
 
 # Times grow by a little and durations are alike in their high bytes: a dictionary of either is as
 # long as the column. What a table does not have is ignored.
@@ -98,7 +100,7 @@ class Lake:
         Returns False, writing nothing, if `position` or a later one was committed before: calling
         again after a crash neither loses nor doubles a row. A reader is read as it is written, so
         that its rows need not be in memory together. Raises LakeError when the columns are not
-        those of the contract.
+        those of the contract, or do not fit the table that another version wrote.
         """
         schema = _schema_of(table)
         if not rows.schema.equals(schema.arrow):
@@ -106,11 +108,13 @@ class Lake:
         delta = self.open(table) or self._create(schema)
         if position <= committed_position(delta):
             return False
+        if reason := misfit(schema, delta):
+            raise LakeError(f"{self._path(table)} {reason}")
         write_deltalake(
             delta,
             rows,
             mode="append",
-            schema_mode="merge" if grown(delta, schema) else None,
+            schema_mode=None if has_same_columns(schema, delta) else "merge",
             writer_properties=FILE_FORMAT,
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(APPLICATION, position)]
@@ -290,11 +294,6 @@ def _schema_of(table: str) -> TableSchema:
         raise LakeError(f"no lake table {table!r}; there are {', '.join(TABLES)}") from None
 
 
-def grown(delta: DeltaTable, schema: TableSchema) -> bool:
-    """Whether the contract has got columns that this table was written without."""
-    return len(delta.schema().fields) < len(schema.columns)
-
-
 def committed_position(delta: DeltaTable) -> int:
     """The journal position that this version of the table ends at; 0 before the first."""
     return delta.transaction_version(APPLICATION) or 0
@@ -307,7 +306,7 @@ def _files(
     if since is not None:
         predicates += [
             ("day", ">=", since.astimezone(UTC).date()),
-            (schema.time, ">=", since - _STATISTICS_RESOLUTION),
+            (schema.time, ">=", max(since, _EARLIEST) - _STATISTICS_RESOLUTION),
         ]
     if until is not None:
         predicates += [("day", "<=", until.astimezone(UTC).date()), (schema.time, "<", until)]

@@ -1,12 +1,15 @@
 """`quietpager erase`: a tenant's data leaves."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.failure import Failure
 from cli.options import ConfigPath, Data
+
+if TYPE_CHECKING:
+    from cli.config import Config
 
 NOT_GONE = 1
 
@@ -33,9 +36,10 @@ def erase(
 
     Rows that name no tenant go with their trace. Only files that hold such rows are rewritten; it
     may run beside the sidecar, and readers see each day with the rows or without. The old files
-    are deleted an hour later, or at once with --now. Segments in quarantine are left to you.
+    are deleted an hour later, or at once with --now. Its alerts and their history go as well.
+    Segments in quarantine that name it are left to you, and told.
 
-    Exit code 0: none is left. 1: some are, or it could not be done.
+    Exit code 0: nothing is left. 1: something is, and stderr says where; or it could not be done.
     """
     from cli.load import load_config
     from cli.output import say
@@ -65,18 +69,43 @@ def erase(
         raise Failure(str(error)) from None
     for table, rows in erasure.removed.items():
         print(f"{table:8}{rows:>12,} rows removed, {erasure.left[table]:,} left")
-    quarantined = sorted((settings.data / "journal").glob("*/quarantine/*.journal"))
-    if quarantined:
+    alerts = _erase_alerts(settings, erasure.tenant)
+    if alerts:
+        print(f"{'alerts':8}{alerts:>12,} states and incidents removed")
+    if erasure.waiting:
         say(
-            f"{len(quarantined)} segments in quarantine may hold rows of {tenant!r}, the first "
-            f"being {quarantined[0]}; delete them if you must"
+            f"rows of {tenant!r} come in still, such as into {erasure.waiting[0]}; stop its "
+            "senders, then erase again"
+        )
+    if erasure.quarantined:
+        say(
+            f"{len(erasure.quarantined)} segments in quarantine name {tenant!r}, the first being "
+            f"{erasure.quarantined[0]}; delete them, then erase again"
         )
     if not now:
         say(
             "the files that held them are deleted when no reader can use them any more: in 1 to 2 h"
         )
-    if any(erasure.left.values()):
+    if any(erasure.left.values()) or erasure.waiting or erasure.quarantined:
         raise typer.Exit(NOT_GONE)
+
+
+def _erase_alerts(settings: "Config", tenant: str) -> int:
+    """Take the tenant out of the alert store, if there is one; returns how many rows that were."""
+    from analytics.alerts import AlertStore
+    from cli.output import say
+    from cli.rooms import alert_store, one_line_errors
+
+    if not (path := alert_store(settings)).exists():
+        return 0
+    with one_line_errors():
+        erased = AlertStore(path).erase(tenant)
+    if erased.firing:
+        say(
+            f"{erased.firing} alerts of {tenant!r} were firing; nobody is told that they ended: "
+            "resolve them where they were sent to"
+        )
+    return erased.rows
 
 
 def _ask(question: str) -> None:

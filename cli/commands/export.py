@@ -53,7 +53,7 @@ def export(
     begin, end = read_when("--since", since, now), read_when("--until", until, now)
     if begin >= end:
         raise Failure(f"--since {since!r} is not before --until {until!r}", 2)
-    names = table or list(TABLES)
+    names = list(dict.fromkeys(table or TABLES))
     for name in names:
         if name not in TABLES:
             raise Failure(f"--table {name!r}: no such table; choose from {', '.join(TABLES)}", 2)

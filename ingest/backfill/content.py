@@ -7,12 +7,19 @@ from typing import BinaryIO, Protocol
 import zstandard
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # behind 0x50 to 0x5f: a frame of zstd without content
 GZIP_MAGIC = b"\x1f\x8b"
 HEAD_BYTES = 1024 * 1024
 """How much of a file is looked at to recognise its format."""
 
 _BUFFER_BYTES = 256 * 1024
 _COMPRESSED_CHUNK_BYTES = 4096  # small: a chunk may expand to thousands of times its size
+
+
+def is_zstd(head: bytes) -> bool:
+    """Whether what begins with `head` is a zstd stream: of either kind of frame (RFC 8878, 3.1)."""
+    skippable = head[1:4] == _SKIPPABLE_MAGIC and head[0] & 0xF0 == 0x50
+    return head.startswith(ZSTD_MAGIC) or skippable
 
 
 class Damage(Exception):  # noqa: N818 - a finding about a file
@@ -47,7 +54,7 @@ class Content:
         if magic.startswith(GZIP_MAGIC):
             what = "compressed with gzip; pipe it in: zcat FILE | quietpager import -"
             raise Damage("byte 0", what)
-        decompressed = _Decompressed(raw) if magic == ZSTD_MAGIC else None
+        decompressed = _Decompressed(raw) if is_zstd(magic) else None
         stream = io.BufferedReader(decompressed or raw, _BUFFER_BYTES)
         head = stream.read(HEAD_BYTES)
         whole = io.BufferedReader(_Rejoined(head, stream), _BUFFER_BYTES)

@@ -13,7 +13,9 @@ from ingest.backfill.content import Damage
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """As the receiver's limit for one request; a longer message is passed over and reported."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors and loggers write before the first line of a UTF-8 file."""
+
 _SPACE = b" \t\r\n"
 _CHUNK_BYTES = 1024 * 1024
 _MAX_VARINT_BYTES = 10
@@ -67,7 +69,7 @@ def split_lines(stream: BinaryIO, number: int, offset: int, *, longest: int) -> 
 
 def text_of(line: bytes) -> bytes:
     """Without space around it and the mark that editors put before the first line of a file."""
-    return line.strip(_SPACE).removeprefix(_BYTE_ORDER_MARK)
+    return line.strip(_SPACE).removeprefix(BYTE_ORDER_MARK)
 
 
 def prefixed(stream: BinaryIO, offset: int) -> Iterator[Frame]:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import zstandard
 
-from ingest.backfill.content import ZSTD_MAGIC, Damage
+from ingest.backfill.content import Damage, is_zstd
 from ingest.backfill.frames import MAX_MESSAGE_BYTES, Frame
 from ingest.backfill.signals import SHAPES, TAKEN, count, parse, parse_as
 from ingest.backfill.structlog_lines import Clock, is_broken_json, request_of
@@ -68,7 +68,7 @@ class OtlpMessages:
 
     def __call__(self, frame: Frame) -> list[Piece]:
         body = frame.body
-        if body.startswith(ZSTD_MAGIC):
+        if is_zstd(body):
             body = _decompressed(body)
         if body.startswith(b"{"):
             return list(_json_pieces(body, frame))
@@ -130,7 +130,7 @@ class LogLines:
 
 def _decompressed(body: bytes) -> bytes:
     try:
-        with zstandard.ZstdDecompressor().stream_reader(body) as reader:
+        with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
             plain = reader.read(MAX_MESSAGE_BYTES + 1)
     except zstandard.ZstdError as fault:
         raise Unusable(f"not what zstd wrote: {fault}") from None

@@ -9,8 +9,15 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ingest.backfill.content import HEAD_BYTES, ZSTD_MAGIC, Damage
-from ingest.backfill.frames import Frame, delimited, prefixed, resources, text_of
+from ingest.backfill.content import HEAD_BYTES, Damage, is_zstd
+from ingest.backfill.frames import (
+    BYTE_ORDER_MARK,
+    Frame,
+    delimited,
+    prefixed,
+    resources,
+    text_of,
+)
 from ingest.backfill.signals import parse
 
 
@@ -44,6 +51,23 @@ _CUT = {
 }
 _STRUCTLOG_KEYS = {"event", "timestamp", "level"}
 _LINES_LOOKED_AT = 100
+
+
+# One JSON value over several lines. No message of protobuf begins like either.
+_JSON_ARRAY = re.compile(rb"\s*\[\s*(\{\s*[\"}]|\]\s*$)")
+_JSON_OVER_LINES = re.compile(rb"\s*\{[ \t\r]*\n\s*\"resource")
+
+
+def refuse_json_of_many_lines(head: bytes) -> None:
+    """Raise Damage, with the remedy, when the file is one JSON value and not one per line."""
+    text = head.removeprefix(BYTE_ORDER_MARK)
+    for begin, what, program in (
+        (_JSON_ARRAY, "one JSON array", ".[]"),
+        (_JSON_OVER_LINES, "JSON that goes over several lines", "."),
+    ):
+        if begin.match(text):
+            remedy = f"put each object on a line: jq -c '{program}' FILE | quietpager import -"
+            raise Damage("byte 0", f"{what}; {remedy}")
 
 
 def recognise(head: bytes) -> FileFormat | None:
@@ -90,4 +114,4 @@ def _begins_with_message(head: bytes, form: FileFormat) -> bool:
         body = next((f.body for f in _BINARY[form](io.BytesIO(head), 0) if f.body), b"")
     except Damage:
         return False
-    return body.startswith((ZSTD_MAGIC, b"{")) or (bool(body) and parse(body) is not None)
+    return is_zstd(body) or body.startswith(b"{") or (bool(body) and parse(body) is not None)

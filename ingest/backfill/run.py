@@ -19,7 +19,7 @@ from ingest.backfill.frames import (
 )
 from ingest.backfill.pieces import Cutter, JsonLines, LogLines, OtlpMessages, Piece, Unusable
 from ingest.backfill.progress import Progress, ProgressStore, Tally
-from ingest.backfill.recognise import FileFormat, recognise
+from ingest.backfill.recognise import FileFormat, recognise, refuse_json_of_many_lines
 from ingest.backfill.sender import Refused, Sender
 from ingest.backfill.structlog_lines import LONGEST_LINE, Clock, first_time
 from ingest.receive.decode import Format
@@ -80,11 +80,14 @@ def import_file(
     """
     try:
         content = Content.of(file)
+        refuse_json_of_many_lines(content.head)
     except Damage as damage:
         return Imported(damage=str(damage))
+    if not content.head.strip():  # blank lines at most, however they were to be read
+        return Imported(damage=content.damage)
     form = reading.form or recognise(content.head)
     if form is None:
-        if content.head and not content.damage:
+        if not content.damage:
             raise Unrecognised
         return Imported(damage=content.damage)
     progress = Progress()

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from ingest.ledger import LedgerError
 from ingest.receive.intake import Intake
+from ingest.retention_clock import is_doubted
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -91,6 +92,12 @@ class _OfIntake(Collector):
             "Journal segments set aside because something in them could not be read: alert on it",
             {(name,): journal.quarantined_segments() for name, journal in intake.journals.items()},
         )
+        doubted = GaugeMetricFamily(
+            f"{_LAKE}_clock_doubted",
+            "1 while retention counts from an earlier day, as the clock leapt ahead: alert on it",
+        )
+        doubted.add_metric((), float(is_doubted(intake.settings.data)))
+        yield doubted
         held = GaugeMetricFamily(f"{_INGEST}_in_flight_bytes", "Bytes of requests held in memory")
         held.add_metric((), intake.memory.held)
         yield held

@@ -217,6 +217,14 @@ def test_webhook_secret(monkeypatch: pytest.MonkeyPatch) -> None:
             "quietpager.toml:1: retention_days = 36501 must be less than or equal to 36500",
         ),
         (
+            "tenant_retention_days = { acme = 90 }",
+            (
+                "quietpager.toml: tenant_retention_days of 'acme' is 90, longer than "
+                "retention_days 30, after which every row is deleted; raise retention_days to 90 "
+                "and name the tenants that are to be kept for fewer"
+            ),
+        ),
+        (
             "tenant_retention_days = { acme = 36501 }",
             (
                 "quietpager.toml:1: tenant_retention_days.acme = 36501 must be "

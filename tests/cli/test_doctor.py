@@ -1,12 +1,19 @@
 """`quietpager doctor` says what is wrong and what to do about it."""
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cli.checks import examine
+from cli.config import Config
+from ingest import sole
+from ingest.lock import holder
 from tests.cli.running import quietpager, run, span
 from tests.sidecar import Sidecar, start_sidecar
 
@@ -86,6 +93,46 @@ def test_a_receiver_that_does_not_answer_is_a_problem(own: Sidecar) -> None:
 
     assert "http://127.0.0.1:9/readyz" in found["receiver", "problem"]["found"]
     assert ("dashboard", "ok") in found
+
+
+def test_who_holds_a_lock_gives_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that gives none for longer than 15 s is a problem, and so is one that is gone."""
+    monkeypatch.setattr("ingest.lock._PULSE_SECONDS", 3600.0)
+    lock = tmp_path / "state" / "writer.lock"
+    with sole(tmp_path, "sidecar"), sole(tmp_path, "writer"):
+        os.utime(lock, (0, time.time() - 3))
+        found = {each.check: each for each in examine(Config(data=tmp_path))}
+        assert "writer" not in found
+        assert found["receiver"].found == "does not run"
+        os.utime(lock, (0, time.time() - 20))
+        found = {each.check: each for each in examine(Config(data=tmp_path))}
+        assert found["writer"].state == "problem"
+        assert f"process {os.getpid()} has given no sign of life for 2" in found["writer"].found
+        assert f"kill -CONT {os.getpid()}" in found["writer"].remedy
+    monkeypatch.setattr("ingest.lock._PULSE_SECONDS", 0.01)
+    with sole(tmp_path, "writer"):
+        os.utime(lock, (0, 0))
+        deadline = time.monotonic() + 20
+        while (who := holder(tmp_path, "writer")) is None or who.silent_seconds > 10:
+            assert time.monotonic() < deadline
+    assert holder(tmp_path, "writer") is None
+
+
+@pytest.mark.nightly
+def test_a_process_that_was_stopped_is_a_problem(own: Sidecar) -> None:
+    """It holds its lock and looks well from outside; the doctor tells how to wake it."""
+    pid = int((own.data / "state" / "writer.lock").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(16)
+        found = findings(own.data, exit_code=1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert f"process {pid} has given no sign of life for" in found["writer", "problem"]["found"]
+    assert f"kill -CONT {pid}" in found["writer", "problem"]["remedy"]
+    assert ("receiver", "ok") in found
 
 
 def test_no_data(tmp_path: Path) -> None:

@@ -127,6 +127,10 @@ def test_since() -> None:
     assert parse_since("36h", NOW) == NOW - timedelta(hours=36)
     assert parse_since("2026-11-01", NOW) == datetime(2026, 11, 1, tzinfo=UTC)
     assert parse_since("2026-11-01T10:00+02:00", NOW) == datetime(2026, 11, 1, 8, tzinfo=UTC)
+    assert parse_since("0001-01-01", NOW) == datetime.min.replace(tzinfo=UTC)
+    for edge in ("0001-01-01T00:00+14:00", "9999-12-31T23:59-01:00"):
+        with pytest.raises(ValueError, match="not within the years 1 to 9999; write it without"):
+            parse_since(edge, NOW)
     for wrong in ("yesterday", "999999d"):
         with pytest.raises(ValueError, match="neither a duration nor a date"):
             parse_since(wrong, NOW)

@@ -303,6 +303,14 @@ def test_the_options_name_what_the_room_knows() -> None:
     assert tuple(REQUESTS) == SIGNALS
 
 
+def test_a_file_of_blank_lines_has_nothing_to_import(tmp_path: Path) -> None:
+    """It is not taken for anything, nor a failure: a log that was rotated may begin so."""
+    path = tmp_path / "blank.log"
+    path.write_bytes(b"\n\n \n")
+    done = quietpager("import", str(path), "--data", str(tmp_path / "data"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
     """A file of no known format is not imported, and the others are."""
     (tmp_path / "notes.txt").write_text("buy milk\n")

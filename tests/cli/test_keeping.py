@@ -99,5 +99,9 @@ def test_export(keeping: Sidecar, tmp_path: Path) -> None:
     refused = on(keeping, "export", "--since", "1h", "--until", "2h", str(target))
     assert refused.returncode == 2
     assert "--since '1h' is not before --until '2h'" in refused.stderr
+    twice = ("--table", "spans", "--table", "spans")
+    ever = ("--since", "0001-01-01", "--until", "9999-12-31T23:59:59Z")
+    once = on(keeping, "export", *twice, *ever, str(target))
+    assert (once.returncode, once.stdout.count("9 rows")) == (0, 1), once.stderr
     unknown = on(keeping, "export", "--table", "spns", str(target))
     assert (unknown.returncode, "choose from spans, logs" in unknown.stderr) == (2, True)

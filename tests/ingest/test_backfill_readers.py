@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from ingest.backfill.content import Content, Damage
 from ingest.backfill.frames import Frame, delimited, lines, prefixed, resources, split_lines
 from ingest.backfill.pieces import JsonLines, LogLines, OtlpMessages, Piece, Unusable, body_of
-from ingest.backfill.recognise import FileFormat, recognise
+from ingest.backfill.recognise import FileFormat, recognise, refuse_json_of_many_lines
 from ingest.backfill.signals import REQUESTS, count, parse
 from ingest.backfill.structlog_lines import Clock, request_of
 from ingest.segments import encode_record
@@ -138,6 +138,8 @@ MESSAGES = [spans(3).SerializeToString(), logs(2).SerializeToString()]
         (b'\n{"resourceProfiles":[]}\n', FileFormat.otlp_json),
         (b'{"resourceSpans":[' + b" " * 2**20, FileFormat.otlp_json),
         (b'{"event":"x"}\n', FileFormat.structlog),
+        (b'\xef\xbb\xbf{"event":"x"}\n', FileFormat.structlog),
+        (b'\xef\xbb\xbf{"resourceLogs":[]}\n', FileFormat.otlp_json),
         (b'Traceback:\n  File "x"\n{"level":"info"}', FileFormat.structlog),
         (b'{"a":1}\n', None),
         (b"plain text\n", None),
@@ -232,6 +234,48 @@ def test_junk_behind_the_magic_of_zstd_is_damage(junk: bytes) -> None:
     content = Content.of(io.BytesIO(b"\x28\xb5\x2f\xfd" + junk))
     content.stream.read()
     assert content.damage or zstandard.decompress(b"\x28\xb5\x2f\xfd" + junk, 2**20) is not None
+
+
+@pytest.mark.parametrize("kind", [0x50, 0x5F])
+def test_a_zstd_stream_may_begin_with_a_frame_to_skip(kind: int) -> None:
+    """As pzstd and seekable zstd write them, before the content and behind it."""
+    skipped = bytes([kind]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"size"
+    content = Content.of(io.BytesIO(skipped + ZSTD.compress(b"the content") + skipped))
+    assert (content.stream.read(), content.damage) == (b"the content", "")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    """Nor is it lost from what the frames are together; anywhere else it is content."""
+    line = b'\xef\xbb\xbf{"event":"x"}\n'
+    for read in (
+        lines(io.BytesIO(line + line), 0, longest=99),
+        split_lines(io.BytesIO(line + line), 0, 0, longest=99),
+    ):
+        first, second = read
+        assert first.raw + second.raw == line + line
+        assert (first.body, second.body) == (b'{"event":"x"}', line.strip())
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b'[{"resourceSpans": []}]', r"one JSON array; .* jq -c '\.\[\]' FILE"),
+        (b'\xef\xbb\xbf[\n  {\n    "event": "x"}]', "one JSON array"),
+        (b"[]\n", "one JSON array"),
+        (b'{\n  "resourceSpans": [\n', r"over several lines; .* jq -c '\.' FILE"),
+    ],
+)
+def test_json_that_is_not_of_lines_is_refused_with_the_remedy(content: bytes, remedy: str) -> None:
+    """It is no protobuf, however well its first bytes would do as a length."""
+    with pytest.raises(Damage, match=remedy):
+        refuse_json_of_many_lines(content)
+
+
+@pytest.mark.parametrize("length", range(2, 100))
+def test_protobuf_that_begins_as_json_does_is_not_refused(length: int) -> None:
+    """A length may be the code of a bracket, and what follows the code of a line's end."""
+    body = b"\x0a" + bytes([length - 2]) + bytes(length)
+    refuse_json_of_many_lines(with_varint([body]) + with_varint([body]))
 
 
 def test_gzip_is_refused_with_the_remedy() -> None:

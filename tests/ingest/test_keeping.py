@@ -14,7 +14,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from ingest import HourAccount, WriterSettings, erase, run_writer, sweep, verify
+from cli.checks import examine
+from cli.config import Config
+from ingest import HourAccount, StillInJournal, WriterSettings, erase, run_writer, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
@@ -185,6 +187,36 @@ def test_retention_for_all_and_for_single_tenants(start_receiver: StartReceiver)
     assert total(receiver.data).expired == 4
 
 
+def test_a_clock_set_far_ahead_expires_nothing_for_a_day(start_receiver: StartReceiver) -> None:
+    """Retention counts from the last round's day, says so, and goes on once the clock is right."""
+    receiver = start_receiver()
+    accept(receiver, of_tenant("acme", at=NOW - 5 * DAY), of_tenant("globex"))
+    settings = KeeperSettings(
+        data=receiver.data, retention_days=10, tenant_retention_days={"acme": 6}
+    )
+    write(receiver.data)
+    deadline = time.monotonic() + 20
+    while sum(tenants(receiver.data).values()) < 4:
+        assert time.monotonic() < deadline
+        write(receiver.data)
+    ahead = NOW + 3650 * DAY
+    assert keep(settings, ahead), "the first round ever knows the lake's day"
+    assert tenants(receiver.data) == {"acme": 2, "globex": 2}
+    assert "quietpager_lake_clock_doubted 1.0" in httpx.get(f"{receiver.http}/metrics").text
+    assert {each.check for each in examine(Config(data=receiver.data))} >= {"retention"}
+
+    assert keep(settings, NOW)
+    assert "quietpager_lake_clock_doubted 0.0" in httpx.get(f"{receiver.http}/metrics").text
+    assert keep(settings, NOW + 2 * DAY), "as after a weekend"
+    assert tenants(receiver.data) == {"globex": 2}
+    assert keep(settings, ahead)
+    assert keep(settings, ahead + timedelta(hours=23))
+    assert tenants(receiver.data) == {"globex": 2}
+    assert keep(settings, ahead + timedelta(hours=24)), "it is the time after all"
+    assert tenants(receiver.data) == {}
+    assert total(receiver.data).expired == 4
+
+
 def test_erasure_takes_a_tenant_and_its_traces(start_receiver: StartReceiver) -> None:
     """Rows that name nobody go with a trace that names the tenant; all others stay."""
     receiver = start_receiver()
@@ -231,6 +263,35 @@ def test_erasure_beside_a_running_sidecar(start_receiver: StartReceiver) -> None
     assert erasure.removed["spans"] == 6
     assert tenants(receiver.data) == {"globex": 8}
     assert total(receiver.data).erased == 6
+
+
+def test_erasure_tells_what_names_the_tenant_outside_of_the_lake(
+    start_receiver: StartReceiver,
+) -> None:
+    """Nothing is said to be gone while the journal holds it; what was set aside is named."""
+    receiver = start_receiver(segment_seconds=3600)
+    accept(receiver, of_tenant("globex"))
+    stop = threading.Event()
+    writer = threading.Thread(target=run_writer, args=(WriterSettings(data=receiver.data), stop))
+    aside = receiver.data / "journal" / "logs" / "quarantine" / "7.open"
+    aside.parent.mkdir()
+    aside.write_bytes(b"\x0a\x04acme")
+    (aside.parent / "8.journal").write_bytes(b"\x0a\x06globex")
+    accept(receiver, of_tenant("acme"))
+    with sole(receiver.data, "writer"):
+        writer.start()
+        try:
+            with pytest.raises(StillInJournal, match="erase again"):
+                erase(receiver.data, "acme", patience_seconds=0.3)
+        finally:
+            receiver.stop()
+            stop.set()
+            writer.join(60)
+    erasure = erase(receiver.data, "acme")
+    assert (erasure.removed["spans"], erasure.waiting) == (2, ())
+    assert erasure.quarantined == (aside,)
+    aside.unlink()
+    assert erase(receiver.data, "acme").quarantined == ()
 
 
 def test_swept_files_are_gone_at_once(start_receiver: StartReceiver) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
-from lake import TABLES, Lake, LakeError, Snapshot, whole_day
+from lake import TABLES, Lake, LakeError, Snapshot, misfits, surplus_copies, whole_day
 from lake.table import MERGE_FROM_FILES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -141,6 +141,43 @@ def test_a_column_younger_than_the_data_is_null_there(lake: Lake, tmp_path: Path
     assert names(lake.snapshot()) == []
     assert lake.append("spans", rows(NOON), position=1)
     assert names(lake.snapshot()) == ["chat"]
+
+
+def test_a_table_with_a_column_of_a_later_version_is_written_and_kept(
+    lake: Lake, tmp_path: Path
+) -> None:
+    """After a downgrade rows still come in; what the column held stays, also in ordered days."""
+    later = rows(NOON, NOON, name="later").append_column("mood", pa.array(["calm", "calm"]))
+    later = later.drop_columns("feature")  # and one that the later version gave up
+    write_deltalake(tmp_path / "lake" / "spans", later, partition_by=["day"])
+    assert lake.append("spans", rows(NOON + timedelta(days=1), name="ours"), position=1)
+    assert names(lake.snapshot()) == ["later", "later", "ours"]
+    removal = surplus_copies(lake, "spans", NOON.date())
+    assert removal.total == 1
+    removal.commit()
+    found = DeltaTable(tmp_path / "lake" / "spans").to_pyarrow_table(columns=["name", "mood"])
+    assert {tuple(row.values()) for row in found.to_pylist()} == {("later", "calm"), ("ours", None)}
+    assert misfits(lake) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (pa.field("mood", pa.string(), nullable=False), "needs column mood, which this Quietpager"),
+        (pa.field("input_tokens", pa.string()), "has column input_tokens as string, not int64"),
+    ],
+)
+def test_a_table_that_another_version_wrote_and_that_cannot_be_appended_to_is_named(
+    lake: Lake, tmp_path: Path, field: pa.Field, reason: str
+) -> None:
+    """The message says which column it is, and to run the version that wrote it."""
+    theirs = TABLES["spans"].arrow
+    if field.name in theirs.names:
+        theirs = theirs.remove(theirs.get_field_index(field.name))
+    DeltaTable.create(tmp_path / "lake" / "spans", theirs.append(field), partition_by=["day"])
+    with pytest.raises(LakeError, match=f"lake/spans {reason}.*run that one"):
+        lake.append("spans", rows(NOON), position=1)
+    assert misfits(lake)["spans"].startswith(reason)
 
 
 def test_rows_of_another_shape_are_refused(lake: Lake) -> None:

@@ -51,6 +51,24 @@ def test_state_incident_and_outbox_are_committed_together(store: AlertStore) -> 
     assert {d.notification.fingerprint for d in store.undelivered()} == {incident.fingerprint}
 
 
+def test_a_tenant_is_erased_from_every_table_and_from_the_bytes(store: AlertStore) -> None:
+    """State, incidents, open or over, and deliveries; those of others and of all together stay."""
+    for tenant in ("acme-secret", "globex", None):
+        store.record(fired(tenant), ["webhook"])
+    store.record(resolved("globex"), ["webhook"])
+    store.record(fired("acme-secret", AT + timedelta(hours=1)), ["webhook"])
+
+    erased = store.erase("acme-secret")
+
+    assert (erased.rows, erased.firing) == (5, 2)
+    assert {each.tenant_id for each in AlertHistory(store.path).history()} == {"globex", None}
+    assert store.states(RULE.name).keys() == {"globex", None}
+    assert {each.notification.tenant_id for each in store.undelivered()} == {"globex", None}
+    files = sorted(store.path.parent.glob("alerts.sqlite*"))
+    assert [file.name for file in files if b"acme-secret" in file.read_bytes()] == []
+    assert store.erase("acme-secret").rows == 0
+
+
 def test_nothing_of_a_failed_evaluation_remains(store: AlertStore) -> None:
     """When the commit fails half-way, neither state nor incident nor delivery is there."""
     with pytest.raises(sqlite3.IntegrityError):
