@@ -9,9 +9,10 @@ import httpx
 from opentelemetry import propagate, trace
 
 from agent_runtime.chat import complete
-from agent_runtime.errors import error_class, error_message
+from agent_runtime.claims import Claims
+from agent_runtime.errors import AgentRuntimeError, error_class, error_message
 from agent_runtime.events import Event
-from agent_runtime.identity import RunIdentity, current_run
+from agent_runtime.identity import RunIdentity, current_run, current_write
 from agent_runtime.interrupts import Answers
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
@@ -20,6 +21,7 @@ from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG
 from agent_runtime.tools import Tool
 from agent_runtime.trimming import estimate_tokens, trim
+from agent_runtime.under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -35,11 +37,15 @@ class Context:
         http: httpx.AsyncClient,
         store: Store,
         tally: Tally,
+        claims: Claims,
+        under_way: UnderWay,
     ) -> None:
         self.identity = identity
         self.emit = emit
         self.tally = tally
         self.store = store
+        self.claims = claims
+        self.under_way = under_way
         self.answers = Answers({})
         """What humans have answered in the node that runs."""
         self.http = http
@@ -48,6 +54,16 @@ class Context:
         """Writes JSON lines that carry the run's identity."""
         self._providers = providers
         self._chosen: dict[Model, int] = {}
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the write that is being carried out; pass it on to upstream.
+
+        :raises AgentRuntimeError: anywhere but in a tool with ``writes=True`` and its ``resolve``.
+        """
+        if (key := current_write.get(None)) is None:
+            raise AgentRuntimeError("there is no write here to have a key; say @tool(writes=True)")
+        return key
 
     async def chat(
         self,

@@ -66,6 +66,21 @@ class StoreError(AgentRuntimeError):
     """What must be kept could not be written, or what was kept not be read."""
 
 
+class NotDone(AgentRuntimeError):  # noqa: N818 - a fact, not a bug
+    """Raised by a write that did nothing, or on asking what became of one that did nothing.
+
+    It must be final: what upstream may still do is not "not done", but unknown.
+    """
+
+
+class WriteConflict(AgentRuntimeError):  # noqa: N818 - it names what happened
+    """A write was asked for that was asked for before, with other arguments."""
+
+
+class WriteInDoubt(AgentRuntimeError):  # noqa: N818 - it names what happened
+    """Nobody knows whether a write was done; only a human can find out."""
+
+
 class LeaseLost(StoreError):  # noqa: N818 - it names what happened
     """Another run has the thread, because nothing was heard of this one for too long."""
 

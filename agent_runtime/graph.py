@@ -1,13 +1,13 @@
 """An agent as a graph of nodes, each of which says which one is next."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_runtime.errors import GraphError
 from agent_runtime.messages import Message
-from agent_runtime.tools import Tool, call_tool
+from agent_runtime.tool_calls import call_tools
+from agent_runtime.tools import Tool
 
 if TYPE_CHECKING:
     from agent_runtime.context import Context
@@ -74,7 +74,9 @@ class Graph:
         return add
 
     def tools(self, name: str, tools: Sequence[Tool], *, then: str) -> None:
-        """Add a node that calls, side by side, the tools that the last message asks for.
+        """Add a node that calls the tools that the last message asks for.
+
+        Those that only read are called side by side, then those that write one after the other.
 
         :raises GraphError: when the name is taken or two tools have the same name.
         """
@@ -82,15 +84,10 @@ class Graph:
         if len(by_name) < len(tools):
             raise GraphError(f"node {name!r} has two tools of the same name")
 
-        async def call_tools(state: State, ctx: "Context") -> tuple[Mapping[str, Any], str]:
-            async with asyncio.TaskGroup() as group:
-                results = [
-                    group.create_task(call_tool(by_name, call, ctx))
-                    for call in state.messages[-1].tool_calls
-                ]
-            return {"messages": [result.result() for result in results]}, then
+        async def answer(state: State, ctx: "Context") -> tuple[Mapping[str, Any], str]:
+            return {"messages": await call_tools(by_name, state.messages, ctx)}, then
 
-        self._add(name, call_tools)
+        self._add(name, answer)
         self._after_tools[name] = then
 
     def _add(self, name: str, node: Node) -> None:

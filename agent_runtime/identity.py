@@ -48,6 +48,9 @@ current_run: ContextVar[RunIdentity] = ContextVar("agent_runtime_run")
 current_node: ContextVar[str] = ContextVar("agent_runtime_node")
 """The node that the current task works in; a task that a node started stays in that node."""
 
+current_write: ContextVar[str] = ContextVar("agent_runtime_write")
+"""The idempotency key of the write that the current task carries out."""
+
 
 def node_attributes() -> dict[str, str]:
     """The current node as span attributes; none outside of nodes."""

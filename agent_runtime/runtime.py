@@ -22,6 +22,7 @@ from agent_runtime.messages import Message
 from agent_runtime.outcome import Outcome
 from agent_runtime.run import UNWIND_S, Run
 from agent_runtime.store import DEFAULT_DSN, Store, open_store
+from agent_runtime.store.claims import StoredClaims
 from agent_runtime.tally import Tally
 from agent_runtime.threads import (
     LEASE_S,
@@ -32,6 +33,7 @@ from agent_runtime.threads import (
     ThreadKey,
     look_up,
 )
+from agent_runtime.under_way import UnderWay
 
 PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
@@ -57,7 +59,8 @@ class Runtime:
 
     Threads are kept in ``store``, a `Store` or its DSN: AGENT_RUNTIME_STORE when not given, or the
     SQLite file agent_runtime.db in the working directory. A run of which nothing is heard for
-    ``lease_s`` seconds, because its process died, may be resumed by another one.
+    ``lease_s`` seconds, because its process died, may be resumed by another one. What became of
+    writes is remembered for ``keep_claims_days`` days.
 
     A shutdown gives runs in flight ``finish_s`` seconds to finish; then they stop at the next node
     boundary, and ``drain_s`` seconds after the shutdown began they are cut.
@@ -75,8 +78,11 @@ class Runtime:
         drain_s: float = 22.0,
         store: Store | str | None = None,
         lease_s: float = LEASE_S,
+        keep_claims_days: float = 30.0,
     ) -> None:
         graph.check()
+        if keep_claims_days <= 0:
+            raise ValueError(f"keep_claims_days={keep_claims_days} must be above 0")
         if not 0 <= finish_s <= drain_s:
             raise ValueError(f"finish_s={finish_s} must be between 0 and drain_s={drain_s}")
         self.agent_name = agent_name
@@ -85,8 +91,11 @@ class Runtime:
         self._finish_s = finish_s
         self._drain_s = drain_s
         self._drain_began: float | None = None
+        self._in_hurry = False
         dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
         self._store = open_store(dsn) if isinstance(dsn, str) else dsn
+        self._claims = StoredClaims(self._store, keep_claims_days * 86_400)
+        self._writes = UnderWay()
         self._lease_s = lease_s
         self._runs: set[Run] = set()
         self._begins = 0
@@ -187,7 +196,16 @@ class Runtime:
             )
 
             def make_context(emit: Callable[[Event], None]) -> Context:
-                return Context(identity, emit, self._providers, self._http, self._store, tally)
+                return Context(
+                    identity,
+                    emit,
+                    self._providers,
+                    self._http,
+                    self._store,
+                    tally,
+                    self._claims,
+                    self._writes,
+                )
 
             run = Run(
                 self._graph,
@@ -253,12 +271,17 @@ class Runtime:
 
     def cut(self) -> None:
         """Interrupt the runs in flight where they are."""
+        self._in_hurry = True
         for run in self._runs:
             run.cut("shutdown")
 
     async def aclose(self) -> None:
         """Drain, then close the connections."""
         await self.drain()
+        # Writes go on when their runs are gone, and have as long as those would have.
+        assert self._drain_began is not None  # noqa: S101 - set by drain
+        until = 0.0 if self._in_hurry else self._drain_began + self._drain_s
+        await self._writes.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
         await self._providers.aclose()
         await self._http.aclose()
         await self._store.close()

@@ -1,26 +1,31 @@
 """Functions that a model may call: described by their type hints, safe to fail."""
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints, overload
 
-import orjson
 import pydantic
-import pydantic_core
-
-from agent_runtime.errors import error_class, error_message
-from agent_runtime.events import Event
-from agent_runtime.identity import node_attributes
-from agent_runtime.lines import line_of_call
-from agent_runtime.messages import Message, ToolCall
-from agent_runtime.telemetry import record_error, span
 
 if TYPE_CHECKING:
     from agent_runtime.context import Context
 
 ToolFunction = Callable[..., Any]
+Resolve = Callable[[str, "Context"], Awaitable[object]]
+"""Asks upstream what became of an idempotency key: returns what the tool would have answered, or
+raises NotDone when nothing was done and nothing will be; any other error means that it cannot tell.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """How a tool writes."""
+
+    keyed: bool
+    """Whether upstream takes two requests with the same idempotency key as one."""
+    resolve: Resolve | None
+    once_per: tuple[str, ...]
+    """Arguments that name an operation; empty when each call is one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Tool:
     function: ToolFunction
     wants_context: bool
     timeout_s: float
+    writes: Writes | None = None
+    """None for tools that only read."""
 
     def schema(self) -> dict[str, Any]:
         """Name, description and JSON schema of the arguments, as models are told."""
@@ -49,9 +56,25 @@ class Tool:
 @overload
 def tool(function: ToolFunction, /) -> Tool: ...
 @overload
-def tool(*, name: str | None = None, timeout_s: float = 30.0) -> Callable[[ToolFunction], Tool]: ...
 def tool(
-    function: ToolFunction | None = None, /, *, name: str | None = None, timeout_s: float = 30.0
+    *,
+    name: str | None = None,
+    timeout_s: float = 30.0,
+    writes: bool = False,
+    keyed: bool = False,
+    resolve: Resolve | None = None,
+    once_per: Sequence[str] = (),
+) -> Callable[[ToolFunction], Tool]: ...
+def tool(
+    function: ToolFunction | None = None,
+    /,
+    *,
+    name: str | None = None,
+    timeout_s: float = 30.0,
+    writes: bool = False,
+    keyed: bool = False,
+    resolve: Resolve | None = None,
+    once_per: Sequence[str] = (),
 ) -> Tool | Callable[[ToolFunction], Tool]:
     """Make a function a tool; also usable as ``@tool(name=..., timeout_s=...)``.
 
@@ -61,18 +84,36 @@ def tool(
 
     An exception does not end the run: the model gets an error result and may go on.
 
-    :raises TypeError: when a parameter has no type hint, or stands for any number of them.
+    A tool that changes something says ``writes=True``. It acts at most once per
+    ``ctx.idempotency_key``, which it passes on to upstream; ``keyed=True`` says that upstream takes
+    two requests with the same key as one. ``resolve`` asks upstream what became of a key.
+    ``once_per`` names the arguments that make an operation: the tenant's calls that agree in them
+    are one write, in whichever thread they are made. See docs/writes.md.
+
+    :raises TypeError: when a parameter has no type hint, or stands for any number of them; when a
+        write is not async, or a tool that does not write says how it does.
     """
-    if function is None:
-        return lambda decorated: _tool(decorated, name, timeout_s)
-    return _tool(function, name, timeout_s)
+    if not writes and (keyed or resolve is not None or once_per):
+        raise TypeError("keyed, resolve and once_per are about writes; say writes=True")
+    how = Writes(keyed, resolve, tuple(once_per)) if writes else None
+
+    def make(decorated: ToolFunction) -> Tool:
+        return _tool(decorated, name or decorated.__name__, timeout_s, how)
+
+    return make if function is None else make(function)
 
 
-def _tool(function: ToolFunction, name: str | None, timeout_s: float) -> Tool:
-    name = name or function.__name__
+def _tool(function: ToolFunction, name: str, timeout_s: float, writes: Writes | None) -> Tool:
+    parameters = inspect.signature(function).parameters
+    if writes is not None:
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"tool {name}: a write must be async; a thread would go on after its timeout"
+            )
+        if unknown := [each for each in writes.once_per if each not in parameters]:
+            raise TypeError(f"tool {name}: once_per names {unknown[0]!r}, which is no parameter")
     hints = get_type_hints(function, localns={"Context": object}, include_extras=True)
     fields: dict[str, Any] = {}
-    parameters = inspect.signature(function).parameters
     for parameter in parameters.values():
         if parameter.name == "ctx":
             continue
@@ -97,69 +138,5 @@ def _tool(function: ToolFunction, name: str | None, timeout_s: float) -> Tool:
         function=function,
         wants_context="ctx" in parameters,
         timeout_s=timeout_s,
+        writes=writes,
     )
-
-
-async def call_tool(tools: Mapping[str, Tool], call: ToolCall, ctx: "Context") -> Message:
-    """Call a tool as a model asked for; an exception becomes a result that the model sees."""
-    ctx.tally.tool_calls += 1
-    ctx.emit(Event("tool.start", {"tool": call.name, "tool_call_id": call.id}))
-    attributes = {
-        **ctx.identity.attributes(),
-        **node_attributes(),
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": call.name,
-        "gen_ai.tool.call.id": call.id,
-        "gen_ai.tool.type": "function",
-    }
-    with span(f"execute_tool {call.name}", attributes) as current:
-        failure: Exception | None = None
-        try:
-            with line_of_call("agent.tool", current, ctx.identity) as line:
-                line |= {"tool_name": call.name, "tool_call_id": call.id}
-                content = _text(await _answer(_find(tools, call.name), call, ctx))
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is its result
-            failure = error
-            ctx.tally.tool_errors += 1
-            record_error(current, error)
-            content = _failure(error)
-    ctx.emit(Event("tool.end", {"tool": call.name, "tool_call_id": call.id,
-                                "is_error": failure is not None}))  # fmt: skip
-    return Message("tool", content, tool_call_id=call.id)
-
-
-def _find(tools: Mapping[str, Tool], name: str) -> Tool:
-    if name not in tools:
-        raise LookupError(f"there is no tool {name!r}; there are: {', '.join(sorted(tools))}")
-    return tools[name]
-
-
-async def _answer(tool: Tool, call: ToolCall, ctx: "Context") -> object:
-    checked = tool.arguments.model_validate_json(call.arguments)
-    arguments = {name: getattr(checked, name) for name in tool.arguments.model_fields}
-    if tool.wants_context:
-        arguments["ctx"] = ctx
-    deadline = asyncio.timeout(tool.timeout_s)
-    try:
-        async with deadline:
-            if inspect.iscoroutinefunction(tool.function):
-                answer: Awaitable[object] = tool.function(**arguments)
-            else:
-                answer = asyncio.to_thread(tool.function, **arguments)
-            return await answer
-    except TimeoutError:
-        if deadline.expired():
-            raise TimeoutError(
-                f"tool {tool.name} did not answer within {tool.timeout_s:g} s"
-            ) from None
-        raise
-
-
-def _text(answer: object) -> str:
-    return answer if isinstance(answer, str) else pydantic_core.to_json(answer).decode()
-
-
-def _failure(error: Exception) -> str:
-    return orjson.dumps(
-        {"is_error": True, "error_class": error_class(error), "message": error_message(error)}
-    ).decode()

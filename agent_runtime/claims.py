@@ -1,0 +1,77 @@
+"""Claims: who may act on a write, and what to do about a claim that is there already.
+
+A claim is taken before a write acts and finished after it, so that whatever asks for the same
+write again (a crash and a resume, a second process, a second delivery) finds it. Times of leases
+are those of the store's clock, never of a process.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from agent_runtime.errors import WriteConflict
+
+FINISH_S = 2.0
+"""How long a result may take to be written down; a lease is this much longer than its write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is claimed."""
+
+    key: str
+    arguments_sha256: str
+    tenant_id: str
+    thread_id: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A claim as it stands in the store."""
+
+    owner: str
+    """Who claimed it last; a token of one call, so that no two calls are taken for each other."""
+    arguments_sha256: str
+    result: str | None
+    """What its tool answered; None until the write is done."""
+    lease_left_s: float
+    """How long its owner may still be at work; 0 or less when it no longer can be."""
+
+
+class Claims(Protocol):
+    """Where claims are kept. Each call is a transaction that is committed when it returns."""
+
+    async def claim(self, claim: Claim, owner: str, lease_s: float) -> Standing | None:
+        """Take a claim that nobody has. None: it is ours; otherwise the one in the way."""
+
+    async def take_over(self, key: str, former: str, owner: str, lease_s: float) -> bool:
+        """Take a claim whose lease has run out from its former owner, or prolong one's own."""
+
+    async def finish(self, key: str, owner: str, result: str) -> bool:
+        """Record that the write is done. False: the claim is no longer the owner's."""
+
+    async def release(self, key: str, owner: str) -> None:
+        """Forget a claim of the owner's: nothing was done."""
+
+
+def decide(claim: Claim, standing: Standing) -> Literal["replay", "wait", "in_doubt"]:
+    """What someone has to do who finds a claim on the write that they want to make.
+
+    :raises WriteConflict: when it was claimed with other arguments.
+    """
+    if standing.arguments_sha256 != claim.arguments_sha256:
+        raise WriteConflict(
+            f"tool {claim.tool}: the write with idempotency key {claim.key} was asked for before "
+            "with other arguments; repeat those, or ask for it as another operation"
+        )
+    if standing.result is not None:
+        return "replay"
+    return "wait" if standing.lease_left_s > 0 else "in_doubt"
+
+
+def digest(parts: Sequence[object]) -> str:
+    """SHA-256, in hex, of values that JSON can hold; tells ("a", "bc") from ("ab", "c")."""
+    return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()
