@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import ssl
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -101,8 +103,12 @@ class Runtime:
         self._begins = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._providers = httpx.AsyncClient(timeout=PROVIDER_TIMEOUT, limits=PROVIDER_LIMITS)
-        self._http = httpx.AsyncClient(timeout=TOOL_TIMEOUT, event_hooks={"request": [correlate]})
+        self._providers = httpx.AsyncClient(
+            timeout=PROVIDER_TIMEOUT, limits=PROVIDER_LIMITS, verify=_trusted()
+        )
+        self._http = httpx.AsyncClient(
+            timeout=TOOL_TIMEOUT, event_hooks={"request": [correlate]}, verify=_trusted()
+        )
 
     @property
     def draining(self) -> bool:
@@ -310,6 +316,12 @@ class Runtime:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), max(0.0, patience))
         return self._idle.is_set()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the certificates takes longer than all else that a runtime needs at its start."""
+    return httpx.create_ssl_context()
 
 
 async def _result(run: Run) -> RunResult:
