@@ -86,6 +86,8 @@ class Runtime:
         keep_claims_days: float = 30.0,
     ) -> None:
         graph.check()
+        if keep_claims_days <= 0:
+            raise ValueError(f"keep_claims_days={keep_claims_days} must be above 0")
         if not 0 <= finish_s <= drain_s:
             raise ValueError(f"finish_s={finish_s} must be between 0 and drain_s={drain_s}")
         self.agent_name = agent_name
@@ -95,6 +97,7 @@ class Runtime:
         self._finish_s = finish_s
         self._drain_s = drain_s
         self._drain_began: float | None = None
+        self._in_hurry = False
         dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
         self._store = open_store(dsn) if isinstance(dsn, str) else dsn
         self._claims = StoredClaims(self._store, keep_claims_days * 86_400)
@@ -278,13 +281,17 @@ class Runtime:
 
     def cut(self) -> None:
         """Interrupt the runs in flight where they are."""
+        self._in_hurry = True
         for run in self._runs:
             run.cut("shutdown")
 
     async def aclose(self) -> None:
         """Drain, then close the connections."""
         await self.drain()
-        await self._writes.settle(UNWIND_S)
+        # Writes go on when their runs are gone, and have as long as those would have.
+        assert self._drain_began is not None  # noqa: S101 - set by drain
+        until = 0.0 if self._in_hurry else self._drain_began + self._drain_s
+        await self._writes.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
         await self._providers.aclose()
         await self._http.aclose()
         await self._store.close()

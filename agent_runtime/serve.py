@@ -93,24 +93,25 @@ def serve(
 
     On SIGTERM or SIGINT the application first drains, still listening: new runs are refused with
     503 and Retry-After, at least for ``drain_delay_s`` seconds so that load balancers can notice.
-    Then the server is stopped and telemetry is sent. A second signal cuts the runs in flight. Give
-    the process a longer grace than ``drain_delay_s`` and the runtime's ``drain_s`` together.
+    Then the server is stopped, the stores are closed behind the last checkpoint, and telemetry is
+    sent. A second signal cuts the runs in flight and ends the process within a second. Give the
+    process a longer grace than ``drain_delay_s`` and the runtime's ``drain_s`` together.
     """
     agents = {"": runtime} if isinstance(runtime, Runtime) else dict(runtime)
     runtimes = tuple(agents.values())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        try:
-            with drained_by_signals(runtimes, drain_delay_s):
+        with drained_by_signals(runtimes, drain_delay_s):
+            try:
                 for each in runtimes:
                     await each.open()
                 yield
-        finally:
-            await asyncio.gather(*(each.drain() for each in runtimes))
-            for each in runtimes:
-                await each.aclose()
-            await flush_telemetry()
+            finally:
+                await asyncio.gather(*(each.drain() for each in runtimes))
+                for each in runtimes:
+                    await each.aclose()
+                await flush_telemetry()
 
     # The run's own span is the server's span; FastAPI's would be a second one without a tenant.
     app = FastAPI(title="Agents", lifespan=lifespan, telemetry={"tracing": False})

@@ -27,9 +27,9 @@ class Cluster:
         """Start, and return when it answers."""
         self._control("start", "-w", "-l", str(self.directory / "log"))
 
-    def stop(self) -> None:
+    def stop(self, mode: str = "fast") -> None:
         """Stop as a restart would: sessions are cut off, what was committed is kept."""
-        self._control("stop", "-w", "-m", "fast")
+        self._control("stop", "-w", "-m", mode)
 
     def database(self) -> str:
         """The DSN of a database of its own."""
@@ -84,6 +84,6 @@ def running(programs: Path) -> Iterator[Cluster]:
         try:
             yield cluster
         finally:
-            cluster.stop()
+            cluster.stop("immediate")
     finally:
         shutil.rmtree(directory)

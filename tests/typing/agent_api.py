@@ -15,6 +15,7 @@ from agent_runtime import (
     Graph,
     Message,
     Model,
+    NotDone,
     Outcome,
     PostgresStore,
     RunResult,
@@ -47,6 +48,25 @@ def tell_time() -> str:
 
 assert_type(get_weather, Tool)
 assert_type(tell_time, Tool)
+
+
+async def what_became(key: str, ctx: Context) -> dict[str, int]:
+    """What upstream has under an idempotency key."""
+    found = await ctx.http.get(f"https://pay.example/charges/{key}")
+    if found.status_code == 404:
+        raise NotDone(key)
+    return {"charge": int(found.text)}
+
+
+@tool(writes=True, keyed=True, resolve=what_became, once_per=["order"], timeout_s=10)
+async def charge(order: str, cents: int, ctx: Context) -> str:
+    """A tool that writes passes its key on."""
+    assert_type(ctx.idempotency_key, str)
+    return order
+
+
+assert_type(charge, Tool)
+tool(writes=True, resolve=tell_time)  # type: ignore[call-overload]
 
 graph = Graph(recursion_limit=10)
 
