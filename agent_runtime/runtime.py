@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -14,13 +14,16 @@ from typing import Any, Self
 import httpx
 from opentelemetry.trace import Link
 
-from agent_runtime.context import Context, correlate
+from agent_runtime.context import Context
+from agent_runtime.correlation import correlate
 from agent_runtime.edge import Edge
 from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
+from agent_runtime.limits import Limits
 from agent_runtime.messages import Message
+from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import Outcome
 from agent_runtime.run import UNWIND_S, Run
 from agent_runtime.store import DEFAULT_DSN, Store, open_store
@@ -41,6 +44,7 @@ PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
 PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 TOOL_TIMEOUT = httpx.Timeout(10.0)
+NO_BUDGET = Limits()
 DRAINED_AFTER_S = 5.0
 """When to ask again, some other process."""
 
@@ -76,6 +80,7 @@ class Runtime:
         *,
         agent_name: str,
         feature: str | None = None,
+        limits: Limits = NO_BUDGET,
         finish_s: float = 15.0,
         drain_s: float = 22.0,
         store: Store | str | None = None,
@@ -90,6 +95,7 @@ class Runtime:
         self.agent_name = agent_name
         self._graph = graph
         self._feature = feature
+        self._limits = limits
         self._finish_s = finish_s
         self._drain_s = drain_s
         self._drain_began: float | None = None
@@ -178,7 +184,7 @@ class Runtime:
         :raises Refused: as `run` and `resume`.
         :raises StoreError: when the store cannot be reached.
         """
-        self._refuse_when_draining()
+        self._refuse(tenant_id)
         key = ThreadKey(tenant_id, self.agent_name, thread_id)
         run_id, tally = uuid.uuid4().hex, Tally()
         with self._beginning():
@@ -186,7 +192,7 @@ class Runtime:
                 self._store, key, run_id, self._lease_s, tally, create=isinstance(what, str)
             )
             try:
-                self._refuse_when_draining()
+                self._refuse(tenant_id)
                 first = thread.first(what, run_id, self._graph.entry)
             except BaseException:
                 await asyncio.shield(thread.release())
@@ -201,16 +207,18 @@ class Runtime:
                 feature=self._feature,
             )
 
-            def make_context(emit: Callable[[Event], None]) -> Context:
+            def make_context(outbox: Outbox) -> Context:
                 return Context(
                     identity,
-                    emit,
+                    outbox.put,
                     self._providers,
                     self._http,
                     self._store,
                     tally,
                     self._claims,
                     self._writes,
+                    outbox.room,
+                    self._limits,
                 )
 
             run = Run(
@@ -218,6 +226,7 @@ class Runtime:
                 thread,
                 first,
                 make_context,
+                timeout_s=self._limits.run_timeout_s,
                 edge=edge,
                 link=link,
                 on_finish=self._finished,
@@ -233,9 +242,10 @@ class Runtime:
         """
         return await look_up(self._store, ThreadKey(tenant_id, self.agent_name, thread_id))
 
-    def _refuse_when_draining(self) -> None:
+    def _refuse(self, tenant_id: str) -> None:
         if self.draining:
             raise Draining(f"agent {self.agent_name} is shutting down", DRAINED_AFTER_S)
+        self._limits.admit(tenant_id, (run.identity.tenant_id for run in self._runs))
 
     @contextmanager
     def _beginning(self) -> Iterator[None]:
