@@ -15,7 +15,8 @@ from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
 from agent_runtime.errors import Refused, StoreError
@@ -36,6 +37,7 @@ RETRY_AFTER_S = 5.0
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 KEEPALIVE_S = 15.0
 """Proxies close connections on which nothing comes for a minute, some for half of one."""
+SEND_TIMEOUT_S = 60.0
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
@@ -63,9 +65,16 @@ class RunResponse(StreamingResponse):
         self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
+        """Send the response; whoever takes nothing of it for long has left without saying so."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
+        except (TimeoutError, ClientDisconnect):
+            pass  # the summary says so
         finally:
             await self._run.finish()
 
