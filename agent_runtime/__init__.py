@@ -8,7 +8,7 @@ Never: end a run without its summary line; repeat a call whose answer the user h
 run a finished node again, or a thread twice at once; let a failure of telemetry or of a tool end a
 run; depend on what reads the telemetry.
 
-    model = Model("openai:gpt-4o-mini", fallback=["openai:gpt-4.1-mini"])
+    model = Model("openai:gpt-4o-mini", fallback=["anthropic:claude-haiku-4-5"])
 
     @tool
     async def get_weather(city: str, ctx: Context) -> str:
@@ -31,6 +31,7 @@ run; depend on what reads the telemetry.
 from agent_runtime.context import Context
 from agent_runtime.errors import (
     AgentRuntimeError,
+    BudgetExceeded,
     Draining,
     FirstTokenTimeout,
     GraphError,
@@ -45,19 +46,24 @@ from agent_runtime.errors import (
     ProviderUnreachable,
     RecursionLimitReached,
     Refused,
+    RunTimeout,
     StateNotStorable,
     StoreError,
     StreamBroken,
+    TenantBusy,
     ThreadBusy,
     ThreadNotFound,
 )
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import RunIdentity
+from agent_runtime.limits import Limits
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 from agent_runtime.outcome import Outcome
-from agent_runtime.runtime import RunResult, Runtime
+from agent_runtime.prices import Price, Prices, public_prices
+from agent_runtime.result import RunResult
+from agent_runtime.runtime import Runtime
 from agent_runtime.serve import identity_from_headers, serve
 from agent_runtime.store import PostgresStore, SqliteStore, Store, open_store
 from agent_runtime.tally import Tally
@@ -68,6 +74,7 @@ from agent_runtime.tools import Tool, tool
 __all__ = [
     "END",
     "AgentRuntimeError",
+    "BudgetExceeded",
     "Checkpoint",
     "Context",
     "Draining",
@@ -77,12 +84,15 @@ __all__ = [
     "GraphError",
     "IdleTimeout",
     "LeaseLost",
+    "Limits",
     "Message",
     "Model",
     "NotDone",
     "NothingToResume",
     "Outcome",
     "PostgresStore",
+    "Price",
+    "Prices",
     "PromptTooLong",
     "ProviderError",
     "ProviderRefused",
@@ -92,6 +102,7 @@ __all__ = [
     "Refused",
     "RunIdentity",
     "RunResult",
+    "RunTimeout",
     "Runtime",
     "SqliteStore",
     "State",
@@ -100,6 +111,7 @@ __all__ = [
     "StoreError",
     "StreamBroken",
     "Tally",
+    "TenantBusy",
     "ThreadBusy",
     "ThreadNotFound",
     "Tool",
@@ -108,6 +120,7 @@ __all__ = [
     "configure_telemetry",
     "identity_from_headers",
     "open_store",
+    "public_prices",
     "serve",
     "tool",
 ]

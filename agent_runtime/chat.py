@@ -1,172 +1,203 @@
-"""One call of a model: attempts, fallbacks, and a span and a line for each attempt."""
+"""The calls of models in a run: attempts, fallbacks, and a span and a line for each attempt."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from opentelemetry.trace import Span, SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from agent_runtime.answer import Answer
+from agent_runtime.correlation import correlation_headers
 from agent_runtime.errors import ProviderError
 from agent_runtime.identity import RunIdentity, node_attributes
+from agent_runtime.limits import Budget
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message
+from agent_runtime.metrics import inference_measured
 from agent_runtime.model import Model
-from agent_runtime.openai_chat import ChatStream, chat_request
-from agent_runtime.retry import retrying
+from agent_runtime.provider import WIRES, receive
+from agent_runtime.retry import Pauses, retrying
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import span
+from agent_runtime.trimming import estimated_prompt_tokens
 
-_TRACEPARENT = TraceContextTextMapPropagator()
 
+@dataclass
+class ModelCalls:
+    """Calls models on behalf of one run.
 
-async def complete(
-    model: Model,
-    messages: Sequence[Message],
-    tools: Sequence[Mapping[str, Any]],
-    *,
-    identity: RunIdentity,
-    tally: Tally,
-    chosen: dict[Model, int],
-    client: httpx.AsyncClient,
-    forward: Callable[[str], None],
-) -> Message:
-    """Ask ``model`` or, when it fails, its fallbacks in order.
-
-    ``chosen`` remembers over the calls of a run which candidate is asked first: once one was given
-    up, the run does not try it again. ``forward`` gets text as it comes; after its first call
-    nothing is repeated, because the user would read it twice.
-
-    :raises ProviderError: of the last candidate, when none answered.
+    ``on_text`` gets text as it comes; after its first call nothing is repeated, because the user
+    would read it twice. ``room`` holds an answer up while the user does not read.
     """
-    forwarded = False
-    numbers = count(1)
-    candidates = model.candidates
-    deadline = time.monotonic() + model.retry_budget_s
 
-    def forward_once_seen(text: str) -> None:
-        nonlocal forwarded
-        forwarded = True
-        forward(text)
+    identity: RunIdentity
+    tally: Tally
+    client: httpx.AsyncClient
+    on_text: Callable[[str], None]
+    room: Callable[[], Awaitable[None]]
+    budget: Budget
+    pauses: Pauses
+    _chosen: dict[Model, int] = field(default_factory=dict)
+    """Which candidate of a model is asked first: the run does not try again one it gave up."""
 
-    async def attempt(candidate: Model, until: float) -> Message:
-        patience = min(candidate.first_token_timeout_s, until - time.monotonic())
-        stream = ChatStream()
-        number = next(numbers)
+    async def complete(
+        self, model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
+    ) -> Message:
+        """Ask ``model`` or, when it fails, its fallbacks in order.
+
+        :raises ProviderError: of the last candidate, when none answered.
+        :raises BudgetExceeded: when the run may not call a model any more.
+        """
+        forwarded = False
+        numbers = count(1)
+        candidates = model.candidates
+        deadline = time.monotonic() + model.retry_budget_s
+
+        def forward(text: str) -> None:
+            nonlocal forwarded
+            forwarded = True
+            self.on_text(text)
+
+        for position in range(self._chosen.get(model, 0), len(candidates)):
+            candidate = candidates[position]
+            gave_up = candidates[position - 1].model if position else None
+            left = deadline - time.monotonic()
+            share = left / (len(candidates) - position)
+            until = time.monotonic() + share
+            try:
+                attempts = retrying(
+                    attempts=candidate.max_attempts, budget_s=share, may_retry=lambda: not forwarded
+                )
+                waiting: AbstractContextManager[None] = nullcontext()
+                while True:
+                    with waiting:
+                        each = await anext(attempts)
+                    waiting = self.pauses.pause()
+                    with each:
+                        answer = Answer(forward)
+                        return await self._attempt(
+                            candidate, messages, tools, answer, next(numbers), gave_up, until
+                        )
+            except ProviderError as error:
+                if forwarded or not error.fallback_helps or position + 1 == len(candidates):
+                    raise
+                self._chosen[model] = position + 1
+                self.tally.fallback_from = self.tally.fallback_from or candidate.model
+        raise AssertionError("a model has at least one candidate, which answers or raises")
+
+    async def _attempt(
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        answer: Answer,
+        number: int,
+        fallback_from: str | None,
+        until: float,
+    ) -> Message:
+        tally, name = self.tally, f"{model.provider}:{model.model}"
+        self.budget.check(name)
         tally.llm_calls += 1
         tally.llm_retries += number > 1
-        tally.provider, tally.model = candidate.provider, candidate.model
+        tally.provider, tally.model = model.provider, model.model
+        asked = _asked(model)
         attributes = {
-            **identity.attributes(),
+            **self.identity.attributes(),
             **node_attributes(),
-            **_asked(candidate),
+            **asked,
             "agent.attempt": number,
         }
+        if fallback_from is not None:
+            attributes["agent.fallback_from"] = fallback_from
+        user = f"{self.identity.tenant_id}:{self.identity.user_id}"
+        body = WIRES[model.protocol].body(model.model, messages, tools, user, model.parameters)
+        prompt_tokens = estimated_prompt_tokens(messages, tools)
         with (
-            span(f"chat {candidate.model}", attributes, SpanKind.CLIENT) as current,
-            line_of_call("agent.cost", current, identity) as line,
+            inference_measured(asked, answer),
+            span(f"chat {model.model}", attributes, SpanKind.CLIENT) as current,
+            line_of_call("agent.cost", current, self.identity) as line,
         ):
-            headers: dict[str, str] = {}
-            _TRACEPARENT.inject(headers)
-            body = chat_request(candidate, messages, tools) | _on_behalf_of(identity)
+            line |= {"attempt": number, "fallback_from": fallback_from}
             try:
-                completion = await stream.receive(
-                    client, candidate, body, headers, forward_once_seen,
-                    first_token_timeout_s=patience,
+                await receive(
+                    self.client, model, body, correlation_headers(self.identity), answer,
+                    first_token_timeout_s=min(
+                        model.first_token_timeout_s, until - time.monotonic()
+                    ),
+                    room=self.room,
                 )  # fmt: skip
-            finally:
-                _describe(current, stream)
-                line |= _cost_inputs(candidate, number, stream)
-                _count(tally, stream)
-        return completion.message
-
-    for position in range(chosen.get(model, 0), len(candidates)):
-        candidate = candidates[position]
-        left = deadline - time.monotonic()
-        share = left / (len(candidates) - position)
-        until = time.monotonic() + share
-        try:
-            async for each in retrying(
-                attempts=candidate.max_attempts, budget_s=share, may_retry=lambda: not forwarded
-            ):
-                with each:
-                    return await attempt(candidate, until)
-        except ProviderError as error:
-            if forwarded or not error.fallback_helps or position + 1 == len(candidates):
+            except BaseException:
+                if answer.begun:
+                    answer.usage = answer.estimated_usage(prompt_tokens)
                 raise
-            chosen[model] = position + 1
-            tally.fallback_from = tally.fallback_from or candidate.model
-    raise AssertionError("a model has at least one candidate, which answers or raises")
+            finally:
+                _describe(current, answer)
+                line |= _cost_inputs(model, answer)
+                if answer.begun:
+                    tally.count(answer.model, answer.usage)
+                    self.budget.spend(name, answer.usage or answer.estimated_usage(prompt_tokens))
+        return answer.message()
 
 
-def _asked(candidate: Model) -> dict[str, str | int | bool]:
-    url = urlsplit(candidate.url)
+def _asked(model: Model) -> dict[str, str | int | bool]:
+    url = urlsplit(model.url)
     return {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": candidate.provider,
-        "gen_ai.request.model": candidate.model,
+        "gen_ai.provider.name": model.provider,
+        "gen_ai.request.model": model.model,
         "gen_ai.request.stream": True,
         "server.address": url.hostname or "",
         "server.port": url.port or (443 if url.scheme == "https" else 80),
     }
 
 
-def _on_behalf_of(identity: RunIdentity) -> dict[str, Any]:
-    return {
-        "user": f"{identity.tenant_id}:{identity.user_id}",
-        "metadata": {
-            "thread_id": identity.thread_id,
-            "run_id": identity.run_id,
-            "tenant_id": identity.tenant_id,
-        },
-    }
-
-
-def _describe(current: Span, stream: ChatStream) -> None:
+def _describe(current: Span, answer: Answer) -> None:
     """What is known of an answer, also of one that broke off."""
     attributes: dict[str, Any] = {
-        "gen_ai.response.id": stream.response_id,
-        "gen_ai.response.model": stream.model,
-        "gen_ai.response.time_to_first_chunk": stream.first_chunk_s,
+        "gen_ai.response.id": answer.response_id,
+        "gen_ai.response.model": answer.model,
+        "gen_ai.response.time_to_first_chunk": answer.first_chunk_s,
+        "agent.usage_source": _usage_source(answer),
     }
-    if stream.finish_reason is not None:
-        attributes["gen_ai.response.finish_reasons"] = (stream.finish_reason,)
-    if usage := stream.usage:
+    if answer.finish_reason is not None:
+        attributes["gen_ai.response.finish_reasons"] = (answer.finish_reason,)
+    if usage := answer.usage:
         attributes |= {
             "gen_ai.usage.input_tokens": usage.input_tokens,
             "gen_ai.usage.output_tokens": usage.output_tokens,
             "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
+            "gen_ai.usage.cache_write.input_tokens": usage.cache_write_tokens,
             "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
         }
     current.set_attributes({key: value for key, value in attributes.items() if value is not None})
 
 
-def _cost_inputs(candidate: Model, attempt: int, stream: ChatStream) -> dict[str, object]:
+def _cost_inputs(model: Model, answer: Answer) -> dict[str, object]:
     """What the cost of a call is made of, as fields of its line."""
-    usage, first_chunk_s = stream.usage, stream.first_chunk_s
+    usage, first_chunk_s = answer.usage, answer.first_chunk_s
     return {
-        "provider": candidate.provider,
-        "model": candidate.model,
-        "response_model": stream.model,
-        "response_id": stream.response_id,
-        "finish_reason": stream.finish_reason,
-        "attempt": attempt,
+        "provider": model.provider,
+        "model": model.model,
+        "response_model": answer.model,
+        "response_id": answer.response_id,
+        "finish_reason": answer.finish_reason,
         "ttfb_ms": None if first_chunk_s is None else first_chunk_s * 1000,
         "prompt_tokens": None if usage is None else usage.input_tokens,
         "completion_tokens": None if usage is None else usage.output_tokens,
         "cached_tokens": None if usage is None else usage.cached_tokens,
+        "cache_write_tokens": None if usage is None else usage.cache_write_tokens,
         "reasoning_tokens": None if usage is None else usage.reasoning_tokens,
+        "usage_source": _usage_source(answer),
     }
 
 
-def _count(tally: Tally, stream: ChatStream) -> None:
-    if not stream.begun:
-        return
-    tally.model = stream.model or tally.model
-    if stream.usage is None:
-        tally.usage_missing += 1
-    else:
-        tally.usages.append(stream.usage)
+def _usage_source(answer: Answer) -> str | None:
+    """None when the provider did not get the request or refused it, and so bills nothing."""
+    if answer.usage is not None:
+        return answer.usage.source
+    return "missing" if answer.begun else None

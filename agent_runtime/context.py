@@ -3,24 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 
-from agent_runtime.chat import complete
+from agent_runtime.chat import ModelCalls
 from agent_runtime.claims import Claims
 from agent_runtime.errors import AgentRuntimeError, error_class, error_message
 from agent_runtime.events import Event
-from agent_runtime.identity import RunIdentity, current_run, current_write
+from agent_runtime.identity import RunIdentity, current_write
 from agent_runtime.interrupts import Answers
+from agent_runtime.limits import Budget, Limits
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
+from agent_runtime.retry import Pauses
 from agent_runtime.store import Store
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG
 from agent_runtime.tools import Tool
-from agent_runtime.trimming import estimate_tokens, trim
+from agent_runtime.trimming import estimated_prompt_tokens, trim
 from agent_runtime.under_way import UnderWay
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ class Context:
         tally: Tally,
         claims: Claims,
         under_way: UnderWay,
+        room: Callable[[], Awaitable[None]],
+        limits: Limits,
     ) -> None:
         self.identity = identity
         self.emit = emit
@@ -52,8 +55,17 @@ class Context:
         """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
         self.log = LOG
         """Writes JSON lines that carry the run's identity."""
-        self._providers = providers
-        self._chosen: dict[Model, int] = {}
+        self.pauses = Pauses()
+        """Waits that need not end before the run does."""
+        self._models = ModelCalls(
+            identity,
+            self.tally,
+            providers,
+            on_text=lambda text: emit(Event("token", {"text": text})),
+            room=room,
+            budget=Budget(limits),
+            pauses=self.pauses,
+        )
 
     @property
     def idempotency_key(self) -> str:
@@ -79,27 +91,14 @@ class Context:
         saw a token. Messages that exceed the model's ``context_tokens`` are left out, oldest first.
 
         :raises ProviderError: when no model answered.
+        :raises BudgetExceeded: when the run's budget is used up.
         :raises PromptTooLong: when even the shortest prompt exceeds the budget.
         """
         schemas = [tool.schema() for tool in tools]
         prompt = messages if system is None else (Message("system", system), *messages)
-        about_tools = sum(estimate_tokens(Message("system", str(schema))) for schema in schemas)
-        trimmed = trim(prompt, model.context_tokens - about_tools)
+        trimmed = trim(prompt, model.context_tokens - estimated_prompt_tokens((), schemas))
         self.tally.trimmed_messages += trimmed.left_out
-
-        def forward(text: str) -> None:
-            self.emit(Event("token", {"text": text}))
-
-        return await complete(
-            model,
-            trimmed.messages,
-            schemas,
-            identity=self.identity,
-            tally=self.tally,
-            chosen=self._chosen,
-            client=self._providers,
-            forward=forward,
-        )
+        return await self._models.complete(model, trimmed.messages, schemas)
 
     def interrupt(self, payload: Any, *, key: str | None = None) -> Any:
         """Ask a human, whom ``payload`` (JSON) tells what for; gives the answer.
@@ -131,10 +130,3 @@ class Context:
                 },
             )
             return default
-
-
-async def correlate(request: httpx.Request) -> None:
-    """Event hook of ``ctx.http``: says for which trace and thread the request is made."""
-    propagate.inject(request.headers)
-    if (identity := current_run.get(None)) is not None:
-        request.headers["x-thread-id"] = quote(identity.thread_id, safe="~:@")

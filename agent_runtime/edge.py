@@ -22,6 +22,8 @@ class Edge:
         self._accepted = time.perf_counter()
         self.ttfb_ms: float | None = None
         """Milliseconds until the first token was sent; None while none was."""
+        self.send_blocked_ms = 0.0
+        """Milliseconds that sending took: long when the client reads slower than is written."""
 
     def elapsed_ms(self) -> float:
         """Milliseconds since the request was accepted."""
@@ -47,7 +49,9 @@ class EdgeMiddleware:
         edge = scope[SCOPE_KEY] = Edge()
 
         async def send_and_time(message: Message) -> None:
+            began = time.perf_counter()
             await send(message)
+            edge.send_blocked_ms += (time.perf_counter() - began) * 1000
             # Each event is sent as a chunk of its own.
             if message["type"] == "http.response.body" and message.get("body", b"").startswith(
                 TOKEN_PREFIX

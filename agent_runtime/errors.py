@@ -89,6 +89,20 @@ class StateNotStorable(AgentRuntimeError):  # noqa: N818 - it names what happene
     """A node left a value that cannot be kept."""
 
 
+class TenantBusy(Refused):
+    """The tenant has as many runs in flight as allowed."""
+
+    status = 429
+
+
+class BudgetExceeded(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
+    """The run has used up its budget of tokens or money."""
+
+
+class RunTimeout(AgentRuntimeError):  # noqa: N818 - a limit, not a bug
+    """The run took longer than ``run_timeout_s``."""
+
+
 class ProviderError(AgentRuntimeError):
     """A call of a model failed."""
 
@@ -119,7 +133,9 @@ class ProviderRefused(ProviderError):  # noqa: N818 - it names what happened
         self.retryable = (
             status in {408, 409, 429} or status >= 500
         ) and code != "insufficient_quota"
-        self.fallback_helps = status not in {400, 413, 422}
+        # What is wrong with the request or the key is for people to mend: a model that answers
+        # instead would hide it.
+        self.fallback_helps = status not in {400, 401, 403, 404, 413, 422}
 
 
 class ProviderUnreachable(ProviderError):  # noqa: N818 - it names what happened
@@ -141,10 +157,19 @@ class FirstTokenTimeout(ProviderTimeout):
 class IdleTimeout(ProviderTimeout):
     """No further token came within ``idle_timeout_s``."""
 
+    retryable = False
+
 
 def mask_secrets(text: str) -> str:
     """``text`` without what looks like keys, tokens and passwords, and fit to be encoded."""
     return _SECRETS.sub("[masked]", text.encode("utf-8", "replace").decode())
+
+
+def error_text(error: object) -> str:
+    """What a provider says of an error, whose message is where OpenAI and Anthropic have it."""
+    if isinstance(error, dict) and isinstance(message := error.get("message"), str):
+        return message
+    return str(error)
 
 
 def error_class(error: BaseException) -> str:

@@ -1,9 +1,11 @@
 """What users, models and tools say to each other; the same for every provider."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
+UsageSource = Literal["provider", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class Message:
     """Of an assistant: what it wants called. Each is answered by one message of role ``tool``."""
     tool_call_id: str | None = None
     """Of a tool: the call it answers."""
+    thinking: tuple[Mapping[str, Any], ...] = ()
+    """Of an assistant: signed thoughts as JSON, which Anthropic wants back unchanged beside the
+    results of tools; nobody else is sent them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +38,14 @@ class Usage:
     """What a provider billed for one call, in tokens."""
 
     input_tokens: int
-    """Prompt, cached part included."""
+    """Prompt, cached parts included."""
     output_tokens: int
     """Completion, reasoning included."""
-    cached_tokens: int | None
+    cached_tokens: int | None = None
     """Part of the input read from the provider's cache; None when not reported."""
-    reasoning_tokens: int | None
+    reasoning_tokens: int | None = None
     """Part of the output spent on reasoning; None when not reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A model's whole answer."""
-
-    message: Message
-    response_id: str | None
-    model: str | None
-    finish_reason: str
-    usage: Usage | None
+    cache_write_tokens: int | None = None
+    """Part of the input written to the provider's cache; None when not reported."""
+    source: UsageSource = "provider"
+    """``estimated`` of an answer that broke off before the provider had reported its usage."""

@@ -4,29 +4,54 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-OPENAI_URL = "https://api.openai.com/v1"
+Speaks = Literal["chat", "messages"]
+"""OpenAI's chat completions or Anthropic's messages."""
+
+
+class Vendor(NamedTuple):
+    """Where a vendor serves its own models."""
+
+    speaks: Speaks
+    url: str
+    url_from: str
+    """Environment variable that says another URL."""
+    key_from: str
+
+
+VENDORS = {
+    "openai": Vendor("chat", "https://api.openai.com/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY"),
+    "anthropic": Vendor(
+        "messages", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A chat model behind an OpenAI-compatible endpoint.
+    """A chat model behind an endpoint that speaks as OpenAI's or as Anthropic's does.
 
-    ``name`` is ``"provider:model"``, e.g. ``"openai:gpt-4o-mini"``; without a provider it is
-    ``openai``. Durations are in seconds.
+    ``name`` is ``"provider:model"``, e.g. ``"openai:gpt-4o-mini"`` or
+    ``"anthropic:claude-haiku-4-5"``; without a provider it is ``openai``. Durations are in seconds.
 
     :raises ValueError: when a value cannot work.
     """
 
     name: str
     base_url: str | None = None
-    """Where ``/chat/completions`` is found; OPENAI_BASE_URL or api.openai.com for ``openai``."""
+    """Where ``/chat/completions`` or ``/messages`` is found. When not given, OPENAI_BASE_URL or
+    ANTHROPIC_BASE_URL (without ``/v1``, as Anthropic's own clients have it), or where the vendor
+    itself is."""
     api_key: str | None = field(default=None, repr=False)
-    """OPENAI_API_KEY when not given and the provider is ``openai``."""
+    """When not given, OPENAI_API_KEY for ``openai`` and ANTHROPIC_API_KEY for ``anthropic``."""
+    speaks: Speaks | None = None
+    """``chat`` unless the provider is ``anthropic``; say it for a gateway that differs."""
     fallback: Sequence["Model | str"] = ()
-    """Asked in order when this model fails; a name is served by the same endpoint. Once a run has
-    fallen back, it stays with the fallback."""
+    """Asked in order when this model fails, also across vendors. A name of the same provider is
+    served as this model is, one of another provider by that vendor itself, with its own key and
+    without ``parameters``; for anything else give a `Model`. Once a run has fallen back, it stays
+    with the fallback."""
     max_attempts: int = 5
     """Calls per model, the first included."""
     retry_budget_s: float = 30.0
@@ -76,24 +101,35 @@ class Model:
         """Where the provider listens. :raises ValueError: when it is not known."""
         if self.base_url is not None:
             return self.base_url.rstrip("/")
-        if self.provider != "openai":
-            raise ValueError(f"model {self.name!r} needs a base_url: only openai's is known")
-        return os.environ.get("OPENAI_BASE_URL", OPENAI_URL).rstrip("/")
+        if (vendor := VENDORS.get(self.provider)) is None:
+            known = " and ".join(VENDORS)
+            raise ValueError(
+                f"model {self.name!r} needs a base_url: only those of {known} are known"
+            )
+        url = os.environ.get(vendor.url_from, vendor.url).rstrip("/")
+        return url if vendor.speaks == "chat" or url.endswith("/v1") else f"{url}/v1"
 
     @property
     def key(self) -> str | None:
         """The key to sign calls with."""
-        if self.api_key is None and self.provider == "openai":
-            return os.environ.get("OPENAI_API_KEY")
+        if self.api_key is None and (vendor := VENDORS.get(self.provider)):
+            return os.environ.get(vendor.key_from)
         return self.api_key
+
+    @property
+    def protocol(self) -> Speaks:
+        """How to speak to the endpoint."""
+        vendor = VENDORS.get(self.provider)
+        return self.speaks or (vendor.speaks if vendor else "chat")
 
     @cached_property
     def candidates(self) -> tuple["Model", ...]:
         """This model and its fallbacks, in the order in which they are asked."""
-        return (
-            self,
-            *(
-                replace(self, name=each, fallback=()) if isinstance(each, str) else each
-                for each in self.fallback
-            ),
-        )
+        return (self, *(each if isinstance(each, Model) else self._named(each)
+                        for each in self.fallback))  # fmt: skip
+
+    def _named(self, name: str) -> "Model":
+        other = replace(self, name=name, fallback=())
+        if other.provider == self.provider:
+            return other
+        return replace(other, base_url=None, api_key=None, speaks=None, parameters={})

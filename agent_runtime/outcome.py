@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agent_runtime.errors import (
+    BudgetExceeded,
     ProviderError,
     ProviderTimeout,
     RecursionLimitReached,
+    RunTimeout,
     error_class,
     error_message,
 )
 from agent_runtime.interrupts import interrupt_in
 
 OutcomeKind = Literal["success", "error", "interrupt"]
-Reason = Literal["client_disconnect", "shutdown", "human", "recursion_limit", "provider", "timeout"]
+Reason = Literal[
+    "client_disconnect", "shutdown", "human", "recursion_limit", "budget", "provider", "timeout"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,9 @@ def _reason(error: BaseException) -> Reason | None:
     match error:
         case RecursionLimitReached():
             return "recursion_limit"
-        case ProviderTimeout() | TimeoutError():
+        case BudgetExceeded():
+            return "budget"
+        case ProviderTimeout() | RunTimeout() | TimeoutError():
             return "timeout"
         case ProviderError():
             return "provider"

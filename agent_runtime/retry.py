@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -12,6 +13,31 @@ from agent_runtime.errors import ProviderError
 
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 8.0
+
+
+class Pauses:
+    """Waits of one run for its next attempts; a shutdown does not sit them out."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._cut: Callable[[], None] | None = None
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Around a wait."""
+        if self._cut is not None:
+            self._cut()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def cut_short(self, cut: Callable[[], None]) -> None:
+        """From now on a wait is a reason to ``cut`` the run."""
+        self._cut = cut
+        if self._under_way:
+            cut()
 
 
 def retrying(

@@ -12,12 +12,14 @@ from opentelemetry.trace import Link, SpanKind
 
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
-from agent_runtime.errors import LeaseLost, RecursionLimitReached
+from agent_runtime.errors import LeaseLost, RecursionLimitReached, RunTimeout
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
 from agent_runtime.interrupts import Answers, Asked, interrupt_in
 from agent_runtime.lines import write_line
+from agent_runtime.metrics import run_ended
+from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
 from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
 from agent_runtime.threads import Checkpoint, HeldThread
@@ -38,16 +40,17 @@ class Run:
         graph: Graph,
         thread: HeldThread,
         begins_at: Checkpoint,
-        make_context: Callable[[Callable[[Event], None]], Context],
+        make_context: Callable[[Outbox], Context],
         *,
+        timeout_s: float | None,
         edge: Edge | None,
         link: Link | None,
         on_finish: Callable[["Run"], None],
     ) -> None:
         self._graph = graph
         self._on_finish = on_finish
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self.context = make_context(self._queue.put_nowait)
+        self._outbox = Outbox()
+        self.context = make_context(self._outbox)
         self.identity = self.context.identity
         self.at = begins_at
         """The last checkpoint."""
@@ -73,8 +76,11 @@ class Run:
             start_time=self._edge.accepted_unix_nano,
         )
         self._task = asyncio.create_task(self._execute(), name=f"run {self.identity.run_id}")
+        if timeout_s is not None:
+            deadline = asyncio.get_running_loop().call_later(timeout_s, self._time_out, timeout_s)
+            self._task.add_done_callback(lambda _: deadline.cancel())
         # Not at the end of the task itself: one that is cut at once never gets there.
-        self._task.add_done_callback(lambda _: self._queue.put_nowait(None))
+        self._task.add_done_callback(lambda _: self._outbox.put(None))
 
     @property
     def text(self) -> str:
@@ -83,12 +89,13 @@ class Run:
                 if m.role == "assistant")  # fmt: skip
         return next(said, "")
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Everything the client is told, ending with ``run.end``."""
+    async def events(self, keepalive_s: float | None = None) -> AsyncIterator[Event]:
+        """Everything the client is told, ending with ``run.end``; after ``keepalive_s`` seconds
+        without an event, one that says nothing."""
         yield Event("run.start", {"run_id": self.identity.run_id,
                                   "thread_id": self.identity.thread_id,
                                   "agent": self.identity.agent_name})  # fmt: skip
-        while (event := await self._queue.get()) is not None:
+        while (event := await self._outbox.get(keepalive_s)) is not None:
             if event.name == "token" and not self._served:
                 self._edge.token_sent()
             yield event
@@ -111,6 +118,7 @@ class Run:
     def stop_at_next_node(self) -> None:
         """Let the node in progress finish, then interrupt the run: the process shuts down."""
         self._stopping = True
+        self.context.pauses.cut_short(lambda: self.cut("shutdown"))
 
     def cut(self, reason: Reason) -> None:
         """Interrupt the run where it is."""
@@ -120,6 +128,10 @@ class Run:
         if not self._task.done():
             self._cut = outcome
             self._task.cancel()
+
+    def _time_out(self, after_s: float) -> None:
+        """Too long is an error, not an interrupt: nobody wants it to go on."""
+        self._cut_off(failed(RunTimeout(f"the run took longer than {after_s:g} s")))
 
     async def finish(self) -> None:
         """Write the summary line and end the span, once; cuts the run when it is still going."""
@@ -161,8 +173,10 @@ class Run:
         summary = {
             "duration_ms": self._edge.elapsed_ms(),
             "ttfb_ms": ttfb_ms,
+            "send_blocked_ms": self._edge.send_blocked_ms,
             **self.context.tally.fields(),
         }
+        run_ended(self.identity, outcome, self._edge.elapsed_ms() / 1000, self.context.tally)
         write_line("agent.run", self._span, self.identity, outcome, summary)
 
     async def _execute(self) -> None:
@@ -203,7 +217,7 @@ class Run:
         began = time.perf_counter()
         current_node.set(name)
         attributes = {**self.identity.attributes(), **node_attributes()}
-        outcome = SUCCESS
+        outcome, mark = SUCCESS, self.context.tally.mark()
         with span(f"node {name}", attributes) as current:
             try:
                 self.context.answers = Answers(self.at.answers)
@@ -218,6 +232,7 @@ class Run:
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
                 fields = {"node": name, "step": step, "duration_ms": duration_ms}
+                fields |= self.context.tally.since(mark)
                 write_line("agent.node", current, self.identity, outcome, fields)
         self.context.emit(Event("node.end", {"node": name, "step": step}))
 

@@ -15,7 +15,8 @@ from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
 from agent_runtime.errors import Refused, StoreError
@@ -34,6 +35,9 @@ ThreadId = Annotated[str, Path(max_length=200, pattern=r"^[\w.:@~-]+$")]
 RETRY_AFTER_S = 5.0
 """When the store may be there again."""
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+KEEPALIVE_S = 15.0
+"""Proxies close connections on which nothing comes for a minute, some for half of one."""
+SEND_TIMEOUT_S = 60.0
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
@@ -54,14 +58,23 @@ class ResumeRequest(BaseModel):
 class RunResponse(StreamingResponse):
     """The events of a run, which is finished with the response however that ends."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(_encoded(run), media_type="text/event-stream", headers=SSE_HEADERS)
+    def __init__(self, run: Run, keepalive_s: float) -> None:
+        super().__init__(
+            _encoded(run, keepalive_s), media_type="text/event-stream", headers=SSE_HEADERS
+        )
         self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
+        """Send the response; whoever takes nothing of it for long has left without saying so."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
+        except (TimeoutError, ClientDisconnect):
+            pass  # the summary says so
         finally:
             await self._run.finish()
 
@@ -76,12 +89,13 @@ def serve(
     *,
     auth: Auth = identity_from_headers,
     drain_delay_s: float = 0.0,
+    keepalive_s: float = KEEPALIVE_S,
 ) -> FastAPI:
     """An ASGI application for uvicorn that serves one agent, or several by name.
 
     - ``POST /threads/{thread_id}/runs`` with ``{"input": "..."}`` answers server-sent events
       (`Event`); with several agents the path begins with the agent's name. 409 with Retry-After
-      while the thread is being run.
+      while the thread is being run. A comment is sent after ``keepalive_s`` seconds of silence.
     - ``POST /threads/{thread_id}/resume`` does so, too; ``{"value": ...}`` is a human's answer.
     - ``GET /threads/{thread_id}`` answers where the thread stands.
     - ``GET /healthz`` answers 200 while the process lives, ``GET /readyz`` 503 once it shuts down.
@@ -113,7 +127,7 @@ def serve(
     app.add_middleware(EdgeMiddleware)
     app.include_router(_health(runtimes))
     for name, each in agents.items():
-        app.include_router(_threads(each, auth), prefix=f"/{name}" if name else "")
+        app.include_router(_threads(each, auth, keepalive_s), prefix=f"/{name}" if name else "")
     return app
 
 
@@ -133,7 +147,7 @@ def _health(runtimes: tuple[Runtime, ...]) -> APIRouter:
     return router
 
 
-def _threads(runtime: Runtime, auth: Auth) -> APIRouter:
+def _threads(runtime: Runtime, auth: Auth, keepalive_s: float) -> APIRouter:
     router = APIRouter(prefix="/threads/{thread_id}")
 
     async def caller(request: Request) -> tuple[str, str]:
@@ -151,7 +165,7 @@ def _threads(runtime: Runtime, auth: Auth) -> APIRouter:
                 edge=request.scope[SCOPE_KEY],
                 link=_caller_link(request),
             )
-        return RunResponse(run)
+        return RunResponse(run, keepalive_s)
 
     @router.post("/runs", response_class=StreamingResponse)
     async def start_run(thread_id: ThreadId, body: RunRequest, request: Request) -> RunResponse:
@@ -197,8 +211,8 @@ def _refusing() -> Iterator[None]:
         raise HTTPException(status, str(error), headers) from error
 
 
-async def _encoded(run: Run) -> AsyncIterator[bytes]:
-    async for event in run.events():
+async def _encoded(run: Run, keepalive_s: float) -> AsyncIterator[bytes]:
+    async for event in run.events(keepalive_s):
         yield encode(event)
 
 

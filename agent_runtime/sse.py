@@ -10,7 +10,9 @@ TOKEN_PREFIX = b"event: token\n"
 
 
 def encode(event: Event) -> bytes:
-    """One event as it goes over the wire."""
+    """One event as it goes over the wire; one that says nothing is a comment."""
+    if event.name == "keepalive":
+        return b": keepalive\n\n"
     return b"event: %b\ndata: %b\n\n" % (event.name.encode(), orjson.dumps(event.data))
 
 

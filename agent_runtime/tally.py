@@ -1,9 +1,12 @@
 """What a run has used so far; becomes its summary line."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from agent_runtime.messages import Usage
+from agent_runtime.messages import Usage, UsageSource
+
+TOKEN_FIELDS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
+                "reasoning_tokens")  # fmt: skip
 
 
 @dataclass
@@ -26,29 +29,61 @@ class Tally:
     degraded: list[str] = field(default_factory=list)
     """Optional parts that failed or were too slow."""
     usages: list[Usage] = field(default_factory=list)
+    """Of every call that was answered, failed attempts included."""
     usage_missing: int = 0
-    """Streams that began and for which the provider reported no usage."""
+    """Answers that came to their end without the provider reporting usage."""
     db_wait_ms: float = 0.0
     """Time spent waiting for a connection to the store."""
 
+    def count(self, model: str | None, usage: Usage | None) -> None:
+        """Add what a call used that was answered, if only in part, by ``model``."""
+        self.model = model or self.model
+        if usage is None:
+            self.usage_missing += 1
+        else:
+            self.usages.append(usage)
+
     @property
-    def usage_source(self) -> Literal["provider", "missing"] | None:
-        """Where token counts come from: ``missing`` if any call's usage is unknown."""
+    def usage_source(self) -> UsageSource | Literal["missing"] | None:
+        """Where token counts come from: ``missing`` if any call's usage is unknown, else
+        ``estimated`` if any call's is a guess."""
         if self.usage_missing:
             return "missing"
+        if any(usage.source == "estimated" for usage in self.usages):
+            return "estimated"
         return "provider" if self.usages else None
 
     def tokens(self) -> dict[str, int | None]:
         """Sums over the calls; None rather than 0 when nothing is known."""
         if self.usage_missing and not self.usages:
-            return dict.fromkeys(
-                ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
-            )
+            return dict.fromkeys(TOKEN_FIELDS)
         return {
             "prompt_tokens": sum(usage.input_tokens for usage in self.usages),
             "completion_tokens": sum(usage.output_tokens for usage in self.usages),
             "cached_tokens": sum(usage.cached_tokens or 0 for usage in self.usages),
+            "cache_write_tokens": sum(usage.cache_write_tokens or 0 for usage in self.usages),
             "reasoning_tokens": sum(usage.reasoning_tokens or 0 for usage in self.usages),
+        }
+
+    def mark(self) -> "Tally":
+        """The counts of this moment."""
+        return replace(self, usages=list(self.usages))
+
+    def since(self, mark: "Tally") -> dict[str, object]:
+        """What came since then, as fields of a node's line."""
+        asked = self.llm_calls > mark.llm_calls
+        added = Tally(
+            usages=self.usages[len(mark.usages) :],
+            usage_missing=self.usage_missing - mark.usage_missing,
+        )
+        return {
+            "provider": self.provider if asked else None,
+            "model": self.model if asked else None,
+            **added.tokens(),
+            "usage_source": added.usage_source,
+            "llm_calls": self.llm_calls - mark.llm_calls,
+            "tool_calls": self.tool_calls - mark.tool_calls,
+            "tool_errors": self.tool_errors - mark.tool_errors,
         }
 
     def fields(self) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,36 +9,31 @@ from typing import Any
 
 import orjson
 import structlog
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from agent_runtime.errors import error_class, error_message, mask_secrets
+from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
 from agent_runtime.outcome import is_cut_off
 
 TRACER = trace.get_tracer("agent_runtime")
 LOG: structlog.typing.FilteringBoundLogger = structlog.get_logger("agent_runtime")
-FLUSH_S = 2.0
 
 
 def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> TracerProvider:
-    """Send spans over OTLP/HTTP and write log lines as JSON to stdout. Call it once, at start.
+    """Send spans and metrics over OTLP/HTTP, write log lines as JSON to stdout; once, at start.
 
     ``otlp_endpoint`` is the base URL of a collector, e.g. ``http://127.0.0.1:4318``. Without it,
     and for everything else, the standard ``OTEL_*`` environment decides (``OTEL_EXPORTER_OTLP_*``,
     ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_TRACES_SAMPLER``, ``OTEL_BSP_*``, ``OTEL_SDK_DISABLED``;
-    ``OTEL_TRACES_EXPORTER=none`` sends nothing).
+    ``OTEL_METRIC_EXPORT_INTERVAL``; ``OTEL_TRACES_EXPORTER=none`` sends no spans and
+    ``OTEL_METRICS_EXPORTER=none`` no metrics).
     """
-    provider = TracerProvider(resource=Resource.create({"service.name": service_name}))
-    if os.environ.get("OTEL_TRACES_EXPORTER", "otlp") != "none":
-        endpoint = None if otlp_endpoint is None else f"{otlp_endpoint.rstrip('/')}/v1/traces"
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-    trace.set_tracer_provider(provider)
+    provider = export_over_otlp(service_name, otlp_endpoint)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -57,10 +51,13 @@ def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> 
 
 async def flush_telemetry() -> None:
     """Send what is still held back; gives up after two seconds. Never fails."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        flushing = asyncio.to_thread(provider.force_flush, int(FLUSH_S * 1000))
-        await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=FLUSH_S)
+    flushing = {
+        asyncio.ensure_future(asyncio.to_thread(provider.force_flush, int(FLUSH_S * 1000)))
+        for provider in (trace.get_tracer_provider(), metrics.get_meter_provider())
+        if isinstance(provider, TracerProvider | MeterProvider)
+    }
+    if flushing:
+        await asyncio.wait(flushing, timeout=FLUSH_S)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from agent_runtime.identity import current_node, current_write, node_attributes
 from agent_runtime.interrupts import Interrupt
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message, ToolCall
+from agent_runtime.metrics import tool_measured
 from agent_runtime.telemetry import record_error, span
 from agent_runtime.tools import Tool, Writes
 from agent_runtime.writes import Write, Writer
@@ -73,7 +74,10 @@ async def call_tool(
     with span(f"execute_tool {call.name}", attributes) as current:
         failure: Exception | None = None
         try:
-            with line_of_call("agent.tool", current, ctx.identity) as line:
+            with (
+                tool_measured(call.name if call.name in tools else "unknown"),
+                line_of_call("agent.tool", current, ctx.identity) as line,
+            ):
                 line |= {"tool_name": call.name, "tool_call_id": call.id}
 
                 def note(name: str, value: str | bool) -> None:

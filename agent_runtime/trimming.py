@@ -1,6 +1,6 @@
 """Keeps a prompt within its token budget without tearing tool calls from their results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent_runtime.errors import PromptTooLong
@@ -28,10 +28,22 @@ def estimate_tokens(message: Message) -> int:
     (https://help.openai.com/en/articles/4936856), and four tokens to frame a message. Text in other
     scripts takes more bytes per character, as it takes more tokens.
     """
-    text = len(message.content.encode()) + sum(
-        len(part.encode()) for call in message.tool_calls for part in (call.name, call.arguments)
-    )
-    return -(-text // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE
+    calls = (part for call in message.tool_calls for part in (call.name, call.arguments))
+    thoughts = map(str, message.thinking)
+    return estimated_tokens(message.content, *calls, *thoughts) + TOKENS_PER_MESSAGE
+
+
+def estimated_prompt_tokens(
+    messages: Sequence[Message], tools: Sequence[Mapping[str, object]]
+) -> int:
+    """About how many tokens messages and descriptions of tools take."""
+    described = (Message("system", str(tool)) for tool in tools)
+    return sum(map(estimate_tokens, (*messages, *described)))
+
+
+def estimated_tokens(*texts: str) -> int:
+    """About how many tokens texts take together."""
+    return -(-sum(len(text.encode()) for text in texts) // BYTES_PER_TOKEN)
 
 
 def trim(messages: Sequence[Message], budget: int) -> Trimmed:

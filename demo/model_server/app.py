@@ -1,12 +1,15 @@
 """The vendor's HTTP API."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from itertools import count
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import FastAPI, Header
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -14,10 +17,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from demo.model_server import answers, completions, messages, responses
 from demo.model_server.ledger import Call, Ledger
 from demo.model_server.rules import Behaviour, Rule, Script, ToolCall
-from demo.model_server.wire import Asked, Wire
+from demo.model_server.wire import Asked, Wire, event
 
 STALL_SECONDS = 3600.0
-Traceparent = Annotated[str | None, Header()]
+Correlation = Annotated[str | None, Header()]
+OVERLOADED = 529
 
 
 class StreamCut(Exception):  # noqa: N818 - on purpose: the server then drops the connection
@@ -41,34 +45,46 @@ def create_app(script: Script, ledger: Ledger) -> FastAPI:
     numbers, started = count(), secrets.token_hex(2)  # ids of vendors are unique for ever
 
     @app.post("/v1/chat/completions")
-    async def chat(request: completions.ChatRequest, traceparent: Traceparent = None) -> Response:
-        return await respond(completions, request.asked(), traceparent)
+    async def chat(
+        request: completions.ChatRequest,
+        traceparent: Correlation = None,
+        baggage: Correlation = None,
+    ) -> Response:
+        return await respond(completions, request.asked(), traceparent, baggage)
 
     @app.post("/v1/responses")
     async def respond_to(
-        request: responses.ResponsesRequest, traceparent: Traceparent = None
+        request: responses.ResponsesRequest,
+        traceparent: Correlation = None,
+        baggage: Correlation = None,
     ) -> Response:
-        return await respond(responses, request.asked(), traceparent)
+        return await respond(responses, request.asked(), traceparent, baggage)
 
     @app.post("/v1/messages")
     async def message(
-        request: messages.MessagesRequest, traceparent: Traceparent = None
+        request: messages.MessagesRequest,
+        traceparent: Correlation = None,
+        baggage: Correlation = None,
     ) -> Response:
-        return await respond(messages, request.asked(), traceparent)
+        return await respond(messages, request.asked(), traceparent, baggage)
 
-    async def respond(wire: Wire, asked: Asked, traceparent: str | None) -> Response:
+    async def respond(
+        wire: Wire, asked: Asked, traceparent: str | None, baggage: str | None
+    ) -> Response:
         number = next(numbers)
         call = Call(
-            f"{wire.prefix}-{started}{number:04x}", asked.model, asked.user, dict(asked.metadata),
+            f"{wire.prefix}-{started}{number:04x}", asked.model, asked.user,
+            _members(baggage or "") | dict(asked.metadata),
             asked.stream, traceparent, time.time(),
         )  # fmt: skip
         ledger.enter(call)
         behaviour = script.behaviour(asked.model, asked.user)
         if behaviour.status is not None:
-            return _refusal(call, behaviour)
+            return _refusal(wire, call, behaviour)
         calls = answers.tools_to_call(behaviour, asked.messages, asked.tools)
         call.prompt_tokens = answers.prompt_tokens(asked.messages, asked.tools)
         call.cached_tokens = int(call.prompt_tokens * behaviour.cached_share)
+        call.cache_write_tokens = int(call.prompt_tokens * behaviour.cache_write_share)
         call.tool_calls = [tool.name for tool in calls]
         reply = Reply(wire, call, behaviour, answers.answer(behaviour, number), calls)
         if asked.stream:
@@ -97,17 +113,31 @@ def create_app(script: Script, ledger: Ledger) -> FastAPI:
     return app
 
 
-def _refusal(call: Call, behaviour: Behaviour) -> Response:
+def _members(baggage: str) -> dict[str, Any]:
+    """What a W3C baggage header says, without properties."""
+    members = (member.partition(";")[0].partition("=") for member in baggage.split(","))
+    return {name.strip(): unquote(value.strip()) for name, equals, value in members if equals}
+
+
+def _refusal(wire: Wire, call: Call, behaviour: Behaviour) -> Response:
     assert behaviour.status is not None  # noqa: S101 - the caller looked
     _end(call, "refused")
     call.status = behaviour.status
-    kind = "rate_limit_exceeded" if behaviour.status == 429 else "scripted"
-    message = f"scripted refusal with status {behaviour.status}"
-    headers = {}
-    if behaviour.retry_after is not None:
-        headers["Retry-After"] = f"{behaviour.retry_after:g}"
-    error = {"message": message, "type": kind, "code": kind, "param": None}
-    return JSONResponse({"error": error}, behaviour.status, headers)
+    error = wire.failure(behaviour.status, f"scripted refusal with status {behaviour.status}")
+    return JSONResponse(error, behaviour.status, _retry_after(behaviour))
+
+
+def _retry_after(behaviour: Behaviour) -> dict[str, str]:
+    seconds = behaviour.retry_after
+    if seconds is None:
+        return {}
+    match behaviour.retry_after_as:
+        case "ms":
+            return {"Retry-After-Ms": f"{seconds * 1000:g}"}
+        case "date":
+            return {"Retry-After": formatdate(math.ceil(time.time() + seconds), usegmt=True)}
+        case _:
+            return {"Retry-After": f"{seconds:g}"}
 
 
 async def _whole(reply: Reply) -> Response:
@@ -132,6 +162,10 @@ async def _stream(reply: Reply, *, usage: bool) -> AsyncIterator[bytes]:
             if sent == behaviour.cut_after_tokens:
                 ending = "cut"
                 raise StreamCut(call.id)
+            if sent == behaviour.fail_after_tokens:
+                ending = "cut"
+                yield event(wire.failure(OVERLOADED, "scripted failure"), "error")
+                return
             if sent == behaviour.stall_after_tokens:
                 await asyncio.sleep(STALL_SECONDS)
             if sent:

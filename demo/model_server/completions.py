@@ -45,6 +45,12 @@ def whole(call: Call, text: str, calls: Sequence[ToolCall], *, usage: bool) -> d
     return body | ({"usage": _usage(call)} if usage else {})
 
 
+def failure(status: int, message: str) -> dict[str, Any]:
+    """An error in OpenAI's words."""
+    kind = "rate_limit_exceeded" if status == 429 else "scripted"
+    return {"error": {"message": message, "type": kind, "code": kind, "param": None}}
+
+
 def opening(call: Call, calls: Sequence[ToolCall]) -> bytes:
     """The chunk that names the role."""
     return _chunk(call, {"role": "assistant", "content": None if calls else ""})

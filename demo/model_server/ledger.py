@@ -12,7 +12,8 @@ Ending = Literal["open", "completed", "refused", "cut", "client_gone"]
 class Call:
     """One request for an answer, over any API. Times are unix seconds; tokens are as billed.
 
-    `prompt_tokens` include `cached_tokens`; `completion_tokens` include `reasoning_tokens`. A
+    `prompt_tokens` include `cached_tokens` and `cache_write_tokens`, which only Anthropic bills
+    apart; `completion_tokens` include `reasoning_tokens`. `metadata` includes the baggage. A
     stream that ended early is billed for the prompt and what was sent; a refusal for nothing.
     """
 
@@ -29,6 +30,7 @@ class Call:
     ending: Ending = "open"
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
     tool_calls: list[str] = field(default_factory=list)
@@ -54,6 +56,12 @@ class Ledger:
     def as_json(self) -> dict[str, Any]:
         """The calls and the totals of what they are billed for."""
         calls = self.calls()
-        kinds = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+        kinds = (
+            "prompt_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+            "completion_tokens",
+            "reasoning_tokens",
+        )
         totals = {kind: sum(getattr(call, kind) for call in calls) for kind in kinds}
         return {"calls": [asdict(call) for call in calls], "totals": {"calls": len(calls)} | totals}

@@ -11,6 +11,11 @@ from demo.model_server.rules import ToolCall
 from demo.model_server.wire import Asked, Message, event, function, tokens_of, tool_call_id
 
 prefix = "msg"
+_ERRORS = {
+    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
+    404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error",
+    529: "overloaded_error",
+}  # fmt: skip
 
 
 class MessagesRequest(BaseModel):
@@ -45,6 +50,12 @@ def whole(call: Call, text: str, calls: Sequence[ToolCall], *, usage: bool) -> d
     return _envelope(call) | {"content": _blocks(call, text, calls)} | ended | used
 
 
+def failure(status: int, message: str) -> dict[str, Any]:
+    """An error in Anthropic's words."""
+    error = {"type": _ERRORS.get(status, "api_error"), "message": message}
+    return {"type": "error", "error": error}
+
+
 def opening(call: Call, calls: Sequence[ToolCall]) -> bytes:
     """The event that says what the prompt is billed as, and the text block if one follows."""
     usage = _usage(call) | {"output_tokens": 0}
@@ -54,7 +65,7 @@ def opening(call: Call, calls: Sequence[ToolCall]) -> bytes:
         "stop_sequence": None,
         "usage": usage,
     }
-    start = _event("message_start", message=_envelope(call) | begun)
+    start = _event("message_start", message=_envelope(call) | begun) + _event("ping")
     if calls:
         return start
     block = {"type": "text", "text": ""}
@@ -113,9 +124,9 @@ def _stop_reason(calls: Sequence[ToolCall]) -> str:
 def _usage(call: Call) -> dict[str, Any]:
     """This API counts what came from the cache beside the input, not in it."""
     return {
-        "input_tokens": call.prompt_tokens - call.cached_tokens,
+        "input_tokens": call.prompt_tokens - call.cached_tokens - call.cache_write_tokens,
         "cache_read_input_tokens": call.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": call.cache_write_tokens,
         "output_tokens": call.completion_tokens,
     }
 

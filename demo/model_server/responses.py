@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from demo.model_server.completions import failure as failure
 from demo.model_server.ledger import Call
 from demo.model_server.rules import ToolCall
 from demo.model_server.wire import Asked, Message, event, function, tokens_of, tool_call_id

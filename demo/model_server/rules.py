@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,11 +30,18 @@ class Behaviour(BaseModel):
         None, description="unset: the offered tools that the user's message names"
     )
     cached_share: float = Field(0.0, ge=0, le=1, description="of the prompt, read from the cache")
+    cache_write_share: float = Field(0.0, ge=0, le=1, description="of the prompt, written to it")
     reasoning_tokens: int = Field(0, ge=0, description="thought before the answer, billed with it")
     usage: bool = Field(True, description="whether usage is reported")
     status: int | None = Field(None, ge=400, le=599, description="refuse the call with it")
     retry_after: float | None = Field(None, ge=0, description="seconds, with a refusal")
+    retry_after_as: Literal["seconds", "ms", "date"] = Field(
+        "seconds", description="how it is said; a date has whole seconds"
+    )
     cut_after_tokens: int | None = Field(None, ge=0, description="then drop the connection")
+    fail_after_tokens: int | None = Field(
+        None, ge=0, description="then send an error as the stream's last event"
+    )
     stall_after_tokens: int | None = Field(None, ge=0, description="then send nothing more")
 
 

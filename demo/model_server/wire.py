@@ -41,6 +41,9 @@ class Wire(Protocol):
     def pieces(self, call: Call, text: str, calls: Sequence[ToolCall]) -> Iterator[bytes]:
         """The answer in server-sent events, billed as a token each."""
 
+    def failure(self, status: int, message: str) -> dict[str, Any]:
+        """The body of a refusal, and of the event that ends a stream which failed."""
+
     def closing(
         self, call: Call, text: str, calls: Sequence[ToolCall], *, usage: bool
     ) -> Iterator[bytes]:

@@ -106,6 +106,7 @@ def telemetry(
     """Spans and lines as an application configures them, but kept here."""
     stdout = io.StringIO()
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
     monkeypatch.setattr(trace, "set_tracer_provider", lambda _: None)
     monkeypatch.setattr(sys, "stdout", stdout)
     configure_telemetry("tests")

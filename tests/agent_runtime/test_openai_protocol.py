@@ -2,40 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.responses import Response, StreamingResponse
 
 from agent_runtime import Model, RunResult, Runtime
 
 from .agents import chatting
-from .conftest import Telemetry, listening
-
-
-@contextmanager
-def answering(*answers: bytes | Response) -> Iterator[tuple[str, list[int]]]:
-    """A provider that gives these answers in turn; its URL and the numbers of its answers."""
-    app, given = FastAPI(telemetry={"tracing": False}), []
-
-    async def pieces(wire: bytes) -> AsyncIterator[bytes]:
-        for at in range(0, len(wire), 7):
-            yield wire[at : at + 7]
-
-    @app.post("/chat/completions")
-    async def answer() -> Response:
-        number = len(given)
-        given.append(number)
-        chosen = answers[min(number, len(answers) - 1)]
-        if isinstance(chosen, Response):
-            return chosen
-        return StreamingResponse(pieces(chosen), media_type="text/event-stream")
-
-    with listening(app) as url:
-        yield url, given
+from .conftest import Telemetry
+from .raw_provider import answering
 
 
 def run(url: str, **options: Any) -> RunResult:
@@ -91,6 +68,7 @@ def test_a_broken_stream_is_not_an_answer(telemetry: Telemetry, broken: bytes) -
         GOOD.replace(b"\n", b"\r\n"),
         stream({"choices": []}, text("fi"), text("ne"), text("", "stop"), {"choices": None}),
         stream(text("fine", "length")),
+        stream({"choices": [{"delta": {"reasoning_content": "hm"}}]}, text("fine", "stop")),
     ],
 )
 def test_dialects_are_understood(telemetry: Telemetry, whole: bytes) -> None:

@@ -145,12 +145,12 @@ def test_spans_carry_the_genai_attributes(vendor: ModelServer, telemetry: Teleme
 def test_the_provider_learns_for_whom_it_is_asked(
     vendor: ModelServer, telemetry: Telemetry
 ) -> None:
-    """Each call carries user, metadata and the traceparent of its own span."""
+    """Each call carries user, baggage and the traceparent of its own span."""
     with listening(serve(support(vendor))) as url:
         run_id = ask(url, "hello").end["run_id"]
     [call] = vendor.calls()
     assert call.user == "acme:ada"
-    assert call.metadata == {"thread_id": "t1", "run_id": run_id, "tenant_id": "acme"}
+    assert call.metadata == {"thread_id": "t1", "run_id": run_id}
     context = telemetry.span("chat ").context
     assert (call.traceparent or "").startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}")
 
@@ -236,13 +236,14 @@ def test_the_line_of_a_model_call_says_what_it_cost(
         "prompt_tokens": span["gen_ai.usage.input_tokens"],
         "completion_tokens": span["gen_ai.usage.output_tokens"],
         "cached_tokens": span["gen_ai.usage.cache_read.input_tokens"], "reasoning_tokens": 3,
+        "cache_write_tokens": None, "usage_source": "provider", "fallback_from": None,
     }  # fmt: skip
 
 
 def test_every_try_of_a_model_call_has_a_line(vendor: ModelServer, telemetry: Telemetry) -> None:
     """A refused try is a warning without usage, what the fallback answered has its own model."""
-    vendor.follow(Rule(), Rule(model="gpt-4o-mini", status=401))
-    with listening(serve(support(vendor, fallback=["openai:gpt-4o"]))) as url:
+    vendor.follow(Rule(), Rule(model="gpt-4o-mini", status=500))
+    with listening(serve(support(vendor, max_attempts=1, fallback=["openai:gpt-4o"]))) as url:
         ask(url, "hello")
     refused, answered = telemetry.lines("agent.cost")
     assert (refused["level"], refused["outcome"], refused["outcome_reason"]) == (
@@ -253,6 +254,8 @@ def test_every_try_of_a_model_call_has_a_line(vendor: ModelServer, telemetry: Te
         1, "gpt-4o-mini", None,
     )  # fmt: skip
     assert (answered["attempt"], answered["model"], answered["outcome"]) == (2, "gpt-4o", "success")
+    assert (refused["fallback_from"], answered["fallback_from"]) == (None, "gpt-4o-mini")
+    assert (refused["usage_source"], answered["usage_source"]) == (None, "provider")
     summary = telemetry.summary()
     assert (summary["llm_calls"], summary["fallback_from"]) == (2, "gpt-4o-mini")
     assert summary["prompt_tokens"] == answered["prompt_tokens"] > 0
@@ -401,3 +404,50 @@ def test_a_thread_remembers(vendor: ModelServer, telemetry: Telemetry) -> None:
 
     assert asyncio.run(run()) == ["user", "assistant", "user", "assistant"]
     assert telemetry.spans("invoke_agent")[0].kind is SpanKind.INTERNAL
+
+
+COMMON = {"thread_id", "user_id", "tenant_id", "run_id", "agent_name", "feature", "trace_id",
+          "span_id", "duration_ms", "outcome", "outcome_reason", "error_class",
+          "error_message"}  # fmt: skip
+USED = {"provider", "model", "prompt_tokens", "completion_tokens", "cached_tokens",
+        "cache_write_tokens", "reasoning_tokens", "usage_source"}  # fmt: skip
+COUNTED = {"llm_calls", "tool_calls", "tool_errors"}
+FIELDS = {
+    "agent.cost": {"node", "attempt", "ttfb_ms", "finish_reason", "fallback_from"} | USED,
+    "agent.tool": {"node", "tool_name", "tool_call_id"},
+    "agent.node": {"node", "step"} | USED | COUNTED,
+    "agent.run": {"ttfb_ms", "fallback_from", "trimmed_messages", "degraded", "send_blocked_ms",
+                  "llm_retries"} | USED | COUNTED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        (Rule(tool_calls=(WEATHER,)), "success"),
+        (Rule(tool_calls=(WEATHER,), usage=False), "success"),
+        (Rule(status=401), "error"),
+        (Rule(text="one two", cut_after_tokens=1), "error"),
+        (Rule(text="one two", stall_after_tokens=1), "interrupt"),
+    ],
+)
+def test_every_line_has_every_field(
+    vendor: ModelServer, telemetry: Telemetry, rule: Rule, outcome: str
+) -> None:
+    """Whatever happens; what is not known is null, and what was used adds up line by line."""
+    vendor.follow(rule)
+    with listening(serve(support(vendor))) as url:
+        ask(url, "hello", leave_after="token" if outcome == "interrupt" else None)
+        summary = telemetry.summary()
+    lines = telemetry.lines()
+    assert summary["outcome"] == outcome
+    for line in lines:
+        assert line.keys() >= COMMON | FIELDS[line["event"]]
+        assert isinstance(line["duration_ms"], float)
+        assert (line["error_class"] is None) == (line["outcome"] != "error")
+        assert len(line["error_message"] or "") <= 500
+    nodes = telemetry.lines("agent.node")
+    for name in ("prompt_tokens", "completion_tokens", *COUNTED):
+        counts = [node[name] for node in nodes]
+        assert summary[name] == (None if None in counts else sum(counts))
+    assert {node["model"] for node in nodes if node["llm_calls"]} == {"gpt-4o-mini"}

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -207,3 +208,43 @@ def test_every_api_reports_what_the_ledger_bills(vendor: ModelServer) -> None:
     assert used["cache_read_input_tokens"] == second.cached_tokens > 0
     assert used["input_tokens"] == second.prompt_tokens - second.cached_tokens
     assert one["usage"]["output_tokens"] == used["output_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "wait"), [("seconds", "retry-after", "2"), ("ms", "retry-after-ms", "2000")]
+)
+def test_waits_are_asked_for_in_numbers(
+    vendor: ModelServer, form: Any, header: str, wait: str
+) -> None:
+    """Seconds, or the milliseconds that OpenAI and Anthropic send as well."""
+    vendor.follow(Rule(status=429, retry_after=2, retry_after_as=form))
+    assert post(vendor, **request()).headers[header] == wait
+
+
+def test_a_wait_may_be_asked_for_as_a_date(vendor: ModelServer) -> None:
+    """An HTTP date lies as far ahead as was scripted, rounded up to seconds."""
+    vendor.follow(Rule(status=503, retry_after=2, retry_after_as="date"))
+    before = time.time()
+    date = parsedate_to_datetime(post(vendor, **request()).headers["retry-after"])
+    assert 2 <= date.timestamp() - before < 5
+
+
+def test_each_api_fails_in_its_own_words(vendor: ModelServer) -> None:
+    """An overloaded vendor answers 529, or ends a stream that it has begun with an error."""
+    said = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    vendor.follow(Rule(status=529))
+    refused = httpx.post(f"{vendor.base_url}/messages", json=said)
+    assert refused.json()["error"]["type"] == "overloaded_error"
+    vendor.follow(Rule(first_token_ms=0, text="one two three", fail_after_tokens=2))
+    for api in ("messages", "chat/completions"):
+        *_, last = httpx.post(f"{vendor.base_url}/{api}", json=said).text.split("\n\n")[:-1]
+        assert json.loads(last.partition("data: ")[2])["error"]["message"] == "scripted failure"
+    assert [call.ending for call in vendor.calls()] == ["refused", "cut", "cut"]
+    assert [call.completion_tokens for call in vendor.calls()] == [0, 2, 2]
+
+
+def test_baggage_is_noted_as_metadata(vendor: ModelServer) -> None:
+    """Who asks may say so beside the request."""
+    url = f"{vendor.base_url}/chat/completions"
+    httpx.post(url, json=request(), headers={"baggage": "thread_id=t%201;ttl=5, run_id=r"})
+    assert vendor.calls()[0].metadata == {"thread_id": "t 1", "run_id": "r"}

@@ -15,6 +15,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/models.md",
     "docs/threads.md",
     "docs/writes.md",
 ]

@@ -13,17 +13,20 @@ from agent_runtime import (
     Context,
     Event,
     Graph,
+    Limits,
     Message,
     Model,
     NotDone,
     Outcome,
     PostgresStore,
+    Price,
     RunResult,
     Runtime,
     State,
     Tally,
     Tool,
     configure_telemetry,
+    public_prices,
     serve,
     tool,
 )
@@ -31,6 +34,8 @@ from agent_runtime import (
 fallback = Model("openai:gpt-4.1-mini")
 model = Model("openai:gpt-4o-mini", fallback=[fallback], base_url="http://127.0.0.1:1/v1")
 assert_type(model.provider, str)
+Model("anthropic:claude-haiku-4-5", fallback=["openai:gpt-4o"], speaks="messages")
+Model("m", speaks="grpc")  # type: ignore[arg-type]
 Model(4)  # type: ignore[arg-type]
 
 
@@ -94,6 +99,9 @@ graph.tools("tools", [get_weather, tell_time], then="answer")
 runtime = Runtime(graph, agent_name="weather", feature="forecast", drain_s=30.0)
 Runtime(graph, agent_name="weather", store="postgresql://db/agents", lease_s=30.0)
 Runtime(graph, agent_name="weather", store=PostgresStore("postgresql://db/agents", pool_size=5))
+prices = {"openai:gpt-4o-mini": Price("0.15", "0.60", cached="0.075")}
+Runtime(graph, agent_name="weather", limits=Limits(runs_per_tenant=5, run_usd=1, prices=prices))
+Runtime(graph, agent_name="weather", limits=Limits(run_usd=0.5, prices=public_prices))
 Runtime(graph, agent_name="weather", store=7)  # type: ignore[arg-type]
 
 

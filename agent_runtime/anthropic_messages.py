@@ -1,0 +1,154 @@
+"""Speaks the messages protocol of Anthropic: https://docs.anthropic.com/en/api/messages-streaming."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from agent_runtime.answer import Answer
+from agent_runtime.errors import StreamBroken, error_text
+from agent_runtime.messages import Message, ToolCall, Usage
+
+path = "/messages"
+VERSION = "2023-06-01"
+MAX_TOKENS = 4096
+"""The protocol wants a limit; a model's ``parameters`` may say ``max_tokens``."""
+
+_NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def headers(key: str | None) -> dict[str, str]:
+    """The key, if there is one, and the version of the protocol."""
+    return {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
+
+
+def body(
+    model: str,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]],
+    user: str,
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Body of a streamed message. System messages are a field of their own here."""
+    system = "\n\n".join(each.content for each in messages if each.role == "system")
+    request: dict[str, Any] = {
+        "max_tokens": MAX_TOKENS,
+        **parameters,
+        "model": model,
+        "messages": _turns(each for each in messages if each.role != "system"),
+        "stream": True,
+        "metadata": {"user_id": user},
+    }
+    if system:
+        request["system"] = system
+    if tools:
+        request["tools"] = [
+            {
+                "name": tool["name"],
+                "description": tool["description"],
+                "input_schema": tool["parameters"],
+            }
+            for tool in tools
+        ]
+    return request
+
+
+def read(chunk: Mapping[str, Any], answer: Answer) -> None:
+    """Take in one event; what is not known, such as ``ping``, says nothing."""
+    match chunk.get("type"):
+        case "error":
+            raise StreamBroken(f"error in the stream: {error_text(chunk.get('error'))}")
+        case "message_start":
+            message = chunk["message"]
+            answer.response_id, answer.model = message.get("id"), message.get("model")
+            answer.usage = _usage(message.get("usage") or {}, None)
+        case "content_block_start":
+            _begin(chunk["index"], chunk["content_block"], answer)
+        case "content_block_delta":
+            _go_on(chunk["index"], chunk["delta"], answer)
+        case "message_delta":
+            answer.usage = _usage(chunk.get("usage") or {}, answer.usage)
+            if reason := (chunk.get("delta") or {}).get("stop_reason"):
+                answer.finish(reason)
+
+
+def _begin(index: int, block: Mapping[str, Any], answer: Answer) -> None:
+    match block.get("type"):
+        case "text" if block.get("text"):
+            answer.say(block["text"])
+        case "tool_use":
+            answer.call(index, block["id"], block["name"])
+        case "thinking" | "redacted_thinking":
+            answer.thinking.append(dict(block))
+
+
+def _go_on(index: int, delta: Mapping[str, Any], answer: Answer) -> None:
+    match delta.get("type"):
+        case "text_delta":
+            answer.say(delta["text"])
+        case "input_json_delta":
+            answer.call(index, arguments=delta["partial_json"])
+        case "thinking_delta":
+            answer.think(delta["thinking"])
+            answer.thinking[-1]["thinking"] += delta["thinking"]
+        case "signature_delta":
+            answer.thinking[-1]["signature"] = delta["signature"]
+
+
+def _usage(usage: Mapping[str, Any], before: Usage | None) -> Usage | None:
+    """Counts in the sense of `Usage`: here the cached parts are beside the input, not in it.
+
+    The event that ends a message repeats the output's count, and the input's only as it likes.
+    """
+    if usage.get("input_tokens") is None:
+        if before is None or usage.get("output_tokens") is None:
+            return before
+        return Usage(
+            before.input_tokens, usage["output_tokens"], before.cached_tokens,
+            cache_write_tokens=before.cache_write_tokens,
+        )  # fmt: skip
+    read_tokens = usage.get("cache_read_input_tokens")
+    write_tokens = usage.get("cache_creation_input_tokens")
+    return Usage(
+        usage["input_tokens"] + (read_tokens or 0) + (write_tokens or 0),
+        usage.get("output_tokens") or 0,
+        read_tokens,
+        cache_write_tokens=write_tokens,
+    )
+
+
+def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Users and assistants take turns: what either says in a row is one message of blocks."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if message.tool_call_id is not None:
+        result = {"type": "tool_result", "tool_use_id": _id(message.tool_call_id)}
+        return [result | ({"content": message.content} if message.content else {})]
+    text = [{"type": "text", "text": message.content}] if message.content.strip() else []
+    return [*map(dict, message.thinking), *text, *map(_tool_use, message.tool_calls)]
+
+
+def _tool_use(call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments = orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):  # what a model wrote need not be an object, but it must be
+        arguments = {"invalid_arguments": call.arguments}
+    return {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": arguments}
+
+
+def _id(of_call: str) -> str:
+    """Ids of calls that another provider gave may hold what this one refuses."""
+    return _NOT_IN_IDS.sub("_", of_call)
