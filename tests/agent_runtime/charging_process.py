@@ -62,25 +62,29 @@ async def _live(life: Life) -> dict[str, Any]:
 
 async def _carry_on(runtime: Runtime, thread_id: str) -> dict[str, Any]:
     """What a client does that got no answer."""
-    who = {"tenant_id": "acme", "user_id": "ada"}
     while True:
         try:
-            result = await runtime.resume(thread_id, **who)
-            if isinstance(result.outcome.error, LeaseLost):  # the machine was too busy to keep it
-                continue
-            return _told(result)
-        except ThreadBusy:
+            return await _go_on(runtime, thread_id)
+        except (ThreadBusy, LeaseLost):  # another process has it, or the machine was too busy
             await asyncio.sleep(0.1)
-        except (ThreadNotFound, NothingToResume):
-            try:
-                at, _ = await runtime.thread(thread_id, tenant_id="acme")
-            except ThreadNotFound:
-                return _told(await runtime.run("charge me", thread_id=thread_id, **who))
-            return {"outcome": "success", "reason": None, "messages": _said(at.state.messages)}
+
+
+async def _go_on(runtime: Runtime, thread_id: str) -> dict[str, Any]:
+    who = {"tenant_id": "acme", "user_id": "ada"}
+    try:
+        return _told(await runtime.resume(thread_id, **who))
+    except (ThreadNotFound, NothingToResume):
+        try:
+            at, _ = await runtime.thread(thread_id, tenant_id="acme")
+        except ThreadNotFound:
+            return _told(await runtime.run("charge me", thread_id=thread_id, **who))
+        return {"outcome": "success", "reason": None, "messages": _said(at.state.messages)}
 
 
 def _told(result: RunResult) -> dict[str, Any]:
     outcome = result.outcome
+    if isinstance(outcome.error, LeaseLost):
+        raise outcome.error
     return {"outcome": outcome.kind, "reason": outcome.reason, "messages": _said(result.messages)}
 
 

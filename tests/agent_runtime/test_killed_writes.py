@@ -11,8 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.postgres import Cluster
-
 from .charging_process import Life, live
 from .payments import Payments, payments
 
@@ -28,16 +26,8 @@ AROUND_THE_WRITE = (
 )
 DONE = ["user", "assistant", "tool", "assistant"]
 EITHER = pytest.mark.parametrize(
-    ("kind", "upstream"), [("sqlite", "keyed"), ("postgres", "resolves")], indirect=["upstream"]
+    ("dsn", "upstream"), [("sqlite", "keyed"), ("postgres", "resolves")], indirect=True
 )
-
-
-@pytest.fixture
-def dsn(request: pytest.FixtureRequest, threads: str, kind: str) -> str:
-    if kind == "sqlite":
-        return threads
-    cluster: Cluster = request.getfixturevalue("postgres")
-    return cluster.database()
 
 
 @pytest.fixture
@@ -120,12 +110,12 @@ def test_money_moves_once_wherever_a_process_dies(dsn: str, upstream: Payments) 
     assert_charged_once_each(upstream, ended)
 
 
-@pytest.mark.parametrize("upstream", ["plain"], indirect=True)
+@pytest.mark.parametrize(("dsn", "upstream"), [("sqlite", "plain")], indirect=True)
 def test_a_human_decides_about_a_death_that_nobody_can_look_into(
-    threads: str, upstream: Payments
+    dsn: str, upstream: Payments
 ) -> None:
     """Between claim and result the outcome is unknown, and nothing is sent again."""
-    life = Life(threads, upstream.url, "t")
+    life = Life(dsn, upstream.url, "t")
     ended = deaths(life, around_the_write(every_step(life)))
     assert [each["reason"] for each in ended] == [None, "human", "human", None, None]
     # All but the one that was claimed and not sent.

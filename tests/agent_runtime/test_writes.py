@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,7 +16,6 @@ from agent_runtime.interrupts import Interrupt
 from agent_runtime.store import open_store
 from agent_runtime.store.claims import StoredClaims
 from agent_runtime.writes import Write, Writer, Written
-from tests.postgres import Cluster
 
 from .payments import Payments, payments
 
@@ -25,15 +23,6 @@ DAY_S = 86_400.0
 
 
 Told = Callable[[str], str | None]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/agent.db"
-    cluster: Cluster = request.getfixturevalue("postgres")
-    return cluster.database()
 
 
 @pytest.fixture
