@@ -36,7 +36,6 @@ def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
     assert {answer.end["outcome"] for answer in answers.values()} <= {"success", "error"}
     tries = [line["attempt"] for line in lines if line["event"] == "agent.cost"]
     assert max(tries) > 1
-    assert len(tries) == len(calls)
     for run in by_user(calls).values():
         for refused, following in pairwise(run):
             if refused.status == 429:
