@@ -1,4 +1,4 @@
-"""Signals at bad moments: while it starts, waits to try again, or is in a tool; and twice."""
+"""Signals at bad moments: as it starts, waits to try again, is in a tool, is not read; twice."""
 
 import json
 import signal
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from demo.model_server import ModelServer, Rule, ToolCall
 from tests.agent_runtime.conftest import Answer, ask, wait_until
 
-from .clients import resume_all
+from .clients import ask_all, assert_all_agree, resume_all
 from .served import ENDED_BY_SIGNAL, PROGRAM, Served, Services, is_ready, serving
 
 NAP = ToolCall(name="nap", arguments={"seconds": 1.0})
@@ -82,22 +83,43 @@ def test_a_second_signal_of_another_kind(
         assert len(agent.lines("agent.run")) == 1
 
 
+def test_while_nobody_reads_its_lines(vendor: ModelServer, books: Services, tmp_path: Path) -> None:
+    """A log shipper that hangs stops no run; what it reads at last is complete."""
+    with unread(vendor, books.url, tmp_path) as process:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        wait_until(lambda: is_ready(url), 60)
+        answers = ask_all(url, {f"unread-{number}": "hello" for number in range(60)})
+        assert {answer.end["outcome"] for answer in answers.values()} == {"success"}
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert len(out) > 65536
+    assert_all_agree(answers, lines, vendor.calls())
+
+
 def test_while_it_starts(vendor: ModelServer, tmp_path: Path) -> None:
     """A process that is not ready yet ends at once, wherever it is in its beginning."""
-    settings = {"vendor": vendor.base_url, "services": "http://127.0.0.1:9", "model": {},
-                "otlp": "http://127.0.0.1:9", "finish_s": 10, "drain_s": 20,
-                "store": f"sqlite:///{tmp_path}/threads.db"}  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), json.dumps(settings)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
+    with unread(vendor, "http://127.0.0.1:9", tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip().isdigit()
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) in ENDED_BY_SIGNAL
         assert time.monotonic() - began < 10
+
+
+@contextmanager
+def unread(vendor: ModelServer, services: str, home: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The program, from its very beginning, with a pipe as stdout that nobody reads yet."""
+    settings = {"vendor": vendor.base_url, "services": services, "model": {}, "otlp": services,
+                "finish_s": 10, "drain_s": 20, "store": f"sqlite:///{home}/threads.db"}  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), json.dumps(settings)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        yield process
     finally:
         process.kill()
         process.communicate()
