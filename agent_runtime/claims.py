@@ -6,11 +6,10 @@ are those of the store's clock, never of a process.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
-
-import orjson
 
 from agent_runtime.errors import WriteConflict
 
@@ -75,5 +74,4 @@ def decide(claim: Claim, standing: Standing) -> Literal["replay", "wait", "in_do
 
 def digest(parts: Sequence[object]) -> str:
     """SHA-256, in hex, of values that JSON can hold; tells ("a", "bc") from ("ab", "c")."""
-    canonical = orjson.dumps(list(parts), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(canonical).hexdigest()
+    return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()

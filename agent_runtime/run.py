@@ -217,7 +217,7 @@ class Run:
         began = time.perf_counter()
         current_node.set(name)
         attributes = {**self.identity.attributes(), **node_attributes()}
-        outcome = SUCCESS
+        outcome, mark = SUCCESS, self.context.tally.mark()
         with span(f"node {name}", attributes) as current:
             try:
                 self.context.answers = Answers(self.at.answers)
@@ -232,6 +232,7 @@ class Run:
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
                 fields = {"node": name, "step": step, "duration_ms": duration_ms}
+                fields |= self.context.tally.since(mark)
                 write_line("agent.node", current, self.identity, outcome, fields)
         self.context.emit(Event("node.end", {"node": name, "step": step}))
 

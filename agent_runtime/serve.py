@@ -15,7 +15,8 @@ from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
 from agent_runtime.errors import Refused, StoreError
@@ -36,6 +37,7 @@ RETRY_AFTER_S = 5.0
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 KEEPALIVE_S = 15.0
 """Proxies close connections on which nothing comes for a minute, some for half of one."""
+SEND_TIMEOUT_S = 60.0
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
@@ -63,9 +65,16 @@ class RunResponse(StreamingResponse):
         self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
+        """Send the response; whoever takes nothing of it for long has left without saying so."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
+        except (TimeoutError, ClientDisconnect):
+            pass  # the summary says so
         finally:
             await self._run.finish()
 
@@ -93,24 +102,25 @@ def serve(
 
     On SIGTERM or SIGINT the application first drains, still listening: new runs are refused with
     503 and Retry-After, at least for ``drain_delay_s`` seconds so that load balancers can notice.
-    Then the server is stopped and telemetry is sent. A second signal cuts the runs in flight. Give
-    the process a longer grace than ``drain_delay_s`` and the runtime's ``drain_s`` together.
+    Then the server is stopped, the stores are closed behind the last checkpoint, and telemetry is
+    sent. A second signal cuts the runs in flight and ends the process within a second. Give the
+    process a longer grace than ``drain_delay_s`` and the runtime's ``drain_s`` together.
     """
     agents = {"": runtime} if isinstance(runtime, Runtime) else dict(runtime)
     runtimes = tuple(agents.values())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        try:
-            with drained_by_signals(runtimes, drain_delay_s):
+        with drained_by_signals(runtimes, drain_delay_s):
+            try:
                 for each in runtimes:
                     await each.open()
                 yield
-        finally:
-            await asyncio.gather(*(each.drain() for each in runtimes))
-            for each in runtimes:
-                await each.aclose()
-            await flush_telemetry()
+            finally:
+                await asyncio.gather(*(each.drain() for each in runtimes))
+                for each in runtimes:
+                    await each.aclose()
+                await flush_telemetry()
 
     # The run's own span is the server's span; FastAPI's would be a second one without a tenant.
     app = FastAPI(title="Agents", lifespan=lifespan, telemetry={"tracing": False})

@@ -1,6 +1,6 @@
 """What a run has used so far; becomes its summary line."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from agent_runtime.messages import Usage, UsageSource
@@ -63,6 +63,27 @@ class Tally:
             "cached_tokens": sum(usage.cached_tokens or 0 for usage in self.usages),
             "cache_write_tokens": sum(usage.cache_write_tokens or 0 for usage in self.usages),
             "reasoning_tokens": sum(usage.reasoning_tokens or 0 for usage in self.usages),
+        }
+
+    def mark(self) -> "Tally":
+        """The counts of this moment."""
+        return replace(self, usages=list(self.usages))
+
+    def since(self, mark: "Tally") -> dict[str, object]:
+        """What came since then, as fields of a node's line."""
+        asked = self.llm_calls > mark.llm_calls
+        added = Tally(
+            usages=self.usages[len(mark.usages) :],
+            usage_missing=self.usage_missing - mark.usage_missing,
+        )
+        return {
+            "provider": self.provider if asked else None,
+            "model": self.model if asked else None,
+            **added.tokens(),
+            "usage_source": added.usage_source,
+            "llm_calls": self.llm_calls - mark.llm_calls,
+            "tool_calls": self.tool_calls - mark.tool_calls,
+            "tool_errors": self.tool_errors - mark.tool_errors,
         }
 
     def fields(self) -> dict[str, object]:

@@ -7,6 +7,7 @@ whatever is written must show the newest one: a run that was taken for dead chan
 import asyncio
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
@@ -142,8 +143,8 @@ class HeldThread:
     async def keep(self) -> None:
         """Hold the lease; returns when it was lost, or may have been."""
         clock = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
+        while (left := self._until - clock()) > 0:
+            await asyncio.sleep(min(self._lease_s / 3, left))
             asked = clock()
             try:
                 async with asyncio.timeout_at(self._until):
@@ -230,18 +231,16 @@ async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Chec
 def _encoded(name: str, value: Any, options: int = JSON_ONLY) -> str:
     try:
         return orjson.dumps(value, option=options).decode()
-    except TypeError:  # also of numbers beyond 64 bits and text that is not Unicode
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_dataclass)
-        except (TypeError, ValueError) as error:
+    except TypeError as error:
+        # Numbers beyond 64 bits and halves of surrogate pairs are its limits, and shall end no run.
+        if not re.search("64-bit|UTF-8", str(error)):
             raise StateNotStorable(
-                f"{name} of the state cannot be stored: {error}; use what JSON has: text, numbers, "
-                "true, false, null, lists, and objects with names for keys"
+                f"{name} of the state cannot be kept: {error}; use what JSON has: text, numbers, "
+                "true, false, null, lists, and objects with text for keys"
             ) from error
+        text = json.dumps(value, ensure_ascii=False, default=_message)
         return text.encode("utf-8", "replace").decode()
 
 
-def _dataclass(value: Any) -> Any:
-    if isinstance(value, Message):
-        return asdict(value)
-    raise TypeError(f"a {type(value).__qualname__} is not JSON")
+def _message(value: Any) -> dict[str, Any]:
+    return asdict(value)

@@ -10,7 +10,7 @@ import pydantic
 import pydantic_core
 
 from agent_runtime.claims import Claim, digest
-from agent_runtime.errors import NotDone, error_class, error_message
+from agent_runtime.errors import NotDone, StoreError, error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import current_node, current_write, node_attributes
 from agent_runtime.interrupts import Interrupt
@@ -58,6 +58,8 @@ async def call_tool(
     """Call a tool as the model asked for in the message at that position of the thread.
 
     An exception becomes a result that the model sees.
+
+    :raises StoreError: when a claim cannot be read or written.
     """
     ctx.tally.tool_calls += 1
     ctx.emit(Event("tool.start", {"tool": call.name, "tool_call_id": call.id}))
@@ -88,6 +90,9 @@ async def call_tool(
                     content = await _answer(tool, arguments, ctx, asyncio.timeout(tool.timeout_s))
                 else:
                     content = await _write(tool, tool.writes, arguments, ctx, call, position, note)
+        except StoreError:
+            # Not a result: the write may have been done. The node is run again, and then finds out.
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is its result
             failure = error
             ctx.tally.tool_errors += 1

@@ -1,10 +1,11 @@
 """Claims of writes in a store."""
 
+import json
 import time
-
-import orjson
+from contextlib import suppress
 
 from agent_runtime.claims import Claim, Standing
+from agent_runtime.errors import StoreError
 from agent_runtime.store import Store
 
 PRUNE_EVERY_S = 3600.0
@@ -26,7 +27,8 @@ class StoredClaims:
         """Take a claim that nobody has."""
         if (now := time.monotonic()) >= self._prune_at:
             self._prune_at = now + PRUNE_EVERY_S
-            await self.prune(self._keep_s)
+            with suppress(StoreError):  # if the store is gone, the claim will say so
+                await self.prune(self._keep_s)
         while True:
             if await self._store.execute(
                 "claim_write",
@@ -45,7 +47,7 @@ class StoredClaims:
                 return Standing(
                     row["owner"],
                     row["arguments_sha256"],
-                    result=None if row["result"] is None else orjson.loads(row["result"]),
+                    result=None if row["result"] is None else json.loads(row["result"]),
                     lease_left_s=row["lease_left_s"],
                 )
 
@@ -70,7 +72,7 @@ class StoredClaims:
                 durable=True,
                 idempotency_key=key,
                 owner=owner,
-                result=orjson.dumps(result).decode(),
+                result=json.dumps(result),
             )
         )
 

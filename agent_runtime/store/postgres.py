@@ -66,7 +66,8 @@ class PostgresStore:
     ) -> list[dict[str, Any]]:
         """Run a statement of ``sql/postgres``."""
         # Placeholders are written %(name)s, so a percent sign in a comment has to be doubled.
-        text = statement("postgres", name) + origin().replace("%", "%%")
+        asks = origin(values.get("thread_id")).replace("%", "%%")
+        text = asks + statement("postgres", name)
 
         async def run(connection: Connection) -> list[dict[str, Any]]:
             return await (await connection.execute(text, values)).fetchall()

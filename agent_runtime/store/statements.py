@@ -16,8 +16,10 @@ _SQL = files("agent_runtime") / "sql"
 
 @cache
 def statement(dialect: Dialect, name: str) -> str:
-    """The text of a statement."""
-    return (_SQL / dialect / f"{name}.sql").read_text(encoding="utf-8").rstrip().removesuffix(";")
+    """The text of a statement, without what only its readers need."""
+    lines = (_SQL / dialect / f"{name}.sql").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return text.strip().removesuffix(";")
 
 
 @cache
@@ -27,15 +29,18 @@ def schema_steps(dialect: Dialect) -> Sequence[str]:
     return tuple(step.read_text(encoding="utf-8") for step in steps if step.name.endswith(".sql"))
 
 
-def origin() -> str:
-    """An SQL comment that says for which thread and trace a statement is run, empty if for none.
+def origin(thread_id: str | None) -> str:
+    """An SQL comment that says for which thread and trace a statement is run.
 
-    In the form of https://google.github.io/sqlcommenter/spec/.
+    In the form of https://google.github.io/sqlcommenter/spec/, but meant to go in front, because a
+    server shows only the beginning of a long statement.
     """
     tags: dict[str, str] = {}
     propagate.inject(tags)
-    if (identity := current_run.get(None)) is not None:
-        tags["thread_id"] = identity.thread_id
+    if thread_id is None and (identity := current_run.get(None)) is not None:
+        thread_id = identity.thread_id
+    if thread_id is not None:
+        tags["thread_id"] = thread_id
     said = ",".join(f"{key}='{quote(tags[key], safe='')}'"
                     for key in ("thread_id", "traceparent") if key in tags)  # fmt: skip
-    return f"/*{said}*/" if said else ""
+    return f"/*{said}*/ " if said else ""

@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ def main() -> None:
 
     @graph.node(entry=True)
     async def answer(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        if state.last_user == "block":
+            time.sleep(60)  # noqa: ASYNC251 - as careless code does
         said = await ctx.chat(model, state.messages)
         return {"messages": [said]}, "again" if state.last_user == "repeat" else END
 

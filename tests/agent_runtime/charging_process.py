@@ -4,14 +4,28 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any
 
-from agent_runtime import END, Context, Graph, Message, NotDone, Runtime, State, ToolCall, tool
+from agent_runtime import (
+    END,
+    Context,
+    Graph,
+    LeaseLost,
+    Message,
+    NotDone,
+    NothingToResume,
+    RunResult,
+    Runtime,
+    State,
+    ThreadBusy,
+    ThreadNotFound,
+    ToolCall,
+    tool,
+)
 from agent_runtime.store import Row, Store, open_store
-
-WHO = {"thread_id": "t1", "tenant_id": "acme", "user_id": "ada"}
 
 
 @dataclass(frozen=True)
@@ -20,38 +34,58 @@ class Life:
 
     dsn: str
     payments: str
-    keyed: bool
-    resolves: bool
-    dies_after: int | None
+    thread_id: str
+    keyed: bool = False
+    resolves: bool = False
+    dies_after: int | None = None
     """How many steps it lives: statements of the store, each before and after, and the charge."""
-    resumes: bool = False
-    lease_s: float = 1.0
+    lease_s: float = 30.0
+    timeout_s: float = 30.0
 
 
-def live(life: Life) -> dict[str, Any]:
-    """Run or resume the thread; how that ended."""
-    return asyncio.run(_live(life))
+def live(life: Life, heard: Connection | None = None) -> dict[str, Any]:
+    """Bring the thread's turn to its end, or as far as it goes; how that was."""
+    result = asyncio.run(_live(life))
+    if heard is not None:
+        heard.send(result)
+    return result
 
 
 async def _live(life: Life) -> dict[str, Any]:
     steps = Steps(life.dies_after)
-    runtime = Runtime(
-        charging(life, steps),
-        agent_name="shop",
-        store=Mortal(open_store(life.dsn), steps),
-        lease_s=life.lease_s,
-    )
+    store = Mortal(open_store(life.dsn), steps)
+    runtime = Runtime(charging(life, steps), agent_name="shop", store=store, lease_s=life.lease_s)
     async with runtime:
-        if life.resumes:
-            result = await runtime.resume(**WHO)
-        else:
-            result = await runtime.run("charge me", **WHO)
-    return {
-        "outcome": result.outcome.kind,
-        "reason": result.outcome.reason,
-        "text": result.text,
-        "steps": steps.taken,
-    }
+        ended = await _carry_on(runtime, life.thread_id)
+    return ended | {"steps": steps.taken}
+
+
+async def _carry_on(runtime: Runtime, thread_id: str) -> dict[str, Any]:
+    """What a client does that got no answer."""
+    who = {"tenant_id": "acme", "user_id": "ada"}
+    while True:
+        try:
+            result = await runtime.resume(thread_id, **who)
+            if isinstance(result.outcome.error, LeaseLost):  # the machine was too busy to keep it
+                continue
+            return _told(result)
+        except ThreadBusy:
+            await asyncio.sleep(0.1)
+        except (ThreadNotFound, NothingToResume):
+            try:
+                at, _ = await runtime.thread(thread_id, tenant_id="acme")
+            except ThreadNotFound:
+                return _told(await runtime.run("charge me", thread_id=thread_id, **who))
+            return {"outcome": "success", "reason": None, "messages": _said(at.state.messages)}
+
+
+def _told(result: RunResult) -> dict[str, Any]:
+    outcome = result.outcome
+    return {"outcome": outcome.kind, "reason": outcome.reason, "messages": _said(result.messages)}
+
+
+def _said(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    return [(each.role, each.content) for each in messages]
 
 
 class Steps:
@@ -91,7 +125,9 @@ def charging(life: Life, steps: Steps) -> Graph:
             raise NotDone("no such charge")
         return found.raise_for_status().json()
 
-    @tool(writes=True, keyed=life.keyed, resolve=became if life.resolves else None, timeout_s=0.5)
+    resolve = became if life.resolves else None
+
+    @tool(writes=True, keyed=life.keyed, resolve=resolve, timeout_s=life.timeout_s)
     async def charge(cents: int, ctx: Context) -> Any:
         answer = await ctx.http.post(
             f"{life.payments}/charges",

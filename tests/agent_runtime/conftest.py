@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from agent_runtime import configure_telemetry
 from demo.model_server import ModelServer, Rule, running
+from tests.postgres import Cluster
 
 CALLER = {"X-Tenant-Id": "acme", "X-User-Id": "ada"}
 
@@ -87,6 +88,15 @@ def threads(tmp_path: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AGENT_RUNTIME_STORE", dsn)
         yield dsn
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/agent.db"
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return cluster.database()
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import re
+import socket
+import sys
 import time
 from decimal import Decimal
 from typing import Any
@@ -185,6 +187,29 @@ def test_a_client_who_does_not_read_holds_the_model_up(
 
     assert asyncio.run(go()) == words
     assert telemetry.summary()["outcome"] == "success"
+
+
+def test_a_client_who_takes_nothing_has_left(
+    vendor: ModelServer, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is open but dead does not keep a run for ever: it ends with its summary."""
+    monkeypatch.setattr(sys.modules["agent_runtime.serve"], "SEND_TIMEOUT_S", 0.3)
+    vendor.follow(Rule(first_token_ms=0, token_ms=0, text=" ".join(["x" * 50_000] * 400)))
+    body = b'{"input": "hi"}'
+    head = "".join(f"{name}: {value}\r\n" for name, value in CALLER.items())
+    request = (
+        f"POST /threads/t1/runs HTTP/1.1\r\nhost: x\r\n{head}content-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    runtime = Runtime(chatting(model_at(vendor)), agent_name="a")
+    with listening(serve(runtime)) as url, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", httpx.URL(url).port or 0))
+        client.sendall(request.encode() + body)
+        line = telemetry.summary()
+        wait_until(lambda: vendor.calls()[0].ending == "client_gone")
+        assert not runtime.in_flight
+    assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "client_disconnect")
 
 
 def test_a_silent_stream_is_kept_alive(vendor: ModelServer, telemetry: Telemetry) -> None:

@@ -1,14 +1,17 @@
 """The HTTP side: who may ask, what is answered, and what becomes of clients who leave."""
 
+import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import HTTPException, Request
 
-from agent_runtime import Runtime, serve
+from agent_runtime import END, Context, Graph, Runtime, SqliteStore, State, StoreError, serve
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at, support
@@ -144,3 +147,70 @@ def test_a_crowd_is_served_at_once(vendor: ModelServer, telemetry: Telemetry) ->
     assert {answer.end["outcome"] for answer in answers} == {"success"}
     assert took < 20 * 0.5 / 2
     assert len(telemetry.lines("agent.run")) == 20
+
+
+def test_a_busy_thread_is_refused(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """409 with Retry-After while it runs, and as soon as the client has read the end, the next turn
+    is taken."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 10))
+    with listening(serve(support(vendor))) as url, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ask, url, "hello")
+        wait_until(vendor.calls)
+        for path, body in (("runs", {"input": "hi"}), ("resume", {})):
+            refused = httpx.post(f"{url}/threads/t1/{path}", json=body, headers=CALLER)
+            assert refused.status_code == 409
+            assert 1 <= int(refused.headers["retry-after"]) <= 15
+        assert httpx.get(f"{url}/threads/t1", headers=CALLER).json()["status"] == "running"
+        assert running.result().end["outcome"] == "success"
+        assert ask(url, "and now?").status == 200
+        assert httpx.post(f"{url}/threads/t1/resume", headers=CALLER).status_code == 409
+
+
+def test_a_human_answers_over_http(telemetry: Telemetry) -> None:
+    """The stream ends with what is asked; the thread says so, too, and goes on with the answer,
+    which may be null. Another tenant finds no such thread."""
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def pay(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        return {"approved": ctx.interrupt({"approve": 500})}, END
+
+    def resume(body: dict[str, Any], **headers: str) -> httpx.Response:
+        return httpx.post(f"{url}/threads/t1/resume", json=body, headers=CALLER | headers)
+
+    with listening(serve(Runtime(graph, agent_name="bank"))) as url:
+        answer = ask(url, "pay")
+        assert answer.events[-2] == (
+            "interrupted", {"reason": "human", "resume": True, "payload": {"approve": 500}}
+        )  # fmt: skip
+        waiting = httpx.get(f"{url}/threads/t1", headers=CALLER).json()
+        assert (waiting["status"], waiting["asked"]) == ("interrupted", {"approve": 500})
+        stranger = {"X-Tenant-Id": "globex"}
+        assert httpx.get(f"{url}/threads/t1", headers=CALLER | stranger).status_code == 404
+        assert resume({"value": True}, **stranger).status_code == 404
+        assert resume({"vlaue": True}).status_code == 422
+        assert "interrupted" in resume({}).text
+        resumed = resume({"value": None})
+        assert (resumed.status_code, '"success"' in resumed.text) == (200, True)
+        done = httpx.get(f"{url}/threads/t1", headers=CALLER).json()
+    assert (done["status"], done["asked"], done["values"]) == ("done", None, {"approved": None})
+    assert done["turn_id"] == answer.end["run_id"] != done["run_id"]
+    assert [message["content"] for message in done["messages"]] == ["pay"]
+
+
+def test_without_a_store_nothing_is_begun(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """When it fails later on, clients are told to come again; at the start it ends the process."""
+    store = SqliteStore(Path("/nowhere/threads.db"))
+    runtime = Runtime(chatting(model_at(vendor)), agent_name="support", store=store)
+    with pytest.raises(StoreError, match=r"/nowhere/threads\.db: unable to open"):
+        asyncio.run(runtime.open())
+    app = serve(runtime)
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app)  # which does not run what is to be done at the start
+        async with httpx.AsyncClient(transport=transport, base_url="http://agent") as client:
+            return await client.post("/threads/t1/runs", json={"input": "hi"}, headers=CALLER)
+
+    response = asyncio.run(run())
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert not vendor.calls()

@@ -1,5 +1,6 @@
 """SIGTERM: what happens to the runs of a real process, as seen by clients, lines and spans."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -17,13 +18,16 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from demo.model_server import ModelServer, Rule
+from agent_runtime import Runtime, tool
+from demo.model_server import ModelServer, Rule, ToolCall
 
-from .conftest import CALLER, Answer, ask, listening, wait_until
+from .agents import chatting, model_at
+from .conftest import CALLER, Answer, Telemetry, ask, listening, wait_until
 
 PROGRAM = Path(__file__).with_name("agent_process.py")
-ENDED_BY_SIGTERM = (0, -signal.SIGTERM)
-"""uvicorn raises the signal again when it has shut down, as a shell expects."""
+ENDED_BY_SIGTERM = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""uvicorn raises the signal again when it has shut down, as a shell expects; after a second signal
+the process may end itself first."""
 
 
 @dataclass
@@ -93,6 +97,14 @@ def ready(url: str) -> int:
         return httpx.get(f"{url}/readyz").status_code
     except httpx.ConnectError:
         return 0
+
+
+def stuck(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/healthz", timeout=1)
+    except httpx.ReadTimeout:
+        return True
+    return False
 
 
 @pytest.fixture
@@ -176,6 +188,74 @@ def test_a_second_signal_does_not_wait(vendor: ModelServer, pool: ThreadPoolExec
         assert time.monotonic() - began < 5
     assert answer.data("interrupted") == [{"reason": "shutdown", "resume": True, "payload": None}]
     assert lines[-1]["event"] == "agent.run"
+
+
+def test_a_second_signal_ends_a_process_that_is_stuck(
+    vendor: ModelServer, pool: ThreadPoolExecutor
+) -> None:
+    """Also when a node holds up everything, so that no run can be ended properly."""
+    with agent(vendor) as process:
+        asked = process.streaming(pool, "block")
+        wait_until(lambda: stuck(process.url))
+        process.terminate()
+        time.sleep(0.1)
+        process.terminate()
+        assert process.process.wait(timeout=10) == 128 + signal.SIGTERM
+        assert isinstance(asked.exception(), httpx.HTTPError)
+
+
+@pytest.mark.parametrize("where", ["back-off", "tool"])
+def test_nothing_a_run_waits_for_holds_up_the_end(
+    vendor: ModelServer, telemetry: Telemetry, where: str
+) -> None:
+    """A run that waits for its next try, or in a tool, is cut there when its time is over, and can
+    be gone on with."""
+    call = ToolCall(name="sleep_longer", arguments={})
+    vendor.follow(
+        Rule(status=503, retry_after=20) if where == "back-off" else Rule(tool_calls=(call,))
+    )
+
+    @tool
+    async def sleep_longer() -> str:
+        """Sleeps a minute."""
+        await asyncio.sleep(60)
+        return "awake"
+
+    who = {"thread_id": "t1", "tenant_id": "acme", "user_id": "ada"}
+
+    async def run() -> None:
+        graph = chatting(model_at(vendor), [sleep_longer])
+        runtime = Runtime(graph, agent_name="support", finish_s=0.1, drain_s=0.2)
+        running = asyncio.create_task(runtime.run("hello", **who))
+        line = "agent.cost" if where == "back-off" else "agent.node"
+        await asyncio.to_thread(wait_until, lambda: telemetry.lines(line))
+        await runtime.drain()
+        outcome = (await running).outcome
+        assert (outcome.kind, outcome.reason) == ("interrupt", "shutdown")
+        at, running_still = await runtime.thread("t1", tenant_id="acme")
+        assert (at.next_node, running_still) == ("agent" if where == "back-off" else "tools", False)
+        await runtime.aclose()
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+@pytest.mark.nightly
+def test_a_process_that_cannot_begin_ends(vendor: ModelServer, threads: str) -> None:
+    """A signal while it waits for a database that is not there, ends it before long."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AGENT_RUNTIME_STORE", "postgresql://nobody@127.0.0.1:1/nowhere")
+        settings = {"vendor": vendor.base_url, "otlp": "http://127.0.0.1:1", "finish_s": 10,
+                    "drain_s": 15, "drain_delay_s": 0}  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), json.dumps(settings)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=25) != 0
 
 
 def test_an_idle_process_ends_at_once(vendor: ModelServer) -> None:

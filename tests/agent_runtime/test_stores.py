@@ -4,23 +4,10 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import pytest
 
 from agent_runtime.store import open_store
-from tests.postgres import Cluster
 
 THREAD = {"tenant_id": "acme", "agent_name": "support", "thread_id": "t1"}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/agent.db"
-    cluster: Cluster = request.getfixturevalue("postgres")
-    return cluster.database()
 
 
 def acquire(dsn: str, owner: str, *, lease_s: float = 60.0, create: bool = True) -> list[int]:

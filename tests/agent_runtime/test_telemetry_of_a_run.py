@@ -404,3 +404,50 @@ def test_a_thread_remembers(vendor: ModelServer, telemetry: Telemetry) -> None:
 
     assert asyncio.run(run()) == ["user", "assistant", "user", "assistant"]
     assert telemetry.spans("invoke_agent")[0].kind is SpanKind.INTERNAL
+
+
+COMMON = {"thread_id", "user_id", "tenant_id", "run_id", "agent_name", "feature", "trace_id",
+          "span_id", "duration_ms", "outcome", "outcome_reason", "error_class",
+          "error_message"}  # fmt: skip
+USED = {"provider", "model", "prompt_tokens", "completion_tokens", "cached_tokens",
+        "cache_write_tokens", "reasoning_tokens", "usage_source"}  # fmt: skip
+COUNTED = {"llm_calls", "tool_calls", "tool_errors"}
+FIELDS = {
+    "agent.cost": {"node", "attempt", "ttfb_ms", "finish_reason", "fallback_from"} | USED,
+    "agent.tool": {"node", "tool_name", "tool_call_id"},
+    "agent.node": {"node", "step"} | USED | COUNTED,
+    "agent.run": {"ttfb_ms", "fallback_from", "trimmed_messages", "degraded", "send_blocked_ms",
+                  "llm_retries"} | USED | COUNTED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        (Rule(tool_calls=(WEATHER,)), "success"),
+        (Rule(tool_calls=(WEATHER,), usage=False), "success"),
+        (Rule(status=401), "error"),
+        (Rule(text="one two", cut_after_tokens=1), "error"),
+        (Rule(text="one two", stall_after_tokens=1), "interrupt"),
+    ],
+)
+def test_every_line_has_every_field(
+    vendor: ModelServer, telemetry: Telemetry, rule: Rule, outcome: str
+) -> None:
+    """Whatever happens; what is not known is null, and what was used adds up line by line."""
+    vendor.follow(rule)
+    with listening(serve(support(vendor))) as url:
+        ask(url, "hello", leave_after="token" if outcome == "interrupt" else None)
+        summary = telemetry.summary()
+    lines = telemetry.lines()
+    assert summary["outcome"] == outcome
+    for line in lines:
+        assert line.keys() >= COMMON | FIELDS[line["event"]]
+        assert isinstance(line["duration_ms"], float)
+        assert (line["error_class"] is None) == (line["outcome"] != "error")
+        assert len(line["error_message"] or "") <= 500
+    nodes = telemetry.lines("agent.node")
+    for name in ("prompt_tokens", "completion_tokens", *COUNTED):
+        counts = [node[name] for node in nodes]
+        assert summary[name] == (None if None in counts else sum(counts))
+    assert {node["model"] for node in nodes if node["llm_calls"]} == {"gpt-4o-mini"}

@@ -17,10 +17,15 @@ from agent_runtime import (
     RunResult,
     Runtime,
     State,
+    Store,
+    StoreError,
     Tool,
     ToolCall,
+    open_store,
     tool,
+    writes,
 )
+from agent_runtime.store import Row
 
 from .conftest import Telemetry, wait_until
 from .payments import Payments, payments
@@ -39,7 +44,7 @@ def bank() -> Iterator[Payments]:
 def charger(bank: Payments, **options: Any) -> Tool:
     """A tool that charges."""
 
-    @tool(writes=True, timeout_s=5, **options)
+    @tool(writes=True, **{"timeout_s": 5} | options)
     async def charge(order: str, cents: int, ctx: Context) -> Any:
         answer = await ctx.http.post(
             f"{bank.url}/charges",
@@ -230,6 +235,57 @@ def test_a_shutdown_waits_for_writes(bank: Payments, telemetry: Telemetry) -> No
     with_runtime(asking([charger(bank)], call(**PEN)), work)
     [line] = telemetry.lines("agent.tool")
     assert (line["outcome"], line["replayed"]) == ("success", False)
+
+
+class Failing:
+    """A store that a statement cannot reach, once."""
+
+    def __init__(self, store: Store, statement: str) -> None:
+        self._store = store
+        self._fails_at = statement
+        self.open, self.close = store.open, store.close
+
+    async def execute(self, name: str, *arguments: Any, **values: Any) -> list[Row]:
+        if name == self._fails_at:
+            self._fails_at = ""
+            raise StoreError("unplugged")
+        return await self._store.execute(name, *arguments, **values)
+
+
+def test_a_store_that_fails_is_no_result_of_a_tool(
+    bank: Payments, telemetry: Telemetry, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model would take it for a failed write and ask for another; the run ends instead."""
+    monkeypatch.setattr(writes, "FINISH_S", 0.1)
+    bank.faults = ["lose the reply"]
+
+    async def run() -> None:
+        store = Failing(open_store(threads), "take_over_claim")
+        graph = asking([charger(bank, timeout_s=0.9)], call(**PEN))
+        async with Runtime(graph, agent_name="shop", store=store) as runtime:
+            failed = await runtime.run("a pen", **WHO)
+            assert (failed.outcome.kind, type(failed.outcome.error)) == ("error", StoreError)
+            assert answers(failed) == []
+            assert (await runtime.resume(**WHO)).outcome.reason == "human"
+
+    asyncio.run(run())
+    assert len(bank.requests) == 1
+
+
+def test_what_was_done_is_the_result_though_it_cannot_be_noted(
+    bank: Payments, telemetry: Telemetry, threads: str
+) -> None:
+    """A store that fails behind the act does not make it a failure."""
+
+    async def run() -> None:
+        store = Failing(open_store(threads), "finish_claim")
+        graph = asking([charger(bank)], call(**PEN))
+        async with Runtime(graph, agent_name="shop", store=store) as runtime:
+            assert answers(await runtime.run("a pen", **WHO)) == [{"charge": 0, "cents": 500}]
+
+    asyncio.run(run())
+    [event] = telemetry.span("execute_tool").events
+    assert (event.name, (event.attributes or {})["error.message"]) == ("finish failed", "unplugged")
 
 
 def test_a_write_in_doubt_asks_a_human(bank: Payments, telemetry: Telemetry) -> None:

@@ -10,7 +10,15 @@ import pytest
 from cli.config import Config
 from cli.load import load_config
 
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/models.md",
+    "docs/threads.md",
+    "docs/writes.md",
+]
 
 
 def test_the_reference_is_what_the_code_says(repository: Path) -> None:

@@ -13,16 +13,20 @@ from agent_runtime import (
     Context,
     Event,
     Graph,
+    Limits,
     Message,
     Model,
+    NotDone,
     Outcome,
     PostgresStore,
+    Price,
     RunResult,
     Runtime,
     State,
     Tally,
     Tool,
     configure_telemetry,
+    public_prices,
     serve,
     tool,
 )
@@ -30,6 +34,8 @@ from agent_runtime import (
 fallback = Model("openai:gpt-4.1-mini")
 model = Model("openai:gpt-4o-mini", fallback=[fallback], base_url="http://127.0.0.1:1/v1")
 assert_type(model.provider, str)
+Model("anthropic:claude-haiku-4-5", fallback=["openai:gpt-4o"], speaks="messages")
+Model("m", speaks="grpc")  # type: ignore[arg-type]
 Model(4)  # type: ignore[arg-type]
 
 
@@ -47,6 +53,25 @@ def tell_time() -> str:
 
 assert_type(get_weather, Tool)
 assert_type(tell_time, Tool)
+
+
+async def what_became(key: str, ctx: Context) -> dict[str, int]:
+    """What upstream has under an idempotency key."""
+    found = await ctx.http.get(f"https://pay.example/charges/{key}")
+    if found.status_code == 404:
+        raise NotDone(key)
+    return {"charge": int(found.text)}
+
+
+@tool(writes=True, keyed=True, resolve=what_became, once_per=["order"], timeout_s=10)
+async def charge(order: str, cents: int, ctx: Context) -> str:
+    """A tool that writes passes its key on."""
+    assert_type(ctx.idempotency_key, str)
+    return order
+
+
+assert_type(charge, Tool)
+tool(writes=True, resolve=tell_time)  # type: ignore[call-overload]
 
 graph = Graph(recursion_limit=10)
 
@@ -74,6 +99,9 @@ graph.tools("tools", [get_weather, tell_time], then="answer")
 runtime = Runtime(graph, agent_name="weather", feature="forecast", drain_s=30.0)
 Runtime(graph, agent_name="weather", store="postgresql://db/agents", lease_s=30.0)
 Runtime(graph, agent_name="weather", store=PostgresStore("postgresql://db/agents", pool_size=5))
+prices = {"openai:gpt-4o-mini": Price("0.15", "0.60", cached="0.075")}
+Runtime(graph, agent_name="weather", limits=Limits(runs_per_tenant=5, run_usd=1, prices=prices))
+Runtime(graph, agent_name="weather", limits=Limits(run_usd=0.5, prices=public_prices))
 Runtime(graph, agent_name="weather", store=7)  # type: ignore[arg-type]
 
 
