@@ -9,8 +9,12 @@ from agent_runtime.correlation import correlate
 
 PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
-PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-"""httpcore counts busy connections as kept alive: with a limit, above it none is used again."""
+PROVIDER_LIMITS = httpx.Limits(
+    max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0
+)
+"""Connections are given up before servers do, many of them after 5 s: a request that crosses with
+the end of its connection is lost. No limit to those kept: httpcore counts the busy ones, too, and
+above it none is used again."""
 TOOL_TIMEOUT = httpx.Timeout(10.0)
 
 

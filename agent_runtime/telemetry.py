@@ -5,7 +5,7 @@ import json
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -19,6 +19,7 @@ from agent_runtime.errors import error_class, error_message, mask_secrets
 from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
 from agent_runtime.outcome import is_cut_off
+from agent_runtime.outlet import drain_stdout, to_stdout
 
 TRACER = trace.get_tracer("agent_runtime")
 LOG: structlog.typing.FilteringBoundLogger = structlog.get_logger("agent_runtime")
@@ -33,7 +34,7 @@ def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> 
     ``OTEL_METRIC_EXPORT_INTERVAL``; ``OTEL_TRACES_EXPORTER=none`` sends no spans and
     ``OTEL_METRICS_EXPORTER=none`` no metrics).
     """
-    provider = export_over_otlp(service_name, otlp_endpoint)
+    provider, lines = export_over_otlp(service_name, otlp_endpoint), to_stdout()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -43,21 +44,21 @@ def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> 
             structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=structlog.WriteLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
         cache_logger_on_first_use=True,
     )
     return provider
 
 
 async def flush_telemetry() -> None:
-    """Send what is still held back; gives up after two seconds. Never fails."""
+    """Send and write what is still held back; gives up after two seconds. Never fails."""
     flushing = {
         asyncio.ensure_future(asyncio.to_thread(provider.force_flush, int(FLUSH_S * 1000)))
         for provider in (trace.get_tracer_provider(), metrics.get_meter_provider())
         if isinstance(provider, TracerProvider | MeterProvider)
     }
-    if flushing:
-        await asyncio.wait(flushing, timeout=FLUSH_S)
+    writing = asyncio.ensure_future(asyncio.to_thread(drain_stdout, FLUSH_S))
+    await asyncio.wait({*flushing, writing}, timeout=FLUSH_S)
 
 
 @contextmanager

@@ -82,7 +82,9 @@ def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Mea
         server("models", folder, "-m", "demo.model_server") as model_url,
         server("sink", folder, str(PROGRAMS / "sink.py")) as otlp_url,
         running(
-            "agent", [sys.executable, str(PROGRAMS / "served.py"), model_url, otlp_url],
+            "agent",
+            [sys.executable, str(PROGRAMS / "served.py"), model_url, otlp_url,
+             f"sqlite:///{folder}/crowd.db"],
             folder / "agent.log",
         ) as agent,
     ):  # fmt: skip

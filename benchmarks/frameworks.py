@@ -111,7 +111,8 @@ def compare(folder: Path, seconds: float, peers: Sequence[str]) -> Results:
         model_url = parts.enter_context(server("models", folder, "-m", "demo.model_server"))
         otlp_url = parts.enter_context(server("sink", folder, str(PROGRAMS / "sink.py")))
         vendor.follow(model_url, *RULES)
-        given = {"model_url": model_url, "otlp_url": otlp_url, "answer": ANSWER}
+        given = {"model_url": model_url, "otlp_url": otlp_url, "answer": ANSWER,
+                 "store": f"sqlite:///{folder}/threads.db"}  # fmt: skip
         agents = {
             name: parts.enter_context(
                 _agent(pythons[name], PROGRAMS / framework.program, given, folder / f"{name}.log")

@@ -1,4 +1,4 @@
-"""The conversation, and the graph that does nothing, on agent_runtime with its telemetry on."""
+"""The conversation, and the graph that does nothing, on agent_runtime: telemetry, checkpoints."""
 
 import time
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def talking() -> Runtime:
         return {"messages": [said]}, "tools" if said.tool_calls else END
 
     graph.tools("tools", [find_order], then="agent")
-    return Runtime(graph, agent_name="support")
+    return Runtime(graph, agent_name="support", store=settings()["store"])
 
 
 def idling(entered: list[float]) -> Runtime:
@@ -55,7 +55,7 @@ def idling(entered: list[float]) -> Runtime:
 
     for number in range(NODES):
         add(number)
-    return Runtime(graph, agent_name="idle")
+    return Runtime(graph, agent_name="idle", store=settings()["store"])
 
 
 def make_tasks() -> Mapping[str, Task]:

@@ -10,7 +10,7 @@ import uvicorn
 from agent_runtime import END, Context, Graph, Model, Runtime, State, configure_telemetry, serve
 
 
-def main(model_url: str, otlp_url: str) -> None:
+def main(model_url: str, otlp_url: str, store: str) -> None:
     """Serve it until SIGTERM."""
     model = Model("openai:gpt-4o-mini", base_url=model_url, api_key="k")
     graph = Graph()
@@ -20,7 +20,7 @@ def main(model_url: str, otlp_url: str) -> None:
         return {"messages": [await ctx.chat(model, state.messages)]}, END
 
     configure_telemetry("crowd", otlp_url)
-    app = serve(Runtime(graph, agent_name="crowd"))
+    app = serve(Runtime(graph, agent_name="crowd", store=store))
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         config = uvicorn.Config(app, log_level="warning", access_log=False)

@@ -1,5 +1,6 @@
 """The program in a process of its own, what it calls, and what it leaves behind."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -32,6 +33,7 @@ class Services:
     requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     """Path and headers, in order of arrival."""
     spans: list[Span] = field(default_factory=list)
+    memory: Literal["up", "hangs", "fails"] = "up"
 
     def calls(self, prefix: str) -> list[Mapping[str, str]]:
         """Headers of the requests whose path begins so."""
@@ -51,6 +53,10 @@ def services() -> Iterator[Services]:
     @app.get("/memory", response_class=PlainTextResponse)
     async def memory(request: Request) -> str:
         books.requests.append((request.url.path, request.headers))
+        if books.memory == "hangs":
+            await asyncio.sleep(60)
+        if books.memory == "fails":
+            raise HTTPException(500)
         return "a lot"
 
     @app.post("/v1/traces")
@@ -89,10 +95,14 @@ class Served:
         lines = [json.loads(line) for line in complete]
         return [line for line in lines if event in (None, line["event"])]
 
+    def open_files(self) -> int:
+        """How many files and sockets it holds open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def memory_mb(self) -> float:
         """Resident memory now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        return float(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @contextmanager
