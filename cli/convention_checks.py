@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.config import Config
 from cli.figures import length
@@ -59,8 +59,8 @@ def unknown(config: Config, *, every: bool = False) -> Iterator[Finding]:
     shown = rows if every else rows[:SHOWN]
     for row in shown:
         found = (
-            f"{row['attribute']!r} is unknown: on {row['spans']:,} spans of {_scope(row)}, "
-            f"e.g. {row['span_name']!r}"
+            f"{row['attribute']!r} is unknown: {_where(row)}"
+            f"{', e.g. ' + repr(row['example']) if row['example'] else ''}"
         )
         remedy = "it is kept in attributes; report it, or map it to a column"
         yield Finding("attributes", "note", found, remedy)
@@ -72,6 +72,21 @@ def unknown(config: Config, *, every: bool = False) -> Iterator[Finding]:
 def _asked(config: Config, question: str, **params: object) -> "pa.Table":
     now = datetime.now(UTC)
     return open_analytics(config).ask(question, since=now - WINDOW, until=now, **params)
+
+
+_PLACES = {
+    "span": "on {} spans",
+    "span event": "on {} events of spans",
+    "log record": "on {} log records",
+    "log body": "in the bodies of {} log records",
+    "resource": "on the resource of {} spans and log records",
+}
+
+
+def _where(row: dict[str, Any]) -> str:
+    """How often it was met, and of whom."""
+    place = _PLACES[row["place"]].format(f"{row['records']:,}")
+    return place if row["place"] == "resource" else f"{place} of {_scope(row)}"
 
 
 def _scope(row: dict[str, object]) -> str:

@@ -159,6 +159,38 @@ def test_a_new_convention_is_noticed(own: Sidecar) -> None:
     assert "private" not in str(found)
 
 
+def test_a_new_convention_is_noticed_wherever_it_stands(own: Sidecar) -> None:
+    """On log records and in their maps, on events of spans and on resources; once per place."""
+    new = [{"key": "gen_ai.new.kind", "value": {"stringValue": "private"}}]
+    one = span(30, "chat m", gen_ai__operation__name="chat", gen_ai__request__budget=1)
+    one["events"] = [{"name": "tick", "timeUnixNano": one["startTimeUnixNano"], "attributes": new}]
+    body = {"kvlistValue": {"values": [*new, {"key": "other", "value": {"stringValue": "x"}}]}}
+    record = {"timeUnixNano": one["startTimeUnixNano"], "attributes": new, "body": body,
+              "eventName": "acme.note"}  # fmt: skip
+    service = {"key": "service.name", "value": {"stringValue": "support"}}
+    resource = {"attributes": [service, *new]}
+    url = own.endpoints["OTLP/HTTP"]
+    for path, level, scopes in (
+        ("traces", "resourceSpans", {"scopeSpans": [{"scope": {}, "spans": [one]}]}),
+        ("logs", "resourceLogs", {"scopeLogs": [{"scope": {"name": "s"}, "logRecords": [record]}]}),
+    ):
+        request = {level: [{"resource": resource, **scopes}]}
+        assert httpx.post(f"{url}/v1/{path}", json=request).is_success
+    own.end()
+
+    done = quietpager("doctor", "--data", str(own.data), "--format", "json")
+    told = {each["found"] for each in json.loads(done.stdout) if each["check"] == "attributes"}
+
+    name = "'gen_ai.new.kind' is unknown:"
+    assert told == {
+        f"{name} on the resource of 2 spans and log records, e.g. 'support'",
+        f"{name} on 1 events of spans of a scope without a name, e.g. 'tick'",
+        f"{name} on 1 log records of 's', e.g. 'acme.note'",
+        f"{name} in the bodies of 1 log records of 's', e.g. 'acme.note'",
+        "'gen_ai.request.budget' is unknown: on 1 spans of a scope without a name, e.g. 'chat m'",
+    }
+
+
 def test_cached_tokens_that_were_added_are_told(own: Sidecar) -> None:
     """A source that states more cached tokens than input is named: the sum is ingest's."""
     usage = {"gen_ai__usage__input_tokens": 10, "gen_ai__usage__cache_read__input_tokens": 90}

@@ -39,7 +39,7 @@ def planted_spans(
     group = request.resource_spans.add()
     group.resource.attributes.extend(pairs({"service.name": "loud", **said(under)}))
     span = group.scope_spans.add().spans.add(
-        trace_id=(tenant or "nobody").encode().ljust(16), span_id=b"\2" * 8, name="chat m",
+        trace_id=(tenant or "nobody").encode().ljust(16)[:16], span_id=b"\2" * 8, name="chat m",
         start_time_unix_nano=START, end_time_unix_nano=START + 10**9,
     )  # fmt: skip
     span.attributes.extend(pairs({**CALL, **named(tenant), **said(under)}))

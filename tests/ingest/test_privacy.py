@@ -1,7 +1,7 @@
 """Content does not reach the lake, whatever the dialect and wherever it stands."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ingest.decode import Signal, decode
+from ingest.limits import short
 from ingest.privacy.masking import LONGEST_TEXT, masked
 from ingest.privacy.names import Sort, sorts_of
 from ingest.privacy.rows import Screen
@@ -99,6 +100,17 @@ def test_only_the_named_tenants_keep_theirs(
         there = {name for name, value in row["attributes"] if CANARY in (value or "")}
         assert there == (set(under) if tenant == "acme" else set())
         assert (CANARY in str(row)) == (tenant == "acme")
+
+
+@pytest.mark.parametrize("of", [str, short], ids=["in full", "as it is stored"])
+def test_a_tenant_whose_name_is_cut_keeps_theirs(of: Callable[[str], str]) -> None:
+    """The configuration may name it either way."""
+    name = "t" * 300
+    screen = Screen({of(name)})
+    [row] = stored("traces", planted_spans(name, under=["prompt"]), screen).to_pylist()
+    assert CANARY in dict(row["attributes"])["prompt"]
+    [row] = stored("traces", planted_spans(name + "t", under=["prompt"]), screen).to_pylist()
+    assert CANARY not in str(row)
 
 
 def test_what_is_dropped_is_counted_by_service() -> None:
