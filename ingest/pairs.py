@@ -56,6 +56,11 @@ class Pairs:
         given = pc.fill_null(pc.not_equal(self.values, ""), fill_value=False)
         return to_numpy(given, np.bool_)
 
+    @cached_property
+    def lengths(self) -> Index:
+        """How many bytes each value has; none has 0."""
+        return to_numpy(pc.fill_null(pc.binary_length(self.values), 0), np.int64)
+
     def positions(self, key: str) -> Index | None:
         """The pairs of a key that have a value, the last one first; None if nobody has the key."""
         found = self.by_key.get(key)

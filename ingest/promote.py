@@ -7,7 +7,7 @@ A value that does not fit its column (a token count that is no number) is NULL t
 attribute itself is kept as text in the attributes map.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -195,10 +195,9 @@ def _meant(
     for key, pattern in source.when:
         found = found[pairs.owners_with(key, pattern)[pairs.owners[found]]]
     if source.values and ANY not in dict(source.values):
-        meant = pa.array([text for text, _ in source.values])
-        found = found[_among(pairs.values, found, meant)]
+        found = found[_among(pairs, found, [text for text, _ in source.values])]
     if ignored := never.union(source.ignore):
-        found = found[~_among(pairs.values, found, pa.array(sorted(ignored)), lower=bool(never))]
+        found = found[~_among(pairs, found, ignored, lower=bool(never))]
     return found
 
 
@@ -213,12 +212,14 @@ def _all_rows_meant(pairs: Pairs, source: Source, senders: Senders) -> Flags:
     return rows
 
 
-def _among(values: pa.Array, found: Index, wanted: pa.Array, *, lower: bool = False) -> Flags:
-    texts = values.take(pa.array(found)).dictionary_encode()
-    names = pc.utf8_lower(texts.dictionary) if lower else texts.dictionary
-    among = to_numpy(pc.is_in(names, wanted), np.bool_)
-    flags: Flags = among[to_numpy(texts.indices, np.int64)]
-    return flags
+def _among(pairs: Pairs, found: Index, wanted: Collection[str], *, lower: bool = False) -> Flags:
+    """Which of the pairs have one of these texts; few are even as long as one."""
+    among = np.isin(pairs.lengths[found], [len(text.encode()) for text in wanted])
+    if among.any():
+        texts = pairs.values.take(pa.array(found[among]))
+        names = pc.utf8_lower(texts) if lower else texts
+        among[among] = to_numpy(pc.is_in(names, pa.array(sorted(wanted))), np.bool_)
+    return among
 
 
 def _typed(column: Column, sources: Sequence[Source], values: pa.Array, picked: Picked) -> pa.Array:
