@@ -91,12 +91,13 @@ class Pairs:
 
 
 def fits(texts: pa.Array, pattern: str) -> Flags:
-    """Which texts are the pattern; x* is a prefix."""
-    same = (
-        pc.starts_with(texts, pattern.removesuffix("*"))
-        if pattern.endswith("*")
-        else pc.equal(texts, pattern)
-    )
+    """Which texts are the pattern; x* is a prefix, *x an ending."""
+    if pattern.endswith("*"):
+        same = pc.starts_with(texts, pattern.removesuffix("*"))
+    elif pattern.startswith("*"):
+        same = pc.ends_with(texts, pattern.removeprefix("*"))
+    else:
+        same = pc.equal(texts, pattern)
     return to_numpy(pc.fill_null(same, fill_value=False), np.bool_)
 
 

@@ -87,7 +87,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A pattern of the instrumentation scope, of the record's name, or both; x* is a prefix."""
+    """A pattern of the scope, of the record's name, or both; x* is a prefix, *x an ending."""
 
     scope: str = ""
     name: str = ""

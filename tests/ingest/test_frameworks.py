@@ -177,6 +177,15 @@ def test_a_vllm_server_s_request_is_the_response_of_its_client() -> None:
          output_tokens=512, cache_read_tokens=32, ttfb_ms=45.0)  # fmt: skip
 
 
+def test_llama_index_calls_every_method_of_a_model_a_model_call() -> None:
+    """The one that only writes the request is none, of whichever class of model."""
+    scope, kind = "openinference.instrumentation.llama_index", {"openinference.span.kind": "LLM"}
+    for model in ("OpenAI", "OpenAILike"):
+        told(span(scope, kind, name=f"{model}._prepare_chat_with_tools"), span_class="node")
+        told(span(scope, kind, name=f"{model}.astream_chat"), span_class="llm")
+    told(span("another", kind, name="OpenAI._prepare_chat_with_tools"), span_class="llm")
+
+
 def test_openlit_measures_the_first_token_in_seconds() -> None:
     """Under a name of its own."""
     told(span("openlit", {"gen_ai.operation.name": "chat", "gen_ai.server.ttft": 0.5}),
