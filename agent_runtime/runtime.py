@@ -42,7 +42,7 @@ PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
 PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 TOOL_TIMEOUT = httpx.Timeout(10.0)
-NO_BUDGET = Limits()
+DEFAULT_LIMITS = Limits()
 DRAINED_AFTER_S = 5.0
 """When to ask again, some other process."""
 
@@ -78,7 +78,7 @@ class Runtime:
         *,
         agent_name: str,
         feature: str | None = None,
-        limits: Limits = NO_BUDGET,
+        limits: Limits = DEFAULT_LIMITS,
         finish_s: float = 15.0,
         drain_s: float = 22.0,
         store: Store | str | None = None,
