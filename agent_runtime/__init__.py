@@ -62,7 +62,8 @@ from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 from agent_runtime.outcome import Outcome
 from agent_runtime.prices import Price, Prices, public_prices
-from agent_runtime.runtime import RunResult, Runtime
+from agent_runtime.result import RunResult
+from agent_runtime.runtime import Runtime
 from agent_runtime.serve import identity_from_headers, serve
 from agent_runtime.store import PostgresStore, SqliteStore, Store, open_store
 from agent_runtime.tally import Tally

@@ -5,24 +5,20 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
-import httpx
 from opentelemetry.trace import Link
 
+from agent_runtime.clients import provider_client, tool_client
 from agent_runtime.context import Context
-from agent_runtime.correlation import correlate
 from agent_runtime.edge import Edge
 from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
 from agent_runtime.limits import Limits
-from agent_runtime.messages import Message
 from agent_runtime.outbox import Outbox
-from agent_runtime.outcome import Outcome
+from agent_runtime.result import RunResult, result_of
 from agent_runtime.run import UNWIND_S, Run
 from agent_runtime.store import DEFAULT_DSN, Store, open_store
 from agent_runtime.store.claims import StoredClaims
@@ -38,24 +34,9 @@ from agent_runtime.threads import (
 )
 from agent_runtime.under_way import UnderWay
 
-PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
-"""How long an answer may take is up to the model's own timeouts."""
-PROVIDER_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-TOOL_TIMEOUT = httpx.Timeout(10.0)
 DEFAULT_LIMITS = Limits()
 DRAINED_AFTER_S = 5.0
 """When to ask again, some other process."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """A finished run."""
-
-    run_id: str
-    text: str
-    messages: tuple[Message, ...]
-    outcome: Outcome
-    usage: Tally
 
 
 class Runtime:
@@ -107,8 +88,8 @@ class Runtime:
         self._begins = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._providers = httpx.AsyncClient(timeout=PROVIDER_TIMEOUT, limits=PROVIDER_LIMITS)
-        self._http = httpx.AsyncClient(timeout=TOOL_TIMEOUT, event_hooks={"request": [correlate]})
+        self._providers = provider_client()
+        self._http = tool_client()
 
     @property
     def draining(self) -> bool:
@@ -129,7 +110,7 @@ class Runtime:
         :raises StoreError: when the store cannot be reached.
         """
         run = await self.begin(text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
-        return await _result(run)
+        return await result_of(run)
 
     async def resume(
         self, thread_id: str, *, tenant_id: str, user_id: str, value: Any = NOTHING
@@ -143,7 +124,7 @@ class Runtime:
         """
         what = Resume(value)
         run = await self.begin(what, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
-        return await _result(run)
+        return await result_of(run)
 
     async def astream(
         self, text: str, *, thread_id: str, tenant_id: str, user_id: str
@@ -299,12 +280,7 @@ class Runtime:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        stack: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def _finished(self, run: Run) -> None:
@@ -320,15 +296,3 @@ class Runtime:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), max(0.0, patience))
         return self._idle.is_set()
-
-
-async def _result(run: Run) -> RunResult:
-    try:
-        async for _ in run.events():
-            pass
-    finally:
-        await run.finish()
-    assert run.outcome is not None  # noqa: S101 - set by finish
-    return RunResult(
-        run.identity.run_id, run.text, run.at.state.messages, run.outcome, run.context.tally
-    )

@@ -32,15 +32,14 @@ class Cluster:
         self._control("stop", "-w", "-m", mode)
 
     def database(self) -> str:
-        """The DSN of a database of its own."""
+        """A DSN under which nothing is there yet: of a schema of its own, which is made at once."""
         name = f"test_{uuid4().hex}"
-        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.dsn(name)
+        with psycopg.connect(self._dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}")
+        return f"{self._dsn()}&options=-csearch_path%3D{name}"
 
-    def dsn(self, name: str) -> str:
-        """Where a database is found."""
-        return f"postgresql://{USER}@/{name}?host={self.directory}"
+    def _dsn(self) -> str:
+        return f"postgresql://{USER}@/postgres?host={self.directory}"
 
     def _control(self, *arguments: str) -> None:
         self.run("pg_ctl", "-D", str(self.directory / "data"), *arguments)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ LEASE_S = 1.0
 
 
 class Walkers:
-    """A process that forks the walkers, so that they need not load everything again."""
+    """Sends walkers over one database."""
 
     def __init__(self, process: "subprocess.Popen[str]", dsn: str, directory: Path) -> None:
         self._process = process
@@ -46,6 +45,7 @@ class Walkers:
         return [int(line) for line in ledger.read_text().split()] if ledger.exists() else []
 
     def play(self, *walks: Walk) -> list[Any]:
+        """Run them all at once, and wait until they are done or dead."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(walks) + "\n")
@@ -53,8 +53,9 @@ class Walkers:
         return json.loads(self._process.stdout.readline())
 
 
-@contextmanager
-def walking(dsn: str, directory: Path) -> Iterator[Walkers]:
+@pytest.fixture(scope="module")
+def forking() -> Iterator["subprocess.Popen[str]"]:
+    """A process that forks walkers, so that they need not load everything again."""
     process = subprocess.Popen(
         [sys.executable, str(PROGRAM)],
         stdin=subprocess.PIPE,
@@ -62,17 +63,14 @@ def walking(dsn: str, directory: Path) -> Iterator[Walkers]:
         text=True,
         cwd=REPOSITORY,
     )
-    try:
-        yield Walkers(process, dsn, directory)
-    finally:
-        process.kill()
-        process.communicate()
+    yield process
+    process.kill()
+    process.communicate()
 
 
 @pytest.fixture
-def walkers(dsn: str, tmp_path: Path) -> Iterator[Walkers]:
-    with walking(dsn, tmp_path) as walkers:
-        yield walkers
+def walkers(forking: "subprocess.Popen[str]", dsn: str, tmp_path: Path) -> Walkers:
+    return Walkers(forking, dsn, tmp_path)
 
 
 def done(answer: dict[str, Any]) -> None:

@@ -397,7 +397,7 @@ def test_the_database_sees_who_asks(postgres: Cluster, telemetry: Telemetry) -> 
             while True:
                 found = watcher.execute(
                     "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                    "AND application_name = 'agent_runtime' AND datname = current_database()"
+                    "AND application_name = 'agent_runtime'"
                 ).fetchone()
                 if found is not None:
                     return found[0]

@@ -22,7 +22,7 @@ NODES = 4
 PAUSE_S = 0.02
 
 
-class Walk(TypedDict):
+class Walk(TypedDict, total=False):
     """One run."""
 
     dsn: str
@@ -100,6 +100,7 @@ def forked(walk: Walk) -> tuple[int, int]:
 
 def main() -> None:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    Runtime(graph_of(Walk()), agent_name="walker")  # what children need is loaded before they are
     for line in sys.stdin:
         answers = []
         for child, reader in [forked(walk) for walk in json.loads(line)]:

@@ -1,0 +1,32 @@
+"""What a run has come to, for those who do not read its events."""
+
+from dataclasses import dataclass
+
+from agent_runtime.messages import Message
+from agent_runtime.outcome import Outcome
+from agent_runtime.run import Run
+from agent_runtime.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run."""
+
+    run_id: str
+    text: str
+    messages: tuple[Message, ...]
+    outcome: Outcome
+    usage: Tally
+
+
+async def result_of(run: Run) -> RunResult:
+    """Run to the end."""
+    try:
+        async for _ in run.events():
+            pass
+    finally:
+        await run.finish()
+    assert run.outcome is not None  # noqa: S101 - set by finish
+    return RunResult(
+        run.identity.run_id, run.text, run.at.state.messages, run.outcome, run.context.tally
+    )
