@@ -121,6 +121,7 @@ def _crowd_figures(measured: crowd.Measured) -> Figures:
         "streams": through.open,
         "tokens_per_s": through.tokens_per_s,
         "runs": len(through.overheads_ms),
+        "retries": measured.retries,
         **{
             f"{name}_p{percentile}_ms": quantile(values, percentile)
             for name, values in (
