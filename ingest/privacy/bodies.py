@@ -27,8 +27,10 @@ _SKELETON = (
 
 
 def telling_events(events: pa.Array) -> Flags:
-    """Which events say what was said: those of the table, those of OpenTelemetry's convention,
-    whatever it adds, and those whose name looks like content.
+    """Which events say what was said.
+
+    Those of the table, those of OpenTelemetry's convention, whatever it adds to them, and those
+    whose name looks like content.
     """
     encoded = events.dictionary_encode()
     names = encoded.dictionary

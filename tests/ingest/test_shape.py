@@ -184,9 +184,7 @@ def test_names_of_columns_and_those_somebody_looked_at_are_no_content() -> None:
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.pb")), ids=lambda path: path.stem)
 def test_recordings_lose_nothing_else(path: Path) -> None:
-    """Of what real libraries sent the rule by shape takes nothing that the table leaves, but
-    definitions of tools.
-    """
+    """Of what real libraries sent the rule by shape drops no name that the table leaves."""
     signal: Signal = "logs" if path.stem.startswith("logs") else "traces"
     decoded = decode(signal, [path.read_bytes()], [RECEIVED])
     sent = whole(ROWS_OF[signal](decoded, SHIPPED), TABLE_OF[signal])
