@@ -152,18 +152,22 @@ def test_a_crowd_is_served_at_once(vendor: ModelServer, telemetry: Telemetry) ->
 def test_a_busy_thread_is_refused(vendor: ModelServer, telemetry: Telemetry) -> None:
     """409 with Retry-After while it runs, and as soon as the client has read the end, the next turn
     is taken."""
-    vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 10))
-    with listening(serve(support(vendor))) as url, ThreadPoolExecutor(1) as pool:
+    vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 20))
+    with (
+        listening(serve(support(vendor))) as url,
+        httpx.Client(base_url=url, headers=CALLER) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
         running = pool.submit(ask, url, "hello")
         wait_until(vendor.calls)
         for path, body in (("runs", {"input": "hi"}), ("resume", {})):
-            refused = httpx.post(f"{url}/threads/t1/{path}", json=body, headers=CALLER)
+            refused = client.post(f"/threads/t1/{path}", json=body)
             assert refused.status_code == 409
             assert 1 <= int(refused.headers["retry-after"]) <= 15
-        assert httpx.get(f"{url}/threads/t1", headers=CALLER).json()["status"] == "running"
+        assert client.get("/threads/t1").json()["status"] == "running"
         assert running.result().end["outcome"] == "success"
         assert ask(url, "and now?").status == 200
-        assert httpx.post(f"{url}/threads/t1/resume", headers=CALLER).status_code == 409
+        assert client.post("/threads/t1/resume").status_code == 409
 
 
 def test_a_human_answers_over_http(telemetry: Telemetry) -> None:
