@@ -1,50 +1,96 @@
-"""OTLP over gRPC. Requests stay bytes until the intake has checked them."""
+"""OTLP over gRPC: the export service of every signal."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import asyncio
+import socket
+from contextlib import suppress
 
-import grpc
-import grpc.aio
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
 
+from ingest.receive.grpc_connection import Answer, Call, Connection
+from ingest.receive.grpc_wire import (
+    CONTENT_TYPE,
+    ENCODINGS,
+    HEAD,
+    OK,
+    Upload,
+    framed,
+    trailers,
+)
 from ingest.receive.intake import Intake
-from ingest.receive.refusal import Refusal
-from ingest.receive.signals import SIGNALS, Signal
+from ingest.receive.memory import Held
+from ingest.receive.refusal import Refusal, unavailable
+from ingest.receive.signals import SIGNALS
 
-_STATUS_DETAILS = "grpc-status-details-bin"
-_STATUS_OF_CODE = {status.value[0]: status for status in grpc.StatusCode}
-
-
-def create_server(intake: Intake) -> grpc.aio.Server:
-    """A gRPC server with the export service of every signal, not yet bound to an address."""
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", intake.settings.max_body_bytes),
-            ("grpc.so_reuseport", 0),  # a second receiver must fail, not share the port
-        ]
-    )
-    for signal in SIGNALS:
-        method = grpc.unary_unary_rpc_method_handler(_export(intake, signal))
-        handler = grpc.method_handlers_generic_handler(signal.service, {"Export": method})
-        server.add_generic_rpc_handlers((handler,))
-    return server
+_SIGNAL_OF_PATH = {f"/{signal.service}/Export".encode(): signal for signal in SIGNALS}
 
 
-def _export(intake: Intake, signal: Signal) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    async def export(body: bytes, context: Any) -> bytes:
+class GrpcServer:
+    """Serves `listener` from `start` to `stop`; belongs to one event loop."""
+
+    def __init__(self, intake: Intake, listener: socket.socket) -> None:
+        self._intake = intake
+        self._listener = listener
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server
+
+    async def start(self) -> None:
+        """Take connections."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._begin, self._answer, self._connections), sock=self._listener
+        )
+
+    async def stop(self, patience_seconds: float) -> None:
+        """Take no more connections, let the calls in flight be answered, and close the others."""
+        self._server.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                for connection in list(self._connections):
+                    await connection.idle()
+        for connection in list(self._connections):
+            connection.close()
+
+    def _begin(self, headers: dict[bytes, bytes]) -> Call:
+        held = Held(self._intake.memory)
+        return Call(headers, Upload(held, self._intake.settings.max_body_bytes))
+
+    async def _answer(self, call: Call) -> Answer:
+        if call.headers.get(b":method") != b"POST":
+            return Answer(((":status", "405"), ("allow", "POST")))
+        if not call.headers.get(b"content-type", b"").startswith(CONTENT_TYPE.encode()):
+            return Answer(((":status", "415"),))
+        path = call.headers.get(b":path", b"")
+        if (signal := _SIGNAL_OF_PATH.get(path)) is None:
+            return _failed(Code.UNIMPLEMENTED, f"{path[:80]!r} is not served")
+        encoding = call.headers.get(b"grpc-encoding", b"").decode(errors="replace").lower()
+        if encoding and encoding not in ENCODINGS:
+            wanted = ", ".join(ENCODINGS)
+            message = f"grpc-encoding {encoding!r} is not supported; use one of {wanted}"
+            return _failed(Code.UNIMPLEMENTED, message)
+        intake = self._intake
         try:
-            with intake.memory.hold() as held:
-                held.grow(len(body))
-                await intake.admit()
-                answer = await intake.accept(body, signal, held=held)
+            await intake.admit()
+            await self._whole(call)
+            body, encoding = call.upload.message(encoding)
+            held = call.upload.held
+            stored = await intake.accept(body, signal, held=held, content_encoding=encoding)
         except Refusal as refusal:
             intake.counts.refused_requests[signal.name, refusal.reason] += 1
-            status = refusal.status()
-            await context.abort(
-                _STATUS_OF_CODE[status.code],
-                refusal.message,
-                ((_STATUS_DETAILS, status.SerializeToString()),),
-            )
-            raise AssertionError("abort always raises") from refusal
-        return answer.SerializeToString()
+            return Answer((*HEAD, *trailers(refusal.status())))
+        return Answer(HEAD, framed(stored.SerializeToString()), OK)
 
-    return export
+    async def _whole(self, call: Call) -> None:
+        """Wait for the message. Raises the Refusal that it met on its way."""
+        seconds = self._intake.settings.body_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await call.over.wait()
+        except TimeoutError:
+            message = f"the message did not arrive within {seconds:g} s; retry"
+            raise unavailable("slow", message) from None
+        if call.refusal is not None:
+            raise call.refusal
+
+
+def _failed(code: int, message: str) -> Answer:
+    return Answer((*HEAD, *trailers(Status(code=code, message=message))))

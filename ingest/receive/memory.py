@@ -27,7 +27,7 @@ class Memory:
         try:
             yield held
         finally:
-            self.held -= held.bytes
+            held.release()
 
 
 class Held:
@@ -48,3 +48,8 @@ class Held:
             )
         self._memory.held += count
         self.bytes += count
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        self._memory.held -= self.bytes
+        self.bytes = 0

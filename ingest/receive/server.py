@@ -13,7 +13,7 @@ import uvicorn
 from ingest.journal import Journal
 from ingest.ledger import Ledger
 from ingest.lock import sole
-from ingest.receive.grpc import create_server
+from ingest.receive.grpc import GrpcServer
 from ingest.receive.http import create_app
 from ingest.receive.intake import Intake
 from ingest.receive.settings import ReceiverSettings
@@ -79,22 +79,18 @@ async def _journal(settings: ReceiverSettings, ledger: Ledger, name: str) -> Asy
 
 @asynccontextmanager
 async def _grpc_server(settings: ReceiverSettings, intake: Intake) -> AsyncIterator[str]:
-    address = _address(settings.grpc_host, settings.grpc_port)
-    server = create_server(intake)
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as fault:
-        raise OSError(f"cannot listen on {address} for OTLP/gRPC: {fault}") from fault
+    listener = _listen("OTLP/gRPC", settings.grpc_host, settings.grpc_port)
+    server = GrpcServer(intake, listener)
     await server.start()
     try:
-        yield _address(settings.grpc_host, port)
+        yield _address(settings.grpc_host, listener.getsockname()[1])
     finally:
         await server.stop(settings.drain_timeout_seconds)
 
 
 @asynccontextmanager
 async def _http_server(settings: ReceiverSettings, intake: Intake) -> AsyncIterator[str]:
-    listener = _listen(settings.http_host, settings.http_port)
+    listener = _listen("OTLP/HTTP", settings.http_host, settings.http_port)
     server = _Server(
         uvicorn.Config(
             create_app(intake),
@@ -137,13 +133,13 @@ class _Server(uvicorn.Server):
         self.accepting.set_result(None)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(what: str, host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as fault:
         address = _address(host, port)
-        raise OSError(f"cannot listen on {address} for OTLP/HTTP: {fault.strerror}") from fault
+        raise OSError(f"cannot listen on {address} for {what}: {fault.strerror}") from fault
 
 
 def _address(host: str, port: int) -> str:
