@@ -5,6 +5,7 @@ Goes out: records in the journal, and the answer that OTLP prescribes for each r
 Never: answers success before the batch is on disk; answers anything that makes a client drop
 a batch which could be stored later; lets one sender's bad records harm another's good ones.
 
-`http` and `grpc` speak the transports, `intake` decides about one request whatever carried it,
+`http` and `grpc` speak the transports (`grpc_connection` the HTTP/2 below, so that every byte of an
+upload is accounted for as it comes), `intake` decides about one request whatever carried it,
 `decode` turns bytes into checked records, `server` holds the process together.
 """

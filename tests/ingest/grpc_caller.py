@@ -3,6 +3,7 @@
 import socket
 from base64 import b64decode
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
@@ -84,6 +85,14 @@ class Caller:
         while not self.ended:
             self._read()
         return self
+
+    def is_answered(self, within_seconds: float) -> bool:
+        """Whether the call has ended, or does so soon."""
+        self._socket.settimeout(within_seconds)
+        with suppress(TimeoutError):
+            self.answer()
+        self._socket.settimeout(20)
+        return self.ended
 
     @property
     def code(self) -> int:
