@@ -25,10 +25,19 @@ from ingest.receive.signals import SIGNALS
 _SIGNAL_OF_PATH = {f"/{signal.service}/Export".encode(): signal for signal in SIGNALS}
 
 
-class GrpcServer:
-    """Serves `listener` from `start` to `stop`; belongs to one event loop."""
+class _Unwanted(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
-    def __init__(self, intake: Intake, listener: socket.socket) -> None:
+
+class GrpcServer:
+    """Serves `listener` from `start` to `stop`; belongs to one event loop.
+
+    Connections over `most_connections` are closed as soon as they are made.
+    """
+
+    def __init__(self, intake: Intake, listener: socket.socket, most_connections: int) -> None:
+        self._most_connections = most_connections
         self._intake = intake
         self._listener = listener
         self._connections: set[Connection] = set()
@@ -37,7 +46,7 @@ class GrpcServer:
     async def start(self) -> None:
         """Take connections."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._begin, self._answer, self._connections), sock=self._listener
+            self._connection, sock=self._listener
         )
 
     async def stop(self, patience_seconds: float) -> None:
@@ -49,6 +58,11 @@ class GrpcServer:
                     await connection.idle()
         for connection in list(self._connections):
             connection.close()
+
+    def _connection(self) -> asyncio.Protocol:
+        if len(self._connections) >= self._most_connections:
+            return _Unwanted()
+        return Connection(self._begin, self._answer, self._connections)
 
     def _begin(self, headers: dict[bytes, bytes]) -> Call:
         held = Held(self._intake.memory)

@@ -42,7 +42,7 @@ _SETTINGS = {
     SettingCodes.MAX_HEADER_LIST_SIZE: 64 * 1024,
 }
 _UNREAD_BYTES = 1024 * 1024
-_GREETING_SECONDS = 30.0
+GREETING_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._http.initiate_connection()
         self._http.increment_flow_control_window(_CONNECTION_WINDOW_BYTES)
         self._flush()
-        asyncio.get_running_loop().call_later(_GREETING_SECONDS, self._drop_stranger)
+        asyncio.get_running_loop().call_later(GREETING_SECONDS, self._drop_stranger)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         self._connections.discard(self)

@@ -13,8 +13,10 @@ import uvicorn
 from ingest.journal import Journal
 from ingest.ledger import Ledger
 from ingest.lock import sole
+from ingest.receive.connections import allowed_connections
 from ingest.receive.grpc import GrpcServer
 from ingest.receive.http import create_app
+from ingest.receive.http_protocol import TimedProtocol
 from ingest.receive.intake import Intake
 from ingest.receive.settings import ReceiverSettings
 from ingest.receive.signals import SIGNALS
@@ -80,7 +82,7 @@ async def _journal(settings: ReceiverSettings, ledger: Ledger, name: str) -> Asy
 @asynccontextmanager
 async def _grpc_server(settings: ReceiverSettings, intake: Intake) -> AsyncIterator[str]:
     listener = _listen("OTLP/gRPC", settings.grpc_host, settings.grpc_port)
-    server = GrpcServer(intake, listener)
+    server = GrpcServer(intake, listener, allowed_connections())
     await server.start()
     try:
         yield _address(settings.grpc_host, listener.getsockname()[1])
@@ -94,7 +96,7 @@ async def _http_server(settings: ReceiverSettings, intake: Intake) -> AsyncItera
     server = _Server(
         uvicorn.Config(
             create_app(intake),
-            http="httptools",
+            http=TimedProtocol.limited_to(allowed_connections()),
             ws="none",
             lifespan="off",
             access_log=False,

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from ingest.journal import closed_segments, retire
 from ingest.lock import DirectoryInUse
 from ingest.receive import intake as intake_module
 from tests.ingest.batches import journalled_spans, span_ids, spans
+from tests.ingest.grpc_caller import Caller, framed
 from tests.ingest.running import RunningReceiver
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -160,6 +162,35 @@ def test_memory_in_flight_is_bounded(start_receiver: StartReceiver) -> None:
     upload.close()
     wait_until(lambda: sample(receiver, "quietpager_ingest_in_flight_bytes") == 0)
     assert post(receiver, request).status_code == 200
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+def test_clients_that_only_connect_leave_room_for_others(
+    start_receiver: Callable[..., RunningReceiver], monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    """Over the limit they are closed at once, under it when no request begins in time."""
+    monkeypatch.setattr("ingest.receive.connections.MOST_CONNECTIONS", 20)
+    monkeypatch.setattr("ingest.receive.http_protocol.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("ingest.receive.grpc_connection.GREETING_SECONDS", 1.0)
+    receiver = start_receiver()
+    host, _, port = getattr(receiver, transport).removeprefix("http://").rpartition(":")
+    with ExitStack() as stack:
+        strangers = [
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            for _ in range(50)
+        ]
+        for each in strangers:
+            with suppress(ConnectionError):
+                each.sendall(b"P")
+        for each in strangers:
+            with suppress(ConnectionError):
+                while each.recv(65_536):
+                    pass
+        assert post(receiver, b"").status_code == 200
+        with Caller(receiver.grpc) as caller:
+            caller.begin()
+            caller.send(framed(b""), last=True)
+            assert caller.answer().code == 0
 
 
 def test_a_stalled_upload_is_given_up(start_receiver: StartReceiver) -> None:
