@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
 from lake import Lake
 from tests.faults.batches import span_batch
-from tests.faults.senders import PROTOBUF, check_lake, load
+from tests.faults.senders import EXPORT_SPANS, PROTOBUF, check_lake, load
 from tests.sidecar import Processes
 
 MIB = 1024 * 1024
@@ -110,6 +111,33 @@ def huge_bodies(url: str, finish: threading.Event) -> None:
             pool.submit(post_again_and_again, body, "", url, finish)
 
 
+def calls_over_grpc(address: str, finish: threading.Event) -> None:
+    """Messages of 64 MiB, half of them compressed to next to nothing, eight at a time."""
+    content = os.urandom(16 * 1024) * ((LARGEST - MIB) // (16 * 1024))
+    body = b"\xfa\x01" + varint(len(content)) + content
+    with (
+        grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as channel,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        export = channel.unary_unary(EXPORT_SPANS)
+        late = grpc.StatusCode.DEADLINE_EXCEEDED
+
+        def again_and_again(compression: grpc.Compression) -> None:
+            while not finish.is_set():
+                try:
+                    export(body, timeout=60, compression=compression)
+                except grpc.RpcError as refusal:
+                    if refusal.code() not in {grpc.StatusCode.UNAVAILABLE, late}:
+                        raise
+
+        sending = [
+            pool.submit(again_and_again, compression)
+            for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip) * 4
+        ]
+        for each in sending:
+            each.result()
+
+
 def varint(value: int) -> bytes:
     encoded = bytearray()
     while value > 0x7F:
@@ -144,7 +172,7 @@ def peak_resident(pid: int) -> int:
     return int(peak) * 1024
 
 
-@pytest.mark.parametrize("attack", [dribble, hold_all_memory, bombs, huge_bodies])
+@pytest.mark.parametrize("attack", [dribble, hold_all_memory, bombs, huge_bodies, calls_over_grpc])
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.nightly)])
 def test_a_healthy_sender_is_served_all_the_time(
     tmp_path: Path, attack: Attack, seconds: float
@@ -153,7 +181,8 @@ def test_a_healthy_sender_is_served_all_the_time(
     with Processes(tmp_path / "data", tmp_path / "log") as sidecar:
         sidecar.start_and_wait("receiver")
         held = served = 0
-        with under(attack, sidecar.url), httpx.Client(timeout=30, headers=PROTOBUF) as healthy:
+        target = sidecar.grpc if attack is calls_over_grpc else sidecar.url
+        with under(attack, target), httpx.Client(timeout=30, headers=PROTOBUF) as healthy:
             end = time.monotonic() + seconds
             while time.monotonic() < end or served < 10:
                 answer = healthy.post(f"{sidecar.url}/v1/traces", content=span_batch(100)[1])
