@@ -172,7 +172,16 @@ def peak_resident(pid: int) -> int:
     return int(peak) * 1024
 
 
-@pytest.mark.parametrize("attack", [dribble, hold_all_memory, bombs, huge_bodies, calls_over_grpc])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        dribble,
+        hold_all_memory,
+        bombs,
+        huge_bodies,
+        pytest.param(calls_over_grpc, marks=pytest.mark.nightly),
+    ],
+)
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.nightly)])
 def test_a_healthy_sender_is_served_all_the_time(
     tmp_path: Path, attack: Attack, seconds: float
