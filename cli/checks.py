@@ -127,9 +127,9 @@ def _lake(config: Config) -> Iterator[Finding]:
 
 
 def _retention(config: Config) -> Iterator[Finding]:
-    from ingest import retention_clock
+    from ingest import remembered_clock
 
-    clock = retention_clock(config.data)
+    clock = remembered_clock(config.data)
     if clock is not None and clock.doubted_since is not None:
         yield Finding(
             "retention",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ingest.privacy.known import known_names
     from ingest.receive.server import Endpoints, serve_receiver
     from ingest.receive.settings import ReceiverSettings
-    from ingest.retention_clock import retention_clock
+    from ingest.retention_clock import remembered_clock
     from ingest.write import WriterError, WriterSettings, run_writer
 
 __all__ = [
@@ -56,7 +56,7 @@ __all__ = [
     "known_names",
     "log_json",
     "log_warnings",
-    "retention_clock",
+    "remembered_clock",
     "run_writer",
     "serve_receiver",
     "sole",
@@ -91,7 +91,7 @@ _HOME = {
     "known_names": "ingest.privacy.known",
     "log_json": "ingest.logs",
     "log_warnings": "ingest.logs",
-    "retention_clock": "ingest.retention_clock",
+    "remembered_clock": "ingest.retention_clock",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",
     "sole": "ingest.lock",

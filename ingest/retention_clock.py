@@ -21,7 +21,7 @@ class RetentionClock:
     doubted_since: datetime | None = None
 
 
-def retention_clock(data: Path) -> RetentionClock | None:
+def remembered_clock(data: Path) -> RetentionClock | None:
     """As the last round left it; None before the first, and when the file cannot be read."""
     try:
         told = json.loads((data / FILE).read_text())
@@ -34,7 +34,7 @@ def retention_clock(data: Path) -> RetentionClock | None:
 
 def is_doubted(data: Path) -> bool:
     """Whether retention counts from an earlier day than today, since the clock leapt ahead."""
-    clock = retention_clock(data)
+    clock = remembered_clock(data)
     return clock is not None and clock.doubted_since is not None
 
 

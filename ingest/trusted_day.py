@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from ingest.retention_clock import RetentionClock, remember, retention_clock
+from ingest.retention_clock import RetentionClock, remember, remembered_clock
 from lake import TABLES, Lake, LakeError
 
 LEAP = timedelta(days=2)
@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 def trusted_day(data: Path, lake: Lake, now: datetime) -> date:
     """The day to count back from at `now` (UTC). The caller holds the keeper's lock."""
     today = now.date()
-    clock = retention_clock(data) or RetentionClock(_last_day_of(lake) or today)
+    clock = remembered_clock(data) or RetentionClock(_last_day_of(lake) or today)
     if today <= clock.day + LEAP:
         remember(data, RetentionClock(today))
         return today
