@@ -34,7 +34,7 @@ from agent_runtime.threads import (
 )
 from agent_runtime.under_way import UnderWay
 
-NO_BUDGET = Limits()
+DEFAULT_LIMITS = Limits()
 DRAINED_AFTER_S = 5.0
 """When to ask again, some other process."""
 
@@ -59,7 +59,7 @@ class Runtime:
         *,
         agent_name: str,
         feature: str | None = None,
-        limits: Limits = NO_BUDGET,
+        limits: Limits = DEFAULT_LIMITS,
         finish_s: float = 15.0,
         drain_s: float = 22.0,
         store: Store | str | None = None,

@@ -51,8 +51,8 @@ AGENT_COLUMNS: tuple[Column, ...] = (
     Column(
         "outcome_reason",
         TEXT,
-        "Why it ended so: client_disconnect, shutdown, human, recursion_limit, provider, timeout, "
-        "incomplete",
+        "Why it ended so: client_disconnect, shutdown, human, recursion_limit, budget, provider, "
+        "timeout, incomplete",
     ),
     Column("error_class", TEXT, "Class of the error"),
     Column("error_message", TEXT, "Message of the error, secrets masked, at most 500 characters"),

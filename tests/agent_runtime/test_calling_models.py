@@ -169,10 +169,10 @@ def test_what_people_must_mend_is_not_hidden_by_a_fallback(
 def test_fallbacks_share_the_budget(vendor: ModelServer, telemetry: Telemetry) -> None:
     """A silent first model leaves the second one its part of the time."""
     vendor.follow(Rule(first_token_ms=0), Rule(model="gpt-4o-mini", stall_after_tokens=0))
-    model = model_at(vendor, fallback=["openai:gpt-4o"], retry_budget_s=1.0)
+    model = model_at(vendor, fallback=["openai:gpt-4o"], retry_budget_s=2.0)
     began = time.monotonic()
     assert run(model).outcome.kind == "success"
-    assert 0.4 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 5
 
 
 def test_waiting_for_a_retry_can_be_interrupted(vendor: ModelServer, telemetry: Telemetry) -> None:
