@@ -35,19 +35,20 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Side by side, the tests of a module stay together; so do all that share a costly fixture."""
-    for item in items:
-        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
-        shares = "sidecar" in getattr(item, "fixturenames", ())
-        together = room == "quickstarts" or (room == "cli" and shares)
-        item.add_marker(pytest.mark.xdist_group(room if together else str(item.path)))
-    items.sort(key=lambda item: _turn(item.path.relative_to(REPOSITORY / "tests").parts[0]))
+    shares = "sidecar" in getattr(item, "fixturenames", ())
+    together = _room(item) == "quickstarts" or (_room(item) == "cli" and shares)
+    item.add_marker(pytest.mark.xdist_group(_room(item) if together else item.path.stem))
 
 
-def _turn(room: str) -> int:
-    return BEGUN_FIRST.index(room) if room in BEGUN_FIRST else len(BEGUN_FIRST)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what waits most."""
+    items.sort(key=lambda item: (*BEGUN_FIRST, _room(item)).index(_room(item)))
+
+
+def _room(item: pytest.Item) -> str:
+    return item.nodeid.split("/")[1] if item.nodeid.startswith("tests/") else ""
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,8 @@ def test_ended_days_are_put_in_order_once(start_receiver: StartReceiver) -> None
     again = ExportTraceServiceRequest()
     again.CopyFrom(yesterday)
     again.resource_spans[0].resource.attributes.add(key="a").value.string_value = "b"
-    accept(receiver, yesterday, again, spans(1))
+    day_not_over = spans(1, start=int((NOW + timedelta(hours=4)).timestamp() * 1e9))
+    accept(receiver, yesterday, again, day_not_over)
     receiver.stop()
     write(receiver.data)
     settings = KeeperSettings(data=receiver.data)
