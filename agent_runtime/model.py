@@ -111,10 +111,14 @@ class Model:
 
     @property
     def key(self) -> str | None:
-        """The key to sign calls with."""
-        if self.api_key is None and (vendor := VENDORS.get(self.provider)):
-            return os.environ.get(vendor.key_from)
-        return self.api_key
+        """The key to sign calls with. :raises ValueError: when it cannot be sent."""
+        key = self.api_key
+        if key is None and (vendor := VENDORS.get(self.provider)):
+            key = os.environ.get(vendor.key_from)
+        # A file ends with a line break; other such characters a client would refuse, and quote.
+        if key is not None and not ((key := key.strip()).isascii() and key.isprintable()):
+            raise ValueError(f"the key of model {self.name!r} holds what no header can")
+        return key
 
     @property
     def protocol(self) -> Speaks:

@@ -144,14 +144,19 @@ class Run:
                 await asyncio.wait({self._task}, timeout=UNWIND_S)
             await self._give_back()
         finally:
+            self._begin_to_give_back()  # who waited for the task may have been cancelled again
             self._summarise()
             self._on_finish(self)
 
     async def _give_back(self) -> None:
-        """Let others run the thread; once, whoever is the first to ask."""
+        """Let others run the thread."""
+        await asyncio.wait({self._begin_to_give_back()}, timeout=UNWIND_S)
+
+    def _begin_to_give_back(self) -> asyncio.Task[None]:
+        """Once, whoever is the first to ask."""
         if self._giving_back is None:
             self._giving_back = asyncio.create_task(self._thread.release())
-        await asyncio.wait({self._giving_back}, timeout=UNWIND_S)
+        return self._giving_back
 
     def _ended(self) -> Outcome:
         return self.outcome or self._cut or Outcome("interrupt")

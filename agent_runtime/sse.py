@@ -1,5 +1,6 @@
 """Server-sent events, both ways (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
+import json
 from collections.abc import AsyncIterable, AsyncIterator
 
 import orjson
@@ -13,7 +14,11 @@ def encode(event: Event) -> bytes:
     """One event as it goes over the wire; one that says nothing is a comment."""
     if event.name == "keepalive":
         return b": keepalive\n\n"
-    return b"event: %b\ndata: %b\n\n" % (event.name.encode(), orjson.dumps(event.data))
+    try:
+        data = orjson.dumps(event.data)
+    except TypeError:  # numbers beyond 64 bits, text that is not Unicode: rare, but JSON
+        data = json.dumps(event.data).encode()
+    return b"event: %b\ndata: %b\n\n" % (event.name.encode(), data)
 
 
 async def decode_data(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:

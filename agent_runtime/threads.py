@@ -216,13 +216,14 @@ async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Chec
         return None, 0
     messages = [message for row in rows for message in MESSAGES.validate_json(row["messages"])]
     last = rows[-1]
-    waiting = orjson.loads(last["interrupts"])
+    # Not by orjson, to which a number beyond 64 bits is a float.
+    waiting = json.loads(last["interrupts"])
     return Checkpoint(
         run_id=last["run_id"],
         turn_id=last["turn_id"],
         step=last["step"],
         next_node=last["next_node"],
-        state=State(tuple(messages), orjson.loads(last["state_values"])),
+        state=State(tuple(messages), json.loads(last["state_values"])),
         asked=None if waiting["asked"] is None else Asked(**waiting["asked"]),
         answers=waiting["answers"],
     ), last["seq"]

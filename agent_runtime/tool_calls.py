@@ -17,6 +17,7 @@ from agent_runtime.interrupts import Interrupt
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message, ToolCall
 from agent_runtime.metrics import tool_measured
+from agent_runtime.outcome import is_cut_off
 from agent_runtime.telemetry import record_error, span
 from agent_runtime.tools import Tool, Writes
 from agent_runtime.writes import Write, Writer
@@ -211,6 +212,12 @@ async def _answer(
                 f"tool {tool.name} did not answer within {tool.timeout_s:g} s"
             ) from None
         raise
+    except (asyncio.CancelledError, SystemExit) as error:
+        # Not of the run, but of what the tool waited for, or of a library that takes itself for the
+        # program: one would lose the result, the other end the process.
+        if is_cut_off(error):
+            raise
+        raise RuntimeError(f"tool {tool.name} ended with {error!r}") from error
 
 
 def _text(answer: object) -> str:

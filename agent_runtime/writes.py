@@ -139,9 +139,12 @@ class Writer:
                 # act on a lease that has run out.
                 result = await self._write.act(self._act_by)
             except (Exception, Interrupt) as error:
-                # That a repetition was not sent says nothing about the first request. A tool that
-                # asks a human does so before it acts.
-                if was_refused(error) or (doubt is None and was_not_sent(error)):
+                # That a repetition was refused or not sent says nothing about the request that is
+                # in doubt: a rate limit answers before anybody looks at the key. A tool that asks a
+                # human does so before it acts.
+                if isinstance(error, NotDone) or (
+                    doubt is None and (was_refused(error) or was_not_sent(error))
+                ):
                     await self._claims.release(self._key, self._owner)
                     raise
                 if isinstance(error, Interrupt):

@@ -271,3 +271,11 @@ def test_a_model_that_cannot_work_is_refused(options: dict[str, object], complai
 def test_the_key_is_not_shown() -> None:
     """A model may be printed without giving away its key."""
     assert "sk-secret" not in repr(Model("m", api_key="sk-secret"))
+
+
+def test_a_key_that_cannot_be_sent_is_not_quoted(telemetry: Telemetry) -> None:
+    """The line break at the end of a file is no part of it; with another one nothing is sent."""
+    assert Model("m", api_key="a-key\n").key == "a-key"
+    run(Model("m", base_url="http://127.0.0.1:9", api_key="a\nkey"))
+    assert telemetry.summary()["error_class"] == "ValueError"
+    assert "a\\nkey" not in telemetry.stdout.getvalue()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from threading import Event as ThreadEvent
 from typing import Annotated, Any
 
@@ -126,6 +127,30 @@ def test_every_kind_of_failure_is_survived(
     attributes = telemetry.span("execute_tool").attributes or {}
     assert attributes["error.type"] == error_class
     assert telemetry.summary()["tool_errors"] == 1
+
+
+@pytest.mark.parametrize("how", ["cancelled work", "an exit", "an exit of a thread"])
+def test_what_a_tool_ends_with_ends_the_tool_only(
+    vendor: ModelServer, telemetry: Telemetry, how: str
+) -> None:
+    """Neither a task that it had cancelled nor a library that exits ends the run or the process."""
+
+    @tool(name="leave")
+    async def leave() -> None:
+        if how == "an exit":
+            sys.exit(2)
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    @tool(name="leave")
+    def leave_thread() -> None:
+        sys.exit(2)
+
+    vendor.follow(Rule(tool_calls=(call("leave"),)))
+    [result] = results(vendor, leave_thread if how == "an exit of a thread" else leave)
+    assert json.loads(result.content)["error_class"] == "RuntimeError"
+    assert telemetry.summary()["outcome"] == "success"
 
 
 def test_a_tool_that_is_not_there_is_an_error_result(

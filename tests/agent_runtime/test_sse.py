@@ -37,6 +37,13 @@ def test_comments_are_skipped_and_data_lines_joined() -> None:
     assert decoded([wire]) == ["a\nb"]
 
 
+def test_odd_numbers_and_text_are_sent() -> None:
+    """What a human is asked may hold more than 64 bits: 100 ether are 10**20 wei."""
+    payload = {"wei": 10**20 + 1, "text": "\ud800"}
+    [data] = decoded([encode(Event("interrupted", {"payload": payload}))])
+    assert json.loads(data) == {"payload": payload}
+
+
 def test_tokens_are_known_by_their_first_bytes() -> None:
     """The clock at the edge recognises token events, and only those."""
     assert encode(Event("token", {"text": "a"})).startswith(TOKEN_PREFIX)

@@ -236,6 +236,34 @@ def test_a_lost_lease_stops_the_run(tmp_path: Path, telemetry: Telemetry) -> Non
     assert telemetry.summary()["error_class"] == "agent_runtime.errors.LeaseLost"
 
 
+def test_a_run_that_is_cancelled_twice_gives_its_thread_back(dsn: str) -> None:
+    """As by anyio, which cancels again whoever still waits for something to end."""
+
+    async def wait(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        begun.set()
+        await asyncio.sleep(60)
+        return {}, END
+
+    async def run() -> None:
+        async with Runtime(of(wait), agent_name="a", store=dsn) as runtime:
+            running = asyncio.create_task(runtime.run("hi", thread_id="t", **WHO))
+            await begun.wait()
+            for _ in range(2):
+                running.cancel()
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                _, running_still = await runtime.thread("t", tenant_id="acme")
+                if not running_still:
+                    break
+            assert not running_still
+
+    begun = asyncio.Event()
+    asyncio.run(run())
+
+
 def test_late_writes_are_refused(dsn: str) -> None:
     """Once another run has the thread, the one that was taken for dead writes nothing more, and
     cannot take the lease from it by giving its own back."""
@@ -306,14 +334,14 @@ def test_odd_text_and_numbers_are_kept(dsn: str) -> None:
     """Zero characters, halves of surrogate pairs and numbers beyond 64 bits end no run."""
 
     async def odd(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
-        return {"messages": [Message("assistant", "a\0b\ud800")], "big": 2**70, "nul": "\0"}, END
+        return {"messages": [Message("assistant", "a\0b\ud800")], "big": 3**50, "nul": "\0"}, END
 
     async def run() -> None:
         async with Runtime(of(odd), agent_name="a", store=dsn) as runtime:
             assert (await runtime.run("\ud800", thread_id="t", **WHO)).outcome.kind == "success"
             at, _ = await runtime.thread("t", tenant_id="acme")
             assert [message.content for message in at.state.messages] == ["?", "a\0b?"]
-            assert at.state.values == {"big": 2**70, "nul": "\0"}
+            assert at.state.values == {"big": 3**50, "nul": "\0"}
 
     asyncio.run(run())
 

@@ -261,6 +261,18 @@ def test_a_repetition_that_was_not_sent_proves_nothing(dsn: str, service: Paymen
     assert service.keys == ["k1"]
 
 
+def test_a_repetition_that_was_refused_proves_nothing(dsn: str, service: Payments) -> None:
+    """A rate limit in front of a service that had charged already: a human is asked."""
+    service.faults = ["lose the reply", "refuse"]
+
+    async def work(till: Till) -> None:
+        with pytest.raises(Interrupt):
+            await till.charge()
+
+    at(dsn, service, work)
+    assert (service.requests, service.keys) == (["k1", "k1"], ["k1"])
+
+
 def test_losers_wait_no_longer_than_a_lease(
     dsn: str, service: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
