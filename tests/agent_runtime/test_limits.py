@@ -194,7 +194,7 @@ def test_a_client_who_takes_nothing_has_left(
 ) -> None:
     """A connection that is open but dead does not keep a run for ever: it ends with its summary."""
     monkeypatch.setattr(sys.modules["agent_runtime.serve"], "SEND_TIMEOUT_S", 0.3)
-    vendor.follow(Rule(first_token_ms=0, token_ms=0, text=" ".join(["x" * 50_000] * 400)))
+    vendor.follow(Rule(first_token_ms=0, token_ms=0, text=" ".join(["x" * 20_000] * 2000)))
     body = b'{"input": "hi"}'
     head = "".join(f"{name}: {value}\r\n" for name, value in CALLER.items())
     request = (

@@ -102,7 +102,7 @@ def questioned(analytics: Analytics, name: str) -> list[dict[str, Any]]:
     return answer
 
 
-@settings(max_examples=12)
+@settings(max_examples=5)
 @given(hostile())
 def test_every_view_and_question_answers(telemetry: Telemetry) -> None:
     """Whatever the numbers and times, all answer, and a run beside them is as it was."""

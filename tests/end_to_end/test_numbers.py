@@ -151,8 +151,9 @@ def price(call: dict[str, Any]) -> Decimal | None:
 def test_tokens(played: Played) -> None:
     """Every token the vendor billed is counted once, by tenant and model, of every kind."""
     expected: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    tenant_of = {each.run_id: each.tenant for each in played.seen}
     for call in played.billed:
-        expected[call["metadata"]["tenant_id"], call["model"]] += Counter(
+        expected[tenant_of[call["metadata"]["run_id"]], call["model"]] += Counter(
             input=call["prompt_tokens"], cached=call["cached_tokens"],
             output=call["completion_tokens"], reasoning=call["reasoning_tokens"],
         )  # fmt: skip
