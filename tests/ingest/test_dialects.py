@@ -84,6 +84,24 @@ def test_openai_agents_by_openinference() -> None:
     told(call, outcome="success", request_model="gpt-4o-mini", response_model="gpt-4o-mini")
 
 
+@pytest.mark.parametrize(
+    ("output", "response_id"),
+    [
+        ({"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m"}, "chatcmpl-1"),
+        ({"id": "msg_1", "type": "message", "model": "m", "role": "assistant"}, "msg_1"),
+        ({"id": "order-4711", "type": "message", "text": "It is on its way"}, None),
+        ({"id": "customer-4711-jane-doe", "object": "invoice"}, None),
+    ],
+)
+def test_an_object_that_the_model_wrote_has_no_response_id(
+    output: dict[str, str], response_id: str | None
+) -> None:
+    """Some libraries of OpenInference send the answer in place of the response."""
+    row = span("openinference.instrumentation.litellm",
+               {"openinference.span.kind": "LLM", "output.value": json.dumps(output)})  # fmt: skip
+    told(row, response_id=response_id)
+
+
 def test_a_failed_call_of_openinference_names_its_model() -> None:
     """Only its parameters do, which are JSON; they also say whether it was streamed."""
     row = span("openinference.instrumentation.openai",
