@@ -139,6 +139,13 @@ def test_pydantic_ai_before_it_named_operations() -> None:
     told(span("pydantic-ai", agent, name="agent run"), span_class="agent", agent_name="a")
 
 
+def test_more_reasoning_than_output_was_left_out_of_it() -> None:
+    """A part cannot exceed its whole, as of cached tokens; equal parts and whole are all of it."""
+    for output, whole in ((100, 600), (500, 500), (700, 700)):
+        counts = {"gen_ai.usage.output_tokens": output, "gen_ai.usage.reasoning_tokens": 500}
+        told(span("x", counts), output_tokens=whole, reasoning_tokens=500)
+
+
 def test_openinference_of_bedrock_counts_apart_what_converse_counts_apart() -> None:
     """And only there: of Anthropic's own API it adds them."""
     counts = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 100,
