@@ -191,6 +191,24 @@ def test_vercel_up_to_four_counts_anthropics_cached_tokens_apart() -> None:
         told(row, input_tokens=150, cache_read_tokens=30, cache_write_tokens=20)
 
 
+def test_vercel_up_to_five_counts_bedrocks_cached_tokens_apart() -> None:
+    """Bedrock counts them beside the input; version 6 adds them, and tells the rest apart."""
+    counts = {"ai.operationId": "ai.streamText.doStream", "ai.model.provider": "amazon-bedrock",
+              "ai.usage.cachedInputTokens": 30, "gen_ai.usage.input_tokens": 100}  # fmt: skip
+    told(span("ai", counts), input_tokens=130, cache_read_tokens=30)
+    told(span("ai", counts | {"ai.usage.inputTokenDetails.noCacheTokens": 70}), input_tokens=100)
+
+
+def test_vercel_five_counts_googles_thoughts_apart() -> None:
+    """Version 6 adds them to the output, and tells the rest of it."""
+    raw = {"google": {"usageMetadata": {"candidatesTokenCount": 100, "thoughtsTokenCount": 40}}}
+    counts = {"ai.operationId": "ai.streamText.doStream", "ai.usage.reasoningTokens": 40,
+              "ai.response.providerMetadata": json.dumps(raw)}  # fmt: skip
+    told(span("ai", counts | {"gen_ai.usage.output_tokens": 100}), output_tokens=140)
+    six = {"gen_ai.usage.output_tokens": 140, "ai.usage.outputTokenDetails.textTokens": 100}
+    told(span("ai", counts | six), output_tokens=140, reasoning_tokens=40)
+
+
 def test_vercel_seven() -> None:
     """OpenTelemetry's names, steps as nodes, the user in the runtime context."""
     step = span("ai", {"gen_ai.operation.name": "agent_step", "ai.settings.context.userId": "u"})
@@ -270,6 +288,17 @@ def test_langfuse_counts_reasoning_beside_the_output() -> None:
         told(row, output_tokens=60, reasoning_tokens=40)
     usage = {"completion_tokens": 60, "completion_tokens_details": {"reasoning_tokens": 40}}
     told(span("langfuse-sdk", {key: json.dumps(usage)}), output_tokens=60, reasoning_tokens=40)
+
+
+def test_langfuse_of_langchain_anthropic() -> None:
+    """What was written to the cache stands under the time it is kept, and 0 under its own name."""
+    key = "langfuse.observation.usage_details"
+    for kept in ("5m", "1h"):
+        usage = {"input": 100, "input_cache_read": 1000, "input_cache_creation": 0,
+                 "input_ephemeral_5m_input_tokens": 0, "input_ephemeral_1h_input_tokens": 0,
+                 f"input_ephemeral_{kept}_input_tokens": 400}  # fmt: skip
+        row = span("langfuse-sdk", {key: json.dumps(usage)})
+        told(row, input_tokens=1500, cache_read_tokens=1000, cache_write_tokens=400)
 
 
 def test_langfuse_usage_as_each_provider_counts() -> None:
