@@ -247,12 +247,12 @@ def _with_cached(
 def _with_reasoning(
     columns: Mapping[str, pa.Array], own: Pairs, mapping: AttributeMap, senders: Senders
 ) -> pa.Array:
-    """Output tokens with those of reasoning, which some sources are known to count apart."""
-    whole = columns["output_tokens"]
-    if (apart := counted_apart("output_tokens", own, mapping, senders)) is None:
-        return whole
-    reasoned = pc.add(whole, pc.fill_null(columns["reasoning_tokens"], 0))
-    return pc.if_else(pa.array(apart), reasoned, whole)
+    """Output tokens with those of reasoning, by the rule of `_with_cached`."""
+    whole, reasoning = columns["output_tokens"], pc.fill_null(columns["reasoning_tokens"], 0)
+    left_out = pc.greater(reasoning, whole)
+    if (apart := counted_apart("output_tokens", own, mapping, senders)) is not None:
+        left_out = pc.or_(left_out, pa.array(apart))
+    return pc.if_else(left_out, pc.add(whole, reasoning), whole)
 
 
 def _links(lists: pa.ListArray) -> pa.Array:

@@ -203,11 +203,13 @@ class AttributeMap:
 
     @cached_property
     def members(self) -> Mapping[str, frozenset[str]]:
-        """The attributes that are JSON objects -> the paths wanted in them."""
-        held = [source for source in self.sources if source.member and source.on != "body"]
+        """The attributes that are JSON objects -> the paths wanted in them, by conditions too."""
+        held = [(s.attribute, s.member) for s in self.sources if s.member and s.on != "body"]
+        keys = [key.partition(MEMBER) for s in self.sources for key, _ in s.when]
+        held += [(holder, path) for holder, _, path in keys if path]
         return {
-            holder: frozenset(source.member for source in held if source.attribute == holder)
-            for holder in dict.fromkeys(source.attribute for source in held)
+            holder: frozenset(path for of, path in held if of == holder)
+            for holder in dict.fromkeys(of for of, _ in held)
         }
 
     @cached_property

@@ -24,7 +24,7 @@ from lake.column import ATTRIBUTES
 from lake.mapping_file import SHIPPED
 
 Codes = npt.NDArray[np.int32]
-_SAID = "message"
+_SAID = pa.array(["message", "response"])
 _LONGEST_NAME = 64
 
 
@@ -42,7 +42,8 @@ class Owners:
 
     Those of owners in `kept` stay whole. Owners in `agentic` are agent work, where a name that
     looks like content is some without a namespace. Of owners in `telling`, events that are
-    content, `message` is content, too: elsewhere it is the text of a log line.
+    content, `message` and `response` are content, too: elsewhere the one is the text of a log line,
+    the other anything.
     """
 
     kept: Flags
@@ -73,7 +74,7 @@ def screened(attributes: Attributes, whose: Owners) -> Screened:
     contents = sorts[codes] & Sort.CONTENT > 0
     contents |= looking_like_content(attributes.values, sorts[codes], owners, whose.agentic)
     if whose.telling.any():
-        said = to_numpy(pc.equal(attributes.keys, _SAID), np.bool_)
+        said = to_numpy(pc.is_in(attributes.keys, _SAID), np.bool_)
         contents |= said & whose.telling[owners]
     if contents.any() and not kept.all():
         going = contents & ~kept[owners]

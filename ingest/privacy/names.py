@@ -20,7 +20,7 @@ Sorts = npt.NDArray[np.uint8]
 
 _REMEMBERED = 4096
 _LONGEST_REMEMBERED = 64
-_PROSE = {"error_class", "error_message", "outcome_reason"}
+_PROSE = {"error_class", "error_message", "outcome_reason", "event"}
 
 
 class Sort(IntFlag):

@@ -56,6 +56,8 @@ class Screen:
             lost += dropped
         for name in _MESSAGES & columns.keys():
             after[name] = _screened_messages(columns[name], kept)
+        for name in _NAMES & columns.keys():
+            after[name] = masked(columns[name])
         self._count(rows, lost)
         for name, values in after.items():
             if values is not columns[name]:
@@ -84,7 +86,13 @@ class Screen:
 
 
 _MESSAGES = {"status_message", "error_message", "outcome_reason"}
-_FREE_TEXT = ("attributes", "resource_attributes", "events", "body", *sorted(_MESSAGES))
+_NAMES = {"name", "event_name"}
+"""Of spans and of log lines, whose event is their message where structlog wrote them."""
+_FREE_TEXT = (
+    *("attributes", "resource_attributes", "events", "body"),
+    *sorted(_MESSAGES),
+    *sorted(_NAMES),
+)
 
 
 def _agentic(rows: pa.Table) -> Flags | None:

@@ -84,6 +84,24 @@ def test_openai_agents_by_openinference() -> None:
     told(call, outcome="success", request_model="gpt-4o-mini", response_model="gpt-4o-mini")
 
 
+@pytest.mark.parametrize(
+    ("output", "response_id"),
+    [
+        ({"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m"}, "chatcmpl-1"),
+        ({"id": "msg_1", "type": "message", "model": "m", "role": "assistant"}, "msg_1"),
+        ({"id": "order-4711", "type": "message", "text": "It is on its way"}, None),
+        ({"id": "customer-4711-jane-doe", "object": "invoice"}, None),
+    ],
+)
+def test_an_object_that_the_model_wrote_has_no_response_id(
+    output: dict[str, str], response_id: str | None
+) -> None:
+    """Some libraries of OpenInference send the answer in place of the response."""
+    row = span("openinference.instrumentation.litellm",
+               {"openinference.span.kind": "LLM", "output.value": json.dumps(output)})  # fmt: skip
+    told(row, response_id=response_id)
+
+
 def test_a_failed_call_of_openinference_names_its_model() -> None:
     """Only its parameters do, which are JSON; they also say whether it was streamed."""
     row = span("openinference.instrumentation.openai",
@@ -119,6 +137,13 @@ def test_pydantic_ai_before_it_named_operations() -> None:
     told(span("acme", tool, name="running tool"), span_class="other")
     agent = {"model_name": "m", "agent_name": "a", "gen_ai.usage.input_tokens": 213}
     told(span("pydantic-ai", agent, name="agent run"), span_class="agent", agent_name="a")
+
+
+def test_more_reasoning_than_output_was_left_out_of_it() -> None:
+    """A part cannot exceed its whole, as of cached tokens; equal parts and whole are all of it."""
+    for output, whole in ((100, 600), (500, 500), (700, 700)):
+        counts = {"gen_ai.usage.output_tokens": output, "gen_ai.usage.reasoning_tokens": 500}
+        told(span("x", counts), output_tokens=whole, reasoning_tokens=500)
 
 
 def test_openinference_of_bedrock_counts_apart_what_converse_counts_apart() -> None:
@@ -164,6 +189,24 @@ def test_vercel_up_to_four_counts_anthropics_cached_tokens_apart() -> None:
         row = span("ai", {"ai.operationId": "ai.generateText.doGenerate", name: 100,
                    "ai.response.providerMetadata": json.dumps(told_by)})  # fmt: skip
         told(row, input_tokens=150, cache_read_tokens=30, cache_write_tokens=20)
+
+
+def test_vercel_up_to_five_counts_bedrocks_cached_tokens_apart() -> None:
+    """Bedrock counts them beside the input; version 6 adds them, and tells the rest apart."""
+    counts = {"ai.operationId": "ai.streamText.doStream", "ai.model.provider": "amazon-bedrock",
+              "ai.usage.cachedInputTokens": 30, "gen_ai.usage.input_tokens": 100}  # fmt: skip
+    told(span("ai", counts), input_tokens=130, cache_read_tokens=30)
+    told(span("ai", counts | {"ai.usage.inputTokenDetails.noCacheTokens": 70}), input_tokens=100)
+
+
+def test_vercel_five_counts_googles_thoughts_apart() -> None:
+    """Version 6 adds them to the output, and tells the rest of it."""
+    raw = {"google": {"usageMetadata": {"candidatesTokenCount": 100, "thoughtsTokenCount": 40}}}
+    counts = {"ai.operationId": "ai.streamText.doStream", "ai.usage.reasoningTokens": 40,
+              "ai.response.providerMetadata": json.dumps(raw)}  # fmt: skip
+    told(span("ai", counts | {"gen_ai.usage.output_tokens": 100}), output_tokens=140)
+    six = {"gen_ai.usage.output_tokens": 140, "ai.usage.outputTokenDetails.textTokens": 100}
+    told(span("ai", counts | six), output_tokens=140, reasoning_tokens=40)
 
 
 def test_vercel_seven() -> None:
@@ -245,6 +288,17 @@ def test_langfuse_counts_reasoning_beside_the_output() -> None:
         told(row, output_tokens=60, reasoning_tokens=40)
     usage = {"completion_tokens": 60, "completion_tokens_details": {"reasoning_tokens": 40}}
     told(span("langfuse-sdk", {key: json.dumps(usage)}), output_tokens=60, reasoning_tokens=40)
+
+
+def test_langfuse_of_langchain_anthropic() -> None:
+    """What was written to the cache stands under the time it is kept, and 0 under its own name."""
+    key = "langfuse.observation.usage_details"
+    for kept in ("5m", "1h"):
+        usage = {"input": 100, "input_cache_read": 1000, "input_cache_creation": 0,
+                 "input_ephemeral_5m_input_tokens": 0, "input_ephemeral_1h_input_tokens": 0,
+                 f"input_ephemeral_{kept}_input_tokens": 400}  # fmt: skip
+        row = span("langfuse-sdk", {key: json.dumps(usage)})
+        told(row, input_tokens=1500, cache_read_tokens=1000, cache_write_tokens=400)
 
 
 def test_langfuse_usage_as_each_provider_counts() -> None:

@@ -279,3 +279,14 @@ def test_the_message_of_a_content_event_is_content() -> None:
     *_, choice, retry = row["events"]
     assert dict(choice["attributes"]) == {"finish_reason": "end_turn"}
     assert dict(retry["attributes"])["message"] == "again in 2 s"
+
+
+def test_the_answer_of_claude_code_is_content() -> None:
+    """Its event of an answer has it as `response`; elsewhere that may be anything."""
+    events = [
+        Span.Event(name=name, attributes=pairs({"response": text, "response_length": 23}))
+        for name, text in (("claude_code.assistant_response", CANARY), ("retry", "503"))
+    ]
+    *_, answer, retry = one_span({}, events=events)["events"]
+    assert dict(answer["attributes"]) == {"response_length": "23"}
+    assert dict(retry["attributes"])["response"] == "503"

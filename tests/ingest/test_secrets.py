@@ -76,6 +76,16 @@ def test_secrets_are_masked_wherever_a_text_can_stand(secret: str) -> None:
         assert essence(secret) not in str(one_log(body))
 
 
+def test_secrets_in_names_of_spans_and_events_are_masked() -> None:
+    """What structlog calls the event is the message of the line; spans are named after URLs."""
+    secret = SECRETS["OpenAI"]
+    span = one_span({"event": f"asked with {secret}"}, name=f"GET {secret}")
+    line = one_log("", f"asked with {secret}")
+    assert secret not in str((span, line))
+    assert line["event_name"] == f"asked with {MASK}"
+    assert one_log("", "agent.run")["event_name"] == "agent.run"
+
+
 @pytest.mark.parametrize(
     "name", ["password", "x-api-key", "clientSecret", "Authorization", "cookie"]
 )

@@ -29,7 +29,7 @@ FROM (
       AND ($tenant IS NULL OR tenant_id = $tenant)
 ) AS requests
 CROSS JOIN (
-    SELECT CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS tool_calls
+    SELECT TRY_CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS tool_calls
     FROM (
         SELECT started_at, tenant_id, 1 AS calls FROM tool_calls
         UNION ALL

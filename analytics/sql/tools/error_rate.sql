@@ -66,10 +66,10 @@ counted AS (
 added AS (
     SELECT
         tool_name, tenant_id, agent_name, error_class,
-        CAST(SUM(calls) AS BIGINT) AS calls,
-        CAST(SUM(errors) AS BIGINT) AS errors,
-        CAST(SUM(runs) AS BIGINT) AS runs,
-        CAST(SUM(surfaced) AS BIGINT) AS surfaced
+        TRY_CAST(SUM(calls) AS BIGINT) AS calls,
+        TRY_CAST(SUM(errors) AS BIGINT) AS errors,
+        TRY_CAST(SUM(runs) AS BIGINT) AS runs,
+        TRY_CAST(SUM(surfaced) AS BIGINT) AS surfaced
     FROM counted
     GROUP BY tool_name, tenant_id, agent_name, error_class
 )
