@@ -2,7 +2,7 @@
 
 import os
 
-from agent_runtime import Context, NotDone, tool
+from agent_runtime import Context, tool
 
 SHOP_URL = os.environ.get("SHOP_URL", "http://127.0.0.1:8110")
 
@@ -17,9 +17,9 @@ async def search(query: str, ctx: Context) -> str:
 
 async def what_became(key: str, ctx: Context) -> dict[str, int]:
     """Asked when a refund's reply got lost, before anything is sent again."""
+    # A 404 does not say that there will be none, so it is an error here: the refund is asked for
+    # again under the same key, which the shop takes as one.
     answer = await ctx.http.get(f"{SHOP_URL}/refunds/{key}")
-    if answer.status_code == 404:
-        raise NotDone(f"no refund {key}")
     return answer.raise_for_status().json()
 
 
