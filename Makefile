@@ -23,12 +23,12 @@ demo: install ## Run the pipeline on live agent traffic and leave the dashboard 
 ##@ Develop
 
 .PHONY: test
-test: $(VENV)/.installed-test ## Run the tests, with coverage (ARGS='-k name' to choose)
+test: $(VENV)/.installed-test ## Run the tests, with coverage (ARGS='-k name' to choose, JOBS=4 side by side)
 	@if command -v go >/dev/null; then collector/build || echo "No collector; the tests that need it are skipped."; fi
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered $(ARGS)
 
-# Many tests wait for processes. Modules are handed out in the order of tests/conftest.py.
-SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# With JOBS=4, whole modules run side by side, handed out in the order of tests/conftest.py.
+SIDE_BY_SIDE = $(if $(JOBS),--numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder)
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## Check style, types and the direction of imports

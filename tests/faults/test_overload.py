@@ -193,7 +193,7 @@ def test_a_healthy_sender_is_served_all_the_time(
         target = sidecar.grpc if attack is calls_over_grpc else sidecar.url
         with under(attack, target), httpx.Client(timeout=30, headers=PROTOBUF) as healthy:
             end = time.monotonic() + seconds
-            while time.monotonic() < end or served < 10:
+            while time.monotonic() < end or served < 10 or not held:
                 answer = healthy.post(f"{sidecar.url}/v1/traces", content=span_batch(100)[1])
                 assert answer.status_code == 200, answer.content
                 served += 1
