@@ -20,6 +20,7 @@ from platform import python_version
 
 import peers
 from figures import progress, quantile
+from options import names_of, positive
 from otlp_bodies import RECORDS_PER_REQUEST
 from parsing import ParseRate, parse_rate
 from phases import (
@@ -66,34 +67,20 @@ def main() -> None:
 def _options() -> Options:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--seconds", type=_positive, default=300.0,
+        "--seconds", type=positive, default=300.0,
         help="how long spans are sent (300); no other measurement takes longer than this",
     )  # fmt: skip
     parser.add_argument("--connections", type=int, default=8, help="senders at a time (8)")
     parser.add_argument(
-        "--rate", type=_positive, help="spans per second; as fast as acknowledged if left out"
+        "--rate", type=positive, help="spans per second; as fast as acknowledged if left out"
     )
     parser.add_argument(
-        "--peers", type=_peers, default=tuple(peers.PEERS),
+        "--peers", type=names_of(peers.PEERS), default=tuple(peers.PEERS),
         help=f"receivers to compare with ({','.join(peers.PEERS)}), or none",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     return Options(chosen.seconds, chosen.connections, chosen.rate, chosen.peers, chosen.json)
-
-
-def _positive(said: str) -> float:
-    if (value := float(said)) > 0:
-        return value
-    raise argparse.ArgumentTypeError(f"{said} must be more than 0")
-
-
-def _peers(said: str) -> tuple[str, ...]:
-    names = () if said == "none" else tuple(said.split(","))
-    if unknown := [name for name in names if name not in peers.PEERS]:
-        known = ", ".join(peers.PEERS)
-        raise argparse.ArgumentTypeError(f"no peer {unknown[0]!r}; there are {known}, or none")
-    return names
 
 
 def _measure(options: Options) -> Figures:

@@ -19,6 +19,7 @@ from platform import python_version
 import crowd
 import frameworks
 from figures import quantile
+from options import names_of, positive
 
 Figures = dict[str, object]
 
@@ -50,12 +51,12 @@ def main() -> None:
 def _options() -> Options:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--seconds", type=_positive, default=60.0,
+        "--seconds", type=positive, default=60.0,
         help="how long each part is measured: a conversation and a node on each framework, and "
         "the crowd at its full size (60)",
     )  # fmt: skip
     parser.add_argument(
-        "--peers", type=_peers, default=tuple(frameworks.PEERS),
+        "--peers", type=names_of(frameworks.PEERS), default=tuple(frameworks.PEERS),
         help=f"frameworks to compare with ({','.join(frameworks.PEERS)}), or none",
     )  # fmt: skip
     parser.add_argument("--streams", type=int, default=500, help="size of the crowd (500)")
@@ -63,20 +64,6 @@ def _options() -> Options:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     return Options(chosen.seconds, chosen.peers, chosen.streams, chosen.tokens, chosen.json)
-
-
-def _positive(said: str) -> float:
-    if (value := float(said)) > 0:
-        return value
-    raise argparse.ArgumentTypeError(f"{said} must be more than 0")
-
-
-def _peers(said: str) -> tuple[str, ...]:
-    names = () if said == "none" else tuple(said.split(","))
-    if unknown := [name for name in names if name not in frameworks.PEERS]:
-        known = ", ".join(frameworks.PEERS)
-        raise argparse.ArgumentTypeError(f"no peer {unknown[0]!r}; there are {known}, or none")
-    return names
 
 
 def _framework_figures(results: frameworks.Results) -> Figures:
