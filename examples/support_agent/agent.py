@@ -1,4 +1,4 @@
-"""The agent: `uvicorn examples.support_agent.agent:app --timeout-graceful-shutdown 28`."""
+"""The agent: `uvicorn examples.support_agent.agent:app --timeout-graceful-shutdown 5`."""
 
 import os
 from collections.abc import Mapping
