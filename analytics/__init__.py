@@ -13,12 +13,17 @@ The SQL lives in `sql/`: `views/` builds what users query (`runs`, `llm_calls`, 
 other folder holds questions, one file each, which run in any DuckDB shell that has the views.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from analytics.engine import QueryError
 from analytics.front import Analytics
-from analytics.prices import PriceError, PriceOverride
 from analytics.questions import VIEWS, UnknownQuestion, questions
-from analytics.report import SloReport, evaluate_slo
-from analytics.slo import Slo, SloError, load_slos
+
+if TYPE_CHECKING:
+    from analytics.prices import PriceError, PriceOverride
+    from analytics.report import SloReport, evaluate_slo
+    from analytics.slo import Slo, SloError, load_slos
 
 __all__ = [
     "VIEWS",
@@ -34,3 +39,20 @@ __all__ = [
     "load_slos",
     "questions",
 ]
+
+_HOME = {
+    "PriceError": "analytics.prices",
+    "PriceOverride": "analytics.prices",
+    "Slo": "analytics.slo",
+    "SloError": "analytics.slo",
+    "SloReport": "analytics.report",
+    "evaluate_slo": "analytics.report",
+    "load_slos": "analytics.slo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load prices and SLO files only when they are asked for: most questions need neither."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, current_thread, main_thread
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
-from analytics.prices import PriceBook
 from analytics.questions import ORDER, VIEWS, Step, in_passing, steps_for
 from lake import TABLES, Snapshot
+
+if TYPE_CHECKING:
+    from analytics.prices import PriceBook, PriceOverride
 
 KEPT_SNAPSHOTS = 4
 """Snapshots whose steps are kept for the next question: an overview asks many of the same."""
@@ -49,11 +53,17 @@ class Engine:
     """
 
     def __init__(
-        self, readable: Path, prices: PriceBook, *, memory_limit: str, threads: int
+        self,
+        readable: Path,
+        overrides: "Sequence[PriceOverride]",
+        *,
+        memory_limit: str,
+        threads: int,
     ) -> None:
-        self._prices = prices
+        self._overrides = overrides
         self._spill = TemporaryDirectory(prefix="quietpager-")
         self._opening = Lock()
+        self._priced = False
         self._sessions: OrderedDict[SnapshotKey, Session] = OrderedDict()
         self._database = duckdb.connect(
             config={
@@ -116,9 +126,6 @@ class Engine:
     def _prepare(self, readable: Path) -> None:
         database = self._database
         database.execute("SET GLOBAL TimeZone = 'UTC'")
-        database.register("listed", self._prices.price_list())
-        database.execute("CREATE TABLE price_list AS FROM listed")
-        database.unregister("listed")
         database.execute("SET allowed_directories = [$1]", [str(readable.absolute())])
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
@@ -147,10 +154,28 @@ class Engine:
     def _build(self, session: Session, steps: Sequence[Step]) -> None:
         for step in steps:
             if step.name not in session.built:
+                if step.name == "prices":
+                    self._list_prices()
                 session.connection.execute(step.sql)
                 if step.name == "models_used":
                     self._match_models(session)
                 session.built.add(step.name)
+
+    @cached_property
+    def _prices(self) -> "PriceBook":
+        """Read at the first question about money: the public list takes most of a second."""
+        from analytics.prices import PriceBook
+
+        return PriceBook(self._overrides)
+
+    def _list_prices(self) -> None:
+        with self._opening:
+            if self._priced:
+                return
+            self._database.register("listed", self._prices.price_list())
+            self._database.execute("CREATE TABLE price_list AS FROM listed")
+            self._database.unregister("listed")
+            self._priced = True
 
     def _match_models(self, session: Session) -> None:
         used = session.connection.table("models_used").fetchall()

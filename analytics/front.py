@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from analytics.engine import Engine, QueryError, read_only
-from analytics.prices import PriceBook, PriceOverride
 from analytics.questions import question_named
 from lake import Lake, Snapshot
+
+if TYPE_CHECKING:
+    from analytics.prices import PriceOverride
 
 PADDING = timedelta(hours=1)
 """How much more than the time asked for is read on each side: a run that began in the window has
@@ -31,16 +34,14 @@ class Analytics:
         self,
         lake: Lake,
         *,
-        prices: Sequence[PriceOverride] = (),
+        prices: "Sequence[PriceOverride]" = (),
         memory_limit: str = "512MB",
         threads: int = 2,
     ) -> None:
         self._lake = lake
         self._versions: Mapping[str, int] | None = None
         self._in_passing = False
-        self._engine = Engine(
-            lake.root, PriceBook(prices), memory_limit=memory_limit, threads=threads
-        )
+        self._engine = Engine(lake.root, prices, memory_limit=memory_limit, threads=threads)
 
     def ask(
         self,

@@ -47,13 +47,21 @@ def alert_store(config: Config) -> Path:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Whatever a room refuses becomes a `Failure`: 1 for a question, 2 for a definition."""
+    try:
+        yield
+    except Exception as error:
+        if (failure := _failure(error)) is None:
+            raise
+        raise failure from None
+
+
+def _failure(error: Exception) -> Failure | None:
+    """What to say of what a room refused; None for anything else."""
     from analytics import QueryError, SloError, UnknownQuestion
     from analytics.alerts import AlertStoreError
     from lake import LakeError
 
-    try:
-        yield
-    except SloError as error:
-        raise Failure(str(error), 2) from None
-    except (QueryError, UnknownQuestion, LakeError, AlertStoreError) as error:
-        raise Failure(str(error)) from None
+    if isinstance(error, SloError):
+        return Failure(str(error), 2)
+    refused = (QueryError, UnknownQuestion, LakeError, AlertStoreError)
+    return Failure(str(error)) if isinstance(error, refused) else None

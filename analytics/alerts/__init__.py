@@ -12,14 +12,19 @@ receiver that is down delay an evaluation.
     AlertHistory(data / "state" / "alerts.sqlite").firing()
 """
 
-from analytics.alerts.channels import Channel, ChannelError, LogChannel, WebhookChannel
-from analytics.alerts.delivery import Backoff
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from analytics.alerts.history import AlertHistory, EvaluationStatus, Incident, ScopeStatus
 from analytics.alerts.notification import Notification
-from analytics.alerts.pager import Clock, SystemClock, run_pager
 from analytics.alerts.rule import AlertRule, AlertRuleError
 from analytics.alerts.state import AlertState, Observation, Transition, step
 from analytics.alerts.store import AlertStore, AlertStoreError, Delivery
+
+if TYPE_CHECKING:
+    from analytics.alerts.channels import Channel, ChannelError, LogChannel, WebhookChannel
+    from analytics.alerts.delivery import Backoff
+    from analytics.alerts.pager import Clock, SystemClock, run_pager
 
 __all__ = [
     "AlertHistory",
@@ -45,3 +50,21 @@ __all__ = [
     "run_pager",
     "step",
 ]
+
+_HOME = {
+    "Backoff": "analytics.alerts.delivery",
+    "Channel": "analytics.alerts.channels",
+    "ChannelError": "analytics.alerts.channels",
+    "Clock": "analytics.alerts.pager",
+    "LogChannel": "analytics.alerts.channels",
+    "SystemClock": "analytics.alerts.pager",
+    "WebhookChannel": "analytics.alerts.channels",
+    "run_pager": "analytics.alerts.pager",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what notifies only when it is asked for: most read the history alone."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

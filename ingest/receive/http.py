@@ -1,7 +1,9 @@
 """OTLP over HTTP, and what operators ask the receiver over HTTP."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import orjson
 from google.protobuf import json_format
@@ -63,15 +65,32 @@ def create_app(intake: Intake) -> Starlette:
     )
 
 
+@dataclass
+class _Incoming:
+    """The body of a request as it comes, and whether all of it has."""
+
+    request: Request
+    whole: bool = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """What has not been taken yet. Raises ClientDisconnect when the client leaves."""
+        while not self.whole:
+            message = await self.request.receive()
+            if message["type"] != "http.request":
+                raise ClientDisconnect
+            self.whole = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+
 async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
     form = Format.JSON
-    body = None
+    incoming = _Incoming(request)
     try:
         form = _format_of(request)
         here = _check_meant_for(request, intake)
         with intake.memory.hold() as held:
             await intake.admit()
-            body = await _read(request, held, intake)
+            body = await _read(incoming, held, intake)
             answer = await intake.accept(
                 body,
                 signal,
@@ -81,8 +100,7 @@ async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
             )
     except Refusal as refusal:
         intake.counts.refused_requests[signal.name, refusal.reason] += 1
-        if body is None:
-            await _discard_rest(request, intake)
+        await _discard_rest(incoming, intake)
         return _refusal_response(refusal, form)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
@@ -114,17 +132,17 @@ def _format_of(request: Request) -> Format:
         ) from None
 
 
-async def _read(request: Request, held: Held, intake: Intake) -> bytes:
+async def _read(incoming: _Incoming, held: Held, intake: Intake) -> bytes:
     """The body as sent, at most `max_body_bytes`, each byte accounted for as it comes."""
     limit = intake.settings.max_body_bytes
-    announced = request.headers.get("content-length", "0")
+    announced = incoming.request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise too_large(limit)
     chunks: list[bytes] = []
     seconds = intake.settings.body_timeout_seconds
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
+            async for chunk in incoming.chunks():
                 held.grow(len(chunk))
                 if held.bytes > limit:
                     raise too_large(limit)
@@ -134,21 +152,20 @@ async def _read(request: Request, held: Held, intake: Intake) -> bytes:
     return b"".join(chunks)
 
 
-async def _discard_rest(request: Request, intake: Intake) -> None:
+async def _discard_rest(incoming: _Incoming, intake: Intake) -> None:
     """Let a client that sends all before it reads get its answer, and not a broken connection.
 
     One that asked to be told first (Expect) is told at once, one that never ends is cut off.
     """
-    if "expect" in request.headers:
+    if "expect" in incoming.request.headers:
         return
     left = _LINGER_BODIES * intake.settings.max_body_bytes
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_LINGER_SECONDS):
-            while left > 0:
-                message = await request.receive()
-                if message["type"] != "http.request" or not message.get("more_body"):
+            async for chunk in incoming.chunks():
+                left -= len(chunk)
+                if left <= 0:
                     return
-                left -= len(message["body"])
 
 
 def _response(message: Message, form: Format, status: int) -> Response:

@@ -21,6 +21,14 @@ LEAST_CONTRAST = 4.5
 CONTRASTS = Path(__file__).with_name("contrasts.js").read_text("utf-8")
 
 
+FIRST_ROW_IN_SIGHT = """(() => {
+  const box = document.querySelector("details[open] .scroll");
+  const rows = [...box.querySelectorAll("tbody tr")];
+  const top = box.getBoundingClientRect().top;
+  return rows.find((row) => row.getBoundingClientRect().top >= top).cells[0].innerText;
+})()"""
+
+
 def refresh(page: Page) -> None:
     """What the 10-second timer does, now, and wait until it is on the page."""
     with page.expect_response("**/fragments/overview*"):
@@ -159,6 +167,7 @@ def test_a_refresh_keeps_focus_scroll_open_tables_and_a_half_made_choice(
         page.keyboard.press("Enter")
         page.evaluate("scrollTo(0, 500)")
         page.evaluate("document.querySelector('details[open] .scroll').scrollTop = 80")
+        row = page.evaluate(FIRST_ROW_IN_SIGHT)
         page.wait_for_timeout(2_100)  # until the answer of the first view is no longer kept
         before = page.inner_text("#as-of")
         refresh(page)
@@ -166,7 +175,7 @@ def test_a_refresh_keeps_focus_scroll_open_tables_and_a_half_made_choice(
         assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
         assert page.evaluate("scrollY") == 500
         assert page.locator("details[open]").count() == 1
-        assert page.evaluate("document.querySelector('details[open] .scroll').scrollTop") == 80
+        assert page.evaluate(FIRST_ROW_IN_SIGHT) == row, "a row may have come in above it"
         assert page.locator("#tenant").input_value() == "globex"
 
 

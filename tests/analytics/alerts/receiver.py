@@ -55,7 +55,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the sender was killed as it sent
                 received = Received(body, {k.lower(): v for k, v in self.headers.items()})
                 receiver.requests.append(received)
                 answer = receiver.answer(received)
