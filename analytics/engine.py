@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -230,7 +230,9 @@ def _interruptibly(
         try:
             return asked.result()
         except KeyboardInterrupt:
-            connection.interrupt()
+            while not asked.done():  # between two statements there is nothing to interrupt
+                connection.interrupt()
+                wait([asked], timeout=0.1)
             raise
 
 

@@ -1,12 +1,39 @@
 """Runs commands of the real `quietpager`, and makes telemetry for it."""
 
+import io
+import os
 import subprocess
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest.mock import patch
 
+from cli.app import answer
 from tests.sidecar import COMMAND, ENVIRONMENT
 
 
-def quietpager(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def quietpager(*arguments: str, **options: str) -> Done:
+    """Run a command in this process: it would take seconds to load in one of its own."""
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    with (
+        patch.dict(os.environ, ENVIRONMENT | options, clear=True),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        code = answer(arguments)
+    return Done(code, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
+
+
+def process(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user's shell would."""
     return subprocess.run(
         (*COMMAND, *arguments),
