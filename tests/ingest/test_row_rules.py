@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.one_row import EXCEPTION, FAILED, span, told
+from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
 from tests.ingest.values import START, at
 
 
@@ -302,6 +302,26 @@ def test_who_is_named_by_whom(
     """The span, its resource, baggage as a span processor copies it, JSON metadata; what is not the
     span's own word is known as hearsay, for a span above comes before it."""
     told(span("x", attributes, resource=resource), tenant_id=tenant, hearsay=hearsay)
+
+
+@pytest.mark.parametrize(
+    ("column", "names"),
+    [
+        ("tenant_id", ("tenant.id", "tenant_id", "team.id")),
+        ("user_id", ("user.id", "enduser.id", "user_id")),
+        ("thread_id", ("thread_id", "gen_ai.conversation.id", "session.id")),
+        ("run_id", ("agent.run.id", "run_id")),
+        ("agent_name", ("gen_ai.agent.name", "agent.name", "agent_name")),
+        ("feature", ("agent.feature", "feature")),
+    ],
+)
+def test_a_process_says_once_whose_all_it_does_is(column: str, names: tuple[str, ...]) -> None:
+    """Each of the six may stand on the resource, as hearsay: what a span says comes first."""
+    for name in names:
+        told(span("x", {}, resource={name: "r"}), **{column: "r", "hearsay": column})
+        told(line("x", {}, resource={name: "r"}), **{column: "r", "hearsay": column})
+        own = {names[0]: "own"}
+        told(span("x", own, resource={name: "r"}), **{column: "own", "hearsay": None})
 
 
 @pytest.mark.parametrize("nobody", ["None", "null", "undefined", ""])
