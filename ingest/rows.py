@@ -139,12 +139,13 @@ def _event(sent: pa.Array, attribute: pa.Array, body: pa.Array) -> pa.Array:
 
 
 def _renamed(provider: pa.Array, mapping: AttributeMap) -> pa.Array:
-    """Providers by the names of OpenTelemetry's registry."""
+    """Providers by the names of OpenTelemetry's registry, which are in lower case."""
     encoded = provider.dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    if mapping.provider_names.keys().isdisjoint(names):
+    lower = [name.lower() for name in names]
+    renamed = pa.array([mapping.provider_names.get(name, name) for name in lower], pa.string())
+    if renamed.equals(encoded.dictionary):
         return provider
-    renamed = pa.array([mapping.provider_names.get(name, name) for name in names], pa.string())
     return renamed.take(encoded.indices)
 
 
