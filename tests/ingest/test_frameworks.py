@@ -275,3 +275,43 @@ def test_an_exception_that_is_printed_with_its_class_keeps_its_name() -> None:
     printed = [(EXCEPTION, {"exception.type": "<class 'asyncio.exceptions.CancelledError'>"})]
     told(span("x", {"gen_ai.operation.name": "chat"}, events=printed),
          error_class="asyncio.exceptions.CancelledError", outcome="interrupt")  # fmt: skip
+
+
+def test_a_crew_is_one_run() -> None:
+    """CrewAI's kick-off is called a chain; the agents below it are no runs of their own."""
+    scope, chain = "openinference.instrumentation.crewai", {"openinference.span.kind": "CHAIN"}
+    told(span(scope, chain, name="Crew_1.kickoff"), span_class="agent")
+    told(span(scope, chain, name="Flow.step"), span_class="node")
+    told(span("another", chain, name="Crew_1.kickoff"), span_class="node")
+
+
+def test_llama_index_s_tools_are_steps_with_a_tool() -> None:
+    """OpenLLMetry calls each step a task."""
+    scope = "opentelemetry.instrumentation.llamaindex"
+    step = {"traceloop.span.kind": "task", "traceloop.entity.name": "BaseWorkflowAgent.task"}
+    told(span(scope, step), span_class="node")
+    told(span(scope, step | {"tool.name": "search"}), span_class="tool", tool_name="search")
+
+
+def test_dspy_calls_a_tool_by_its_method() -> None:
+    """The tool's name is what stands before."""
+    tool = {"openinference.span.kind": "TOOL"}
+    row = span("openinference.instrumentation.dspy", tool, name="search.__call__")
+    told(row, span_class="tool", tool_name="search")
+    told(span("another", tool, name="search.__call__"), tool_name="search.__call__")
+
+
+@pytest.mark.parametrize(
+    ("sent", "provider"),
+    [
+        ("OpenAI", "openai"),
+        ("AwsBedrock", "aws.bedrock"),
+        ("VertexAI", "gcp.vertex_ai"),
+        ("Groq", "groq"),
+        ("CrewAI", None),
+    ],
+)
+def test_providers_are_written_in_lower_case(sent: str, provider: str | None) -> None:
+    """Agno's are not."""
+    call = {"openinference.span.kind": "LLM", "llm.provider": sent}
+    told(span("openinference.instrumentation.agno", call), provider=provider)
