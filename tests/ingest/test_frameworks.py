@@ -315,3 +315,31 @@ def test_providers_are_written_in_lower_case(sent: str, provider: str | None) ->
     """Agno's are not."""
     call = {"openinference.span.kind": "LLM", "llm.provider": sent}
     told(span("openinference.instrumentation.agno", call), provider=provider)
+
+
+def test_strands_on_bedrock_counts_as_bedrock_does() -> None:
+    """Up to version 1.20 it passes on what Converse says, whose total has the cached tokens too."""
+    call = {
+        "gen_ai.operation.name": "chat", "gen_ai.system": "strands-agents",
+        "gen_ai.request.model": "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 9,
+        "gen_ai.usage.total_tokens": 91, "gen_ai.usage.cache_read_input_tokens": 0,
+        "gen_ai.usage.cache_write_input_tokens": 72,
+    }  # fmt: skip
+    told(span(STRANDS, call), input_tokens=82, output_tokens=9, cache_write_tokens=72)
+    large = call | {"gen_ai.usage.input_tokens": 900, "gen_ai.usage.total_tokens": 981}
+    told(span(STRANDS, large), input_tokens=972)
+
+
+def test_botocore_s_bedrock_counts_cached_tokens_apart() -> None:
+    """OpenTelemetry's instrumentation passes on what Converse says, without the total."""
+    call = {
+        "gen_ai.operation.name": "chat", "gen_ai.system": "aws.bedrock",
+        "gen_ai.request.model": "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "gen_ai.usage.input_tokens": 900, "gen_ai.usage.output_tokens": 9,
+        "gen_ai.usage.cache_read.input_tokens": 600, "gen_ai.usage.cache_creation.input_tokens": 40,
+        "gen_ai.response.finish_reasons": ["end_turn"],
+    }  # fmt: skip
+    row = span("opentelemetry.instrumentation.botocore.bedrock-runtime", call)
+    told(row, span_class="llm", provider="aws.bedrock", input_tokens=1540, cache_read_tokens=600,
+         cache_write_tokens=40, finish_reason="end_turn")  # fmt: skip
