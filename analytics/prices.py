@@ -8,6 +8,7 @@ a token kind without its own price is priced as the kind it is part of); the tes
 equal.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -37,6 +38,13 @@ OVERRIDE = "override"
 # Providers by OpenTelemetry's name (registry of gen_ai.provider.name) where genai-prices knows them
 # by another and does not match it itself.
 SELLERS = {"x_ai": "x-ai", "azure.ai.inference": "azure", "gcp.gen_ai": "google"}
+
+OF_BEDROCK = re.compile(
+    r"arn:aws[\w-]*:bedrock:"
+    r"|((us|us-gov|eu|apac|jp|au|ca|global)\.)?"
+    r"(ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\.[a-z]"
+)
+"""Model ids that only Bedrock has, of frameworks that name themselves instead of the provider."""
 
 USD = pa.decimal128(24, 18)
 EXACT = Decimal(1).scaleb(-18)
@@ -193,6 +201,8 @@ class PriceBook:
 
     def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         seller = SELLERS.get(provider.lower(), provider) or None
+        if seller is None and OF_BEDROCK.match(model):
+            seller = "aws"
         try:
             return self._public.find_provider_model(model, None, seller, None)
         except LookupError:

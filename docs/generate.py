@@ -83,6 +83,10 @@ def content_page() -> str:
         "| dialect | names |\n|---|---|",
         *(f"| {each.name} | {_listed(each.names)} |" for each in table.dialects),
         "",
+        *(
+            f"Of a span `{each.name}` of the scope `{each.scope}` the name is `{each.left}`.\n"
+            for each in table.span_names
+        ),
         (
             f"The body of a log record goes when its event is one of {_listed(table.body_events)}; "
             "of another JSON body the members go that have such a name.\n"

@@ -27,6 +27,7 @@ _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _FIRST_IN_LIST = r'^\[\s*"(?P<first>[^"]*)"'
 _QUOTED = r'^"(?P<text>[^"\\]*)"$'
+_STEM = r"^(?P<stem>.+)\.[^.]*$"
 _MOMENT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 _UTC = pa.timestamp("us", tz="UTC")
 _NONE = -1
@@ -67,7 +68,7 @@ def promoted(
         for source in mapping.placed(column.name, "name"):
             ours = _all_rows_meant(own, source, senders)
             if ours.any():
-                named = where(pa.array(ours), senders.names)
+                named = where(pa.array(ours), _meaning(senders.names, source))
                 columns[column.name] = pc.coalesce(columns[column.name], named)
     for name, values in (of_events or {}).items():
         columns[name] = pc.coalesce(columns[name], values)
@@ -253,11 +254,15 @@ def _translated(text: pa.Array, sources: Sequence[Source], picked: Picked) -> pa
 
 
 def _meaning(text: pa.Array, source: Source) -> pa.Array:
-    """The first of a list, a text without its quotes, or what a value stands for."""
+    """The first of a list, a text without its quotes or last step, or what a value stands for."""
     if source.take == "first":
         return pc.coalesce(pc.struct_field(pc.extract_regex(text, _FIRST_IN_LIST), "first"), text)
     if source.take == "json":
         return pc.coalesce(pc.struct_field(pc.extract_regex(text, _QUOTED), "text"), text)
+    if source.take == "stem":
+        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _STEM), "stem"), text)
+    if not source.values:
+        return text
     said, stands_for = zip(*source.values, strict=True)
     meant = pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
     other = dict(source.values).get(ANY)

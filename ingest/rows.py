@@ -15,9 +15,9 @@ from ingest.events import SpanEvents
 from ingest.limits import shortened
 from ingest.origin import digests_of, joined, pieces, placed_in_time, table_of
 from ingest.outcome import class_in, log_outcome, presentable, span_outcome
-from ingest.pairs import Pairs
-from ingest.promote import counted_apart, pairs_of, promote, promoted
+from ingest.promote import pairs_of, promote, promoted
 from ingest.senders import Senders
+from ingest.usage import whole_counts
 from ingest.vectors import (
     elapsed_ms,
     fields_of,
@@ -44,8 +44,9 @@ _LONGEST_TTFB_MS = 86_400_000.0
 """A day; what took longer is no measurement."""
 
 _AGENT = tuple(column for column in AGENT_COLUMNS if column.name in MAPPED)
-_OF_SPANS = (*_AGENT, MAPPED["reported_outcome"], MAPPED["first_token_time"])
-_OF_LOGS = (*_AGENT, *LOG_NUMBERS, MAPPED["reported_outcome"])
+_HINTS = (MAPPED["reported_outcome"], MAPPED["total_tokens"])
+_OF_SPANS = (*_AGENT, *_HINTS, MAPPED["first_token_time"])
+_OF_LOGS = (*_AGENT, *_HINTS, *LOG_NUMBERS)
 
 
 def span_rows(decoded: Decoded, mapping: AttributeMap = SHIPPED) -> Iterator[pa.Table]:
@@ -74,8 +75,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns |= span_outcome(columns, status, mapping, senders)
     columns["ttfb_ms"] = _first_token_ms(columns, start, events)
     columns["streaming"] = _streaming(columns)
-    columns["input_tokens"] = _with_cached(columns, own, mapping, senders)
-    columns["output_tokens"] = _with_reasoning(columns, own, mapping, senders)
+    columns |= whole_counts(columns, own, mapping, senders)
     columns |= {
         **placed_in_time(time_of(start), time_of(end), decoded),
         "trace_id": hex_of(field("trace_id"), 16),
@@ -119,8 +119,7 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
         "span_id": hex_of(field("span_id"), 8),
         "error_message": presentable(columns["error_message"]),
         "ttfb_ms": _plausible(columns["ttfb_ms"]),
-        "input_tokens": _with_cached(columns, own, mapping, senders),
-        "output_tokens": _with_reasoning(columns, own, mapping, senders),
+        **whole_counts(columns, own, mapping, senders),
     }
     columns["log_id"] = _log_ids(decoded, columns)
     return table_of(LOGS.arrow, decoded, columns, mapping)
@@ -139,12 +138,13 @@ def _event(sent: pa.Array, attribute: pa.Array, body: pa.Array) -> pa.Array:
 
 
 def _renamed(provider: pa.Array, mapping: AttributeMap) -> pa.Array:
-    """Providers by the names of OpenTelemetry's registry."""
+    """Providers by the names of OpenTelemetry's registry, which are in lower case."""
     encoded = provider.dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    if mapping.provider_names.keys().isdisjoint(names):
+    lower = [name.lower() for name in names]
+    renamed = pa.array([mapping.provider_names.get(name, name) for name in lower], pa.string())
+    if renamed.equals(encoded.dictionary):
         return provider
-    renamed = pa.array([mapping.provider_names.get(name, name) for name in names], pa.string())
     return renamed.take(encoded.indices)
 
 
@@ -225,34 +225,6 @@ def _known_duration(milliseconds: pa.Array, mapping: AttributeMap, senders: Send
             lie = pc.and_(pa.array(ours), pc.equal(milliseconds, 0.0))
             milliseconds = where(pc.invert(pc.fill_null(lie, fill_value=False)), milliseconds)
     return milliseconds
-
-
-def _with_cached(
-    columns: Mapping[str, pa.Array], own: Pairs, mapping: AttributeMap, senders: Senders
-) -> pa.Array:
-    """Input tokens with the cached ones.
-
-    OpenTelemetry includes them; of some sources the mapping knows that they do not. Of others it
-    shows: a part cannot exceed its whole, so where it does, the source left it out.
-    """
-    whole = columns["input_tokens"]
-    read, written = (columns[name] for name in ("cache_read_tokens", "cache_write_tokens"))
-    cached = pc.add(pc.fill_null(read, 0), pc.fill_null(written, 0))
-    left_out = pc.greater(cached, whole)
-    if (apart := counted_apart("input_tokens", own, mapping, senders)) is not None:
-        left_out = pc.or_(left_out, pa.array(apart))
-    return pc.if_else(left_out, pc.add(whole, cached), whole)
-
-
-def _with_reasoning(
-    columns: Mapping[str, pa.Array], own: Pairs, mapping: AttributeMap, senders: Senders
-) -> pa.Array:
-    """Output tokens with those of reasoning, by the rule of `_with_cached`."""
-    whole, reasoning = columns["output_tokens"], pc.fill_null(columns["reasoning_tokens"], 0)
-    left_out = pc.greater(reasoning, whole)
-    if (apart := counted_apart("output_tokens", own, mapping, senders)) is not None:
-        left_out = pc.or_(left_out, pa.array(apart))
-    return pc.if_else(left_out, pc.add(whole, reasoning), whole)
 
 
 def _links(lists: pa.ListArray) -> pa.Array:

@@ -19,11 +19,12 @@ By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
 Bad = Literal["error", "interrupt"]
 Outcome = Literal["success", "error", "interrupt"]
-Take = Literal["all", "first", "json"]
+Take = Literal["all", "first", "json", "stem"]
 
 PLACES: tuple[str, ...] = get_args(Place)
 BY: tuple[By, ...] = get_args(By)
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
+TAKES: tuple[str, ...] = get_args(Take)
 COUNTED: tuple[str, ...] = get_args(Cached)
 SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
 

@@ -231,6 +231,7 @@ HINTS: tuple[Column, ...] = (
     Column("event", TEXT, "Event of a log record that has no OpenTelemetry event name"),
     Column("reported_outcome", TEXT, "How it ended, in words of the sender's own"),
     Column("first_token_time", TIME, "When the first token came", "UTC"),
+    Column("total_tokens", COUNT, "All tokens of a call: shows what its parts leave out", "tokens"),
 )
 """What is taken from attributes as columns are, and from which others follow; not in the lake."""
 

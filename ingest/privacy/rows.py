@@ -16,6 +16,7 @@ from ingest.privacy.documents import without_content_within
 from ingest.privacy.masking import cut, masked
 from ingest.privacy.quotes import without_quotes
 from ingest.privacy.shape import Flags
+from ingest.privacy.titles import without_titles
 from ingest.vectors import list_of, offsets_of
 
 LONGEST_SERVICE = 200
@@ -58,6 +59,8 @@ class Screen:
             after[name] = _screened_messages(columns[name], kept)
         for name in _NAMES & columns.keys():
             after[name] = masked(columns[name])
+        if "events" in columns:
+            after["name"] = without_titles(after["name"], _whole(rows["scope_name"]), kept)
         self._count(rows, lost)
         for name, values in after.items():
             if values is not columns[name]:

@@ -29,6 +29,15 @@ class Dialect:
 
 
 @dataclass(frozen=True)
+class SpanName:
+    """Spans of a scope whose name is content, and what is left of it; `*` stands for any text."""
+
+    scope: str
+    name: str
+    left: str
+
+
+@dataclass(frozen=True)
 class Shape:
     """What content looks like under names in no list: words of names, and members of JSON."""
 
@@ -57,6 +66,7 @@ class ContentTable:
     """
 
     dialects: tuple[Dialect, ...]
+    span_names: tuple[SpanName, ...]
     body_events: tuple[str, ...]
     members: Mapping[str, frozenset[str]]
     secret_names: tuple[str, ...]
@@ -111,6 +121,7 @@ def _table(document: Mapping[str, Any]) -> ContentTable:
         dialects=tuple(
             Dialect(each["dialect"], tuple(each["names"])) for each in document["content"]
         ),
+        span_names=tuple(SpanName(**each) for each in document["span_names"]),
         body_events=tuple(document["body"]["events"]),
         members={name: frozenset(kept) for name, kept in document["members"].items()},
         secret_names=tuple(document["secrets"]["names"]),

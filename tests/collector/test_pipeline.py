@@ -33,6 +33,11 @@ COUNT_SPANS = "SELECT count(*) AS n FROM spans WHERE service_name = $service"
 TOKEN_ATTRIBUTES = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
 
 
+def stored_name(name: str) -> str:
+    """A span's name as it is stored: CrewAI's tasks are called by what was asked."""
+    return "task" if any(said in name for said in CONTENT) else name
+
+
 def recorded_spans() -> Iterator[Span]:
     """Every span of the recordings."""
     for path in sorted(RECORDED.glob("spans_*.pb")):
@@ -69,7 +74,9 @@ def recordings(pipeline: Pipeline) -> Pipeline:
 
 def test_recorded_spans_arrive_once_each(recordings: Pipeline) -> None:
     """Every span that agent libraries really sent is one row, under its own ids and name."""
-    sent = Counter((s.trace_id.hex(), s.span_id.hex(), s.name) for s in recorded_spans())
+    sent = Counter(
+        (s.trace_id.hex(), s.span_id.hex(), stored_name(s.name)) for s in recorded_spans()
+    )
     rows = recordings.ask(
         "SELECT trace_id, span_id, name FROM spans"
         " WHERE coalesce(service_name, '') NOT LIKE 'test-%'"

@@ -40,10 +40,15 @@ def span(
     return row  # type: ignore[no-any-return] # read from data
 
 
-def line(scope: str, attributes: Mapping[str, Any], body: Any = "", event: str = "") -> Row:
+def line(
+    scope: str, attributes: Mapping[str, Any], body: Any = "", event: str = "",
+    resource: Mapping[str, Any] | None = None,
+) -> Row:  # fmt: skip
     """The row of one log record of a library."""
     request = ExportLogsServiceRequest()
-    under = request.resource_logs.add().scope_logs.add()
+    group = request.resource_logs.add()
+    group.resource.attributes.extend(pairs(resource or {}))
+    under = group.scope_logs.add()
     under.scope.name = scope
     record = under.log_records.add(time_unix_nano=START, event_name=event)
     record.body.CopyFrom(any_value(body))

@@ -275,3 +275,71 @@ def test_an_exception_that_is_printed_with_its_class_keeps_its_name() -> None:
     printed = [(EXCEPTION, {"exception.type": "<class 'asyncio.exceptions.CancelledError'>"})]
     told(span("x", {"gen_ai.operation.name": "chat"}, events=printed),
          error_class="asyncio.exceptions.CancelledError", outcome="interrupt")  # fmt: skip
+
+
+def test_a_crew_is_one_run() -> None:
+    """CrewAI's kick-off is called a chain; the agents below it are no runs of their own."""
+    scope, chain = "openinference.instrumentation.crewai", {"openinference.span.kind": "CHAIN"}
+    told(span(scope, chain, name="Crew_1.kickoff"), span_class="agent")
+    told(span(scope, chain, name="Flow.step"), span_class="node")
+    told(span("another", chain, name="Crew_1.kickoff"), span_class="node")
+
+
+def test_llama_index_s_tools_are_steps_with_a_tool() -> None:
+    """OpenLLMetry calls each step a task."""
+    scope = "opentelemetry.instrumentation.llamaindex"
+    step = {"traceloop.span.kind": "task", "traceloop.entity.name": "BaseWorkflowAgent.task"}
+    told(span(scope, step), span_class="node")
+    told(span(scope, step | {"tool.name": "search"}), span_class="tool", tool_name="search")
+
+
+def test_dspy_calls_a_tool_by_its_method() -> None:
+    """The tool's name is what stands before."""
+    tool = {"openinference.span.kind": "TOOL"}
+    row = span("openinference.instrumentation.dspy", tool, name="search.__call__")
+    told(row, span_class="tool", tool_name="search")
+    told(span("another", tool, name="search.__call__"), tool_name="search.__call__")
+
+
+@pytest.mark.parametrize(
+    ("sent", "provider"),
+    [
+        ("OpenAI", "openai"),
+        ("AwsBedrock", "aws.bedrock"),
+        ("VertexAI", "gcp.vertex_ai"),
+        ("Groq", "groq"),
+        ("CrewAI", None),
+    ],
+)
+def test_providers_are_written_in_lower_case(sent: str, provider: str | None) -> None:
+    """Agno's are not."""
+    call = {"openinference.span.kind": "LLM", "llm.provider": sent}
+    told(span("openinference.instrumentation.agno", call), provider=provider)
+
+
+def test_strands_on_bedrock_counts_as_bedrock_does() -> None:
+    """Up to version 1.20 it passes on what Converse says, whose total has the cached tokens too."""
+    call = {
+        "gen_ai.operation.name": "chat", "gen_ai.system": "strands-agents",
+        "gen_ai.request.model": "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 9,
+        "gen_ai.usage.total_tokens": 91, "gen_ai.usage.cache_read_input_tokens": 0,
+        "gen_ai.usage.cache_write_input_tokens": 72,
+    }  # fmt: skip
+    told(span(STRANDS, call), input_tokens=82, output_tokens=9, cache_write_tokens=72)
+    large = call | {"gen_ai.usage.input_tokens": 900, "gen_ai.usage.total_tokens": 981}
+    told(span(STRANDS, large), input_tokens=972)
+
+
+def test_botocore_s_bedrock_counts_cached_tokens_apart() -> None:
+    """OpenTelemetry's instrumentation passes on what Converse says, without the total."""
+    call = {
+        "gen_ai.operation.name": "chat", "gen_ai.system": "aws.bedrock",
+        "gen_ai.request.model": "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "gen_ai.usage.input_tokens": 900, "gen_ai.usage.output_tokens": 9,
+        "gen_ai.usage.cache_read.input_tokens": 600, "gen_ai.usage.cache_creation.input_tokens": 40,
+        "gen_ai.response.finish_reasons": ["end_turn"],
+    }  # fmt: skip
+    row = span("opentelemetry.instrumentation.botocore.bedrock-runtime", call)
+    told(row, span_class="llm", provider="aws.bedrock", input_tokens=1540, cache_read_tokens=600,
+         cache_write_tokens=40, finish_reason="end_turn")  # fmt: skip

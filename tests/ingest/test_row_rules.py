@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.one_row import EXCEPTION, FAILED, span, told
+from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
 from tests.ingest.values import START, at
 
 
@@ -304,6 +304,26 @@ def test_who_is_named_by_whom(
     told(span("x", attributes, resource=resource), tenant_id=tenant, hearsay=hearsay)
 
 
+@pytest.mark.parametrize(
+    ("column", "names"),
+    [
+        ("tenant_id", ("tenant.id", "tenant_id", "team.id")),
+        ("user_id", ("user.id", "enduser.id", "user_id")),
+        ("thread_id", ("thread_id", "gen_ai.conversation.id", "session.id")),
+        ("run_id", ("agent.run.id", "run_id")),
+        ("agent_name", ("gen_ai.agent.name", "agent.name", "agent_name")),
+        ("feature", ("agent.feature", "feature")),
+    ],
+)
+def test_a_process_says_once_whose_all_it_does_is(column: str, names: tuple[str, ...]) -> None:
+    """Each of the six may stand on the resource, as hearsay: what a span says comes first."""
+    for name in names:
+        told(span("x", {}, resource={name: "r"}), **{column: "r", "hearsay": column})
+        told(line("x", {}, resource={name: "r"}), **{column: "r", "hearsay": column})
+        own = {names[0]: "own"}
+        told(span("x", own, resource={name: "r"}), **{column: "own", "hearsay": None})
+
+
 @pytest.mark.parametrize("nobody", ["None", "null", "undefined", ""])
 def test_nobody_is_no_name(nobody: str) -> None:
     """str(None) and its like name nobody: who is named elsewhere is believed."""
@@ -316,3 +336,35 @@ def test_nobody_is_no_name(nobody: str) -> None:
 def test_cost_in_millionths() -> None:
     """The unit is the attribute's."""
     assert span("x", {"cost_usd_micros": 1500})["reported_cost_usd"] == pytest.approx(0.0015)
+
+
+@pytest.mark.parametrize(
+    ("counts", "whole"),
+    [
+        # Bedrock's, as it counts: what was cached is beside the input.
+        ({"input": 900, "output": 50, "read": 600, "total": 1550}, (1500, 50)),
+        ({"input": 900, "output": 50, "read": 600, "written": 40, "total": 1590}, (1540, 50)),
+        ({"input": 900, "output": 50, "read": 600, "total": 950}, (900, 50)),
+        # Google's: thoughts are beside the answer.
+        ({"input": 900, "output": 50, "reasoning": 30, "total": 980}, (900, 80)),
+        ({"input": 900, "output": 50, "reasoning": 30, "total": 950}, (900, 50)),
+        ({"input": 900, "output": 50, "read": 600, "reasoning": 30, "total": 1580}, (1500, 80)),
+        ({"input": 900, "output": 50, "read": 600, "reasoning": 30, "total": 980}, (900, 80)),
+        ({"input": 900, "output": 50, "read": 30, "reasoning": 30, "total": 980}, (930, 50)),
+        # No total, or one that is neither: the parts are believed to be parts.
+        ({"input": 900, "output": 50, "read": 600}, (900, 50)),
+        ({"input": 900, "output": 50, "read": 600, "total": 1234}, (900, 50)),
+    ],
+)
+def test_a_total_shows_what_its_parts_leave_out(
+    counts: dict[str, int], whole: tuple[int, int]
+) -> None:
+    """Whoever adds cached tokens to the input for the total did not have them in the input."""
+    names = {
+        "input": "gen_ai.usage.input_tokens", "output": "gen_ai.usage.output_tokens",
+        "read": "gen_ai.usage.cache_read.input_tokens", "total": "gen_ai.usage.total_tokens",
+        "written": "gen_ai.usage.cache_creation.input_tokens",
+        "reasoning": "gen_ai.usage.reasoning.output_tokens",
+    }  # fmt: skip
+    row = span("x", {names[part]: count for part, count in counts.items()})
+    assert (row["input_tokens"], row["output_tokens"]) == whole

@@ -212,12 +212,11 @@ def test_the_first_source_wins() -> None:
             "gen_ai.usage.prompt_tokens": 1, "gen_ai.usage.input_tokens": 2, "tenant.id": "",
             "gen_ai.system": "old", "gen_ai.provider.name": "new",
         },
-        resource={"tenant.id": "from-resource", "user.id": "never from the resource"},
+        resource={"tenant.id": "from-resource"},
     )  # fmt: skip
     assert row["input_tokens"] == 2
     assert row["provider"] == "new"
     assert row["tenant_id"] == "from-resource"
-    assert row["user_id"] is None
 
 
 @pytest.mark.parametrize(

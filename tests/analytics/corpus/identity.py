@@ -31,6 +31,35 @@ def named_by_the_resource(happened: Happened) -> Expected:
 
 
 @shape
+def all_of_a_process_named_by_its_resource(happened: Happened) -> Expected:
+    """A desktop's process says once whose it is, in which session, and which agent it runs."""
+    resource = {"tenant.id": "acme", "user.id": "u-1", "session.id": "t-1",
+                "gen_ai.agent.name": "clerk"}  # fmt: skip
+    agent = happened.agent(resource=resource)
+    happened.llm(agent, used=CALL, resource=resource)
+    happened.tool(agent, resource=resource)
+    whose = {"user_id": "u-1", "thread_id": "t-1"}
+    return Expected(
+        {"acme": CALL}, llm_calls=1, tool_calls=1, runs=(("acme", "success"),),
+        run=whose, call=whose,
+    )  # fmt: skip
+
+
+@shape
+def a_span_above_beats_every_name_of_the_resource(happened: Happened) -> Expected:
+    """A worker of a session of its own serves what a gateway's span says it does."""
+    shared = {"user.id": "worker", "session.id": "worker-7", "agent.run.id": "worker-7"}
+    web = happened.span(
+        "POST /ask", kind="server", service="gateway", user__id="u-1", session__id="t-1",
+        agent__run__id="r-1",
+    )  # fmt: skip
+    agent = happened.agent(web, resource=shared)
+    happened.llm(agent, used=CALL, resource=shared)
+    whose = {"user_id": "u-1", "thread_id": "t-1", "run_id": "r-1"}
+    return Expected({None: CALL}, llm_calls=1, run=whose, call=whose)
+
+
+@shape
 def two_tenants_in_one_trace(happened: Happened) -> Expected:
     """A batch works for two tenants in one trace: nothing is told to the other."""
     batch = happened.span("nightly")

@@ -1,0 +1,49 @@
+"""Token counts by OpenTelemetry's rule: the input includes cached tokens, the output reasoning.
+
+Of some sources the mapping knows that they count a part beside its whole. Of others it shows: a
+part cannot exceed its whole, and a total that is the sum of both was made by somebody who counts
+them apart.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.pairs import Flags, Pairs
+from ingest.promote import counted_apart
+from ingest.senders import Senders
+from lake.mapping import AttributeMap
+
+
+def whole_counts(
+    columns: Mapping[str, pa.Array], own: Pairs, mapping: AttributeMap, senders: Senders
+) -> dict[str, pa.Array]:
+    """Input and output tokens with the parts that their sources left out."""
+    read, written, reasoning = (
+        pc.fill_null(columns[name], 0)
+        for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+    )
+    cached = pc.add(read, written)
+    stated = pc.add(columns["input_tokens"], pc.fill_null(columns["output_tokens"], 0))
+    rest = pc.subtract(columns["total_tokens"], stated)
+    both = pc.equal(rest, pc.add(cached, reasoning))
+    of_input = pc.equal(rest, cached)
+    of_output = pc.and_(pc.equal(rest, reasoning), pc.invert(of_input))
+    return {
+        name: _with_part(
+            columns[name], part, pc.or_(left, both), counted_apart(name, own, mapping, senders)
+        )
+        for name, part, left in (
+            ("input_tokens", cached, of_input),
+            ("output_tokens", reasoning, of_output),
+        )
+    }
+
+
+def _with_part(whole: pa.Array, part: pa.Array, left: pa.Array, apart: Flags | None) -> pa.Array:
+    """With its part where that exceeds it, is what a total leaves, or is known to be apart."""
+    left_out = pc.or_(pc.greater(part, whole), pc.fill_null(left, fill_value=False))
+    if apart is not None:
+        left_out = pc.or_(left_out, pa.array(apart))
+    return pc.if_else(left_out, pc.add(whole, part), whole)
