@@ -12,10 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lake.column import Column, TableSchema
+from lake.live_files import DayFile
 from lake.mapping import AttributeMap, Kind, Source, known_attributes
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
-from lake.table import CompactReport, DamagedTable, DayFile, Lake, LakeError
+from lake.table import CompactReport, DamagedTable, Lake, LakeError
 
 if TYPE_CHECKING:
     from lake.exporting import export

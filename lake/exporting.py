@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import ColumnExpression, ConstantExpression, DuckDBPyConnection, DuckDBPyRelation
 
+from lake.live_files import days_of
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
 from lake.select import create_day_rows, names, rows_at, traces_of, unnamed
-from lake.table import Lake, days_of
+from lake.table import Lake
 
 _ROWS_AT_ONCE = 65_536
 

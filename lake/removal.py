@@ -14,16 +14,16 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
+from lake.file_format import BY_DELTA
+from lake.live_files import make_durable
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
 from lake.select import by_hour, counted, create_day_rows, names, rows_at, unnamed
 from lake.table import (
-    FILE_FORMAT,
     TARGET_FILE_BYTES,
     Lake,
     LakeError,
     committed_position,
-    make_durable,
 )
 from lake.younger import has_same_columns, widened
 
@@ -114,7 +114,7 @@ def tenants_own(lake: Lake, table: str, day: date, tenant: str) -> Removal:
         counted(delta, table, day, lambda rows, _: rows.filter(names(tenant))),
         lambda properties: delta.delete(
             f"{_on(day)} AND tenant_id = '{quoted}'",
-            writer_properties=FILE_FORMAT,
+            writer_properties=BY_DELTA,
             commit_properties=properties,
         ),
     )
@@ -136,7 +136,7 @@ def tenants_unnamed(lake: Lake, table: str, day: date, traces: pa.Table) -> Remo
             f"AND (rows.tenant_id IS NULL{heard})",
             source_alias="traces",
             target_alias="rows",
-            writer_properties=FILE_FORMAT,
+            writer_properties=BY_DELTA,
             commit_properties=properties,
         ).when_matched_delete().execute()
 
@@ -170,7 +170,7 @@ def surplus_copies(lake: Lake, table: str, day: date) -> Removal:
                 schema_mode=None if has_same_columns(TABLES[table], delta) else "merge",
                 predicate=_on(day),
                 target_file_size=TARGET_FILE_BYTES,
-                writer_properties=FILE_FORMAT,
+                writer_properties=BY_DELTA,
                 commit_properties=properties,
             )
 

@@ -1,26 +1,20 @@
 """Delta tables as the lake uses them: append exactly once, compact, sweep, snapshot."""
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from deltalake import (
-    ColumnProperties,
-    CommitProperties,
-    DeltaTable,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from lake.column import TableSchema
+from lake.compaction import groups_of, merge
 from lake.damage import damage_of_log
+from lake.day_files import write_files
+from lake.file_format import BY_DELTA
+from lake.live_files import DayFile, days_of, make_durable, path_of
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
 from lake.younger import has_same_columns, misfit
@@ -42,26 +36,6 @@ SWEEP_GRACE_HOURS = 1
 _STATISTICS_RESOLUTION = timedelta(milliseconds=1)
 _EARLIEST = datetime.min.replace(tzinfo=UTC) + _STATISTICS_RESOLUTION
 
-# Times grow by a little and durations are alike in their high bytes: a dictionary of either is as
-# long as the column. What a table does not have is ignored.
-_PACKED = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
-_SPLIT = ColumnProperties(dictionary_enabled=False, encoding="BYTE_STREAM_SPLIT")
-_COLUMNS = {
-    "start_time": _PACKED,
-    "end_time": _PACKED,
-    "time": _PACKED,
-    "observed_time": _PACKED,
-    "duration_ms": _SPLIT,
-    "ttfb_ms": _SPLIT,
-}
-
-FILE_FORMAT = WriterProperties(
-    compression="ZSTD",
-    compression_level=1,
-    max_row_group_size=122_880,
-    column_properties=_COLUMNS,
-)
-
 
 class LakeError(Exception):
     """The lake cannot be used as asked; the message names the table and the remedy."""
@@ -77,15 +51,6 @@ class CompactReport:
 
     files_removed: int
     files_added: int
-
-
-@dataclass(frozen=True)
-class DayFile:
-    """A live file of a day: its path below the table, its size, when it was committed (UTC)."""
-
-    path: str
-    size_bytes: int
-    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -110,16 +75,22 @@ class Lake:
             return False
         if reason := misfit(schema, delta):
             raise LakeError(f"{self._path(table)} {reason}")
-        write_deltalake(
-            delta,
-            rows,
-            mode="append",
-            schema_mode=None if has_same_columns(schema, delta) else "merge",
-            writer_properties=FILE_FORMAT,
-            commit_properties=CommitProperties(
-                app_transactions=[Transaction(APPLICATION, position)]
-            ),
-        )
+        properties = CommitProperties(app_transactions=[Transaction(APPLICATION, position)])
+        if has_same_columns(schema, delta):
+            batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
+            files = write_files(path_of(delta), schema.arrow, schema.time, batches)
+            delta.create_write_transaction(
+                [*files],
+                "append",
+                delta.schema(),
+                partition_by=["day"],
+                commit_properties=properties,
+            )
+        else:  # the first rows after an upgrade, or all after a downgrade
+            write_deltalake(
+                delta, rows, mode="append", schema_mode="merge",
+                writer_properties=BY_DELTA, commit_properties=properties,
+            )  # fmt: skip
         make_durable(delta)
         return True
 
@@ -188,17 +159,12 @@ class Lake:
             if sum(file.size_bytes < TARGET_FILE_BYTES for file in files) < MERGE_FROM_FILES:
                 continue
             try:
-                metrics = delta.optimize.compact(
-                    partition_filters=[("day", "=", day.isoformat())],
-                    target_size=TARGET_FILE_BYTES,
-                    max_concurrent_tasks=1,
-                    writer_properties=FILE_FORMAT,
-                )
-            except DeltaError as error:
+                for group in groups_of(files, TARGET_FILE_BYTES):
+                    merge(delta, _schema_of(table).time, day, group)
+                    added += 1
+                    removed += len(group)
+            except (DeltaError, OSError, pa.ArrowException) as error:
                 failures.append(f"day {day}: {error}")
-                continue
-            removed += metrics["numFilesRemoved"]
-            added += metrics["numFilesAdded"]
         if failures:
             raise LakeError(
                 f"{self._path(table)} cannot be compacted, {'; '.join(failures)}; "
@@ -264,29 +230,6 @@ class Lake:
         )
 
 
-def days_of(delta: DeltaTable) -> Mapping[date, tuple[DayFile, ...]]:
-    """The files of every day in this version of a table, earliest day first."""
-    actions = pa.table(delta.get_add_actions(flatten=True)).select(
-        ["partition.day", "path", "size_bytes", "modification_time"]
-    )
-    days: dict[date, list[DayFile]] = {}
-    for day, path, size, modified in zip(*actions.to_pydict().values(), strict=True):
-        file = DayFile(path, size, datetime.fromtimestamp(modified / 1000, UTC))
-        days.setdefault(date.fromisoformat(str(day)), []).append(file)
-    return {day: tuple(days[day]) for day in sorted(days)}
-
-
-def make_durable(delta: DeltaTable) -> None:
-    """Sync the commit that `delta` has just made, and its files: others are deleted for them."""
-    path = Path(urlsplit(delta.table_uri).path)
-    commit = path / "_delta_log" / f"{delta.version():020d}.json"
-    actions = [json.loads(line) for line in commit.read_text().splitlines()]
-    added = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
-    folders = {file.parent for file in (*added, commit)} | {path, path.parent}
-    for durable in (*added, *folders, commit):
-        _sync(durable)
-
-
 def _schema_of(table: str) -> TableSchema:
     try:
         return TABLES[table]
@@ -311,11 +254,3 @@ def _files(
     if until is not None:
         predicates += [("day", "<=", until.astimezone(UTC).date()), (schema.time, "<", until)]
     return delta.file_uris(file_pruning_predicate=predicates or None)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
