@@ -1,25 +1,18 @@
 """Server-sent events survive any text and any cut of the byte stream."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_runtime import Event
-from agent_runtime.sse import TOKEN_PREFIX, decode_data, encode
+from agent_runtime.sse import TOKEN_PREFIX, Decoder, encode
 
 
 def decoded(chunks: Iterable[bytes]) -> list[str]:
-    async def read() -> list[str]:
-        async def stream() -> AsyncIterator[bytes]:
-            for chunk in chunks:
-                yield chunk
-
-        return [data async for data in decode_data(stream())]
-
-    return asyncio.run(read())
+    decoder = Decoder()
+    return [data for chunk in chunks for data in decoder.feed(chunk)]
 
 
 @given(st.lists(st.text()), st.integers(1, 9), st.sampled_from((b"\n", b"\r\n", b"\r")))
