@@ -71,11 +71,12 @@ async def receive(
                         if ended := data == DONE:
                             break
                         _read(wire, data, answer)
-                        if answer.first_chunk_s is None and answer.tokens:
-                            answer.first_chunk_s = time.perf_counter() - began
+                        if answer.tokens > tokens:
+                            if answer.first_chunk_s is None:
+                                answer.first_chunk_s = time.perf_counter() - began
+                            patience.reschedule(None)
+                            await room()
                     if answer.tokens > tokens:
-                        patience.reschedule(None)
-                        await room()
                         patience.reschedule(loop.time() + model.idle_timeout_s)
                     if ended:
                         # With the end of the body unread the connection could not be used again:

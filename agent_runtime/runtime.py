@@ -141,8 +141,9 @@ class Runtime:
         """
         run = await self.begin(text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
         try:
-            async for event in run.events():
-                yield event
+            async for events in run.events():
+                for event in events:
+                    yield event
         finally:
             await run.finish()
 

@@ -212,8 +212,8 @@ def _refusing() -> Iterator[None]:
 
 
 async def _encoded(run: Run, keepalive_s: float) -> AsyncIterator[bytes]:
-    async for event in run.events(keepalive_s):
-        yield encode(event)
+    async for events in run.events(keepalive_s):
+        yield b"".join(map(encode, events))
 
 
 def _caller_link(request: Request) -> Link | None:

@@ -7,7 +7,7 @@ import orjson
 
 from agent_runtime.events import Event
 
-TOKEN_PREFIX = b"event: token\n"
+TOKEN_LINE = b"event: token\n"
 
 
 def encode(event: Event) -> bytes:
