@@ -1,6 +1,5 @@
 """One call of a provider: sent, timed, and read to its end, whatever protocol it speaks."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -22,6 +21,7 @@ from agent_runtime.errors import (
     error_text,
 )
 from agent_runtime.model import Model, Speaks
+from agent_runtime.patience import Patience
 from agent_runtime.retry import retry_after_s
 from agent_runtime.sse import Decoder
 
@@ -49,39 +49,40 @@ async def receive(
     """
     wire, answered = WIRES[model.protocol], False
     began = time.perf_counter()
-    loop = asyncio.get_running_loop()
     decoder = Decoder()
     try:
-        async with asyncio.timeout(first_token_timeout_s) as patience:
-            async with client.post(
+        async with (
+            Patience(first_token_timeout_s) as patience,
+            client.post(
                 model.url + wire.path,
                 data=orjson.dumps(body),
                 headers={"content-type": "application/json", **headers, **wire.headers(model.key)},
                 proxy=proxy_for(model.url),
                 allow_redirects=False,
                 trace_request_ctx=answer,
-            ) as response:
-                if response.status != HTTPStatus.OK:
-                    answer.begun = False
-                    raise await _refusal(model, response)
-                answered = True
-                async for chunk in response.content.iter_any():
-                    tokens, ended = answer.tokens, False
-                    for data in decoder.feed(chunk):
-                        if ended := data == DONE:
-                            break
-                        _read(wire, data, answer)
-                        if answer.tokens > tokens:
-                            if answer.first_chunk_s is None:
-                                answer.first_chunk_s = time.perf_counter() - began
-                            patience.reschedule(None)
-                            await room()
+            ) as response,
+        ):
+            if response.status != HTTPStatus.OK:
+                answer.begun = False
+                raise await _refusal(model, response)
+            answered = True
+            async for chunk in response.content.iter_any():
+                tokens, ended = answer.tokens, False
+                for data in decoder.feed(chunk):
+                    if ended := data == DONE:
+                        break
+                    _read(wire, data, answer)
                     if answer.tokens > tokens:
-                        patience.reschedule(loop.time() + model.idle_timeout_s)
-                    if ended:
-                        # With the end of the body unread the connection could not be used again:
-                        # the next call would open, and encrypt, another one.
-                        patience.reschedule(loop.time() + BODY_END_S)
+                        if answer.first_chunk_s is None:
+                            answer.first_chunk_s = time.perf_counter() - began
+                        patience.last()
+                        await room()
+                if answer.tokens > tokens:
+                    patience.last(model.idle_timeout_s)
+                if ended:
+                    # With the end of the body unread the connection could not be used again:
+                    # the next call would open, and encrypt, another one.
+                    patience.last(BODY_END_S)
     # What was finished is an answer, even when the connection stalled or broke right behind it.
     except aiohttp.ClientError as error:
         if answer.finish_reason is None:
