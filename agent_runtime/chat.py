@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 from opentelemetry.trace import Span, SpanKind
 
 from agent_runtime.answer import Answer
@@ -37,7 +37,7 @@ class ModelCalls:
 
     identity: RunIdentity
     tally: Tally
-    client: httpx.AsyncClient
+    client: aiohttp.ClientSession
     on_text: Callable[[str], None]
     room: Callable[[], Awaitable[None]]
     budget: Budget

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+import aiohttp
 import httpx
 from opentelemetry import trace
 
@@ -34,7 +35,7 @@ class Context:
         self,
         identity: RunIdentity,
         emit: Callable[[Event], None],
-        providers: httpx.AsyncClient,
+        providers: aiohttp.ClientSession,
         http: httpx.AsyncClient,
         store: Store,
         tally: Tally,

@@ -9,7 +9,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_runtime.sse import TOKEN_PREFIX
+from agent_runtime.sse import TOKEN_LINE
 
 SCOPE_KEY = "agent_runtime.edge"
 
@@ -52,10 +52,8 @@ class EdgeMiddleware:
             began = time.perf_counter()
             await send(message)
             edge.send_blocked_ms += (time.perf_counter() - began) * 1000
-            # Each event is sent as a chunk of its own.
-            if message["type"] == "http.response.body" and message.get("body", b"").startswith(
-                TOKEN_PREFIX
-            ):
+            # A line of its own: inside of an event's data, which is JSON, there is no line break.
+            if edge.ttfb_ms is None and TOKEN_LINE in message.get("body", b""):
                 edge.token_sent()
 
         await self._app(scope, receive, send_and_time)

@@ -1,12 +1,13 @@
 """Events on their way to a client, who may read slower than a model writes."""
 
 import asyncio
+import time
 from typing import Final
 
 from agent_runtime.events import Event
 
 ROOM = 256
-"""Events that may wait; models are read no further until half of them are gone."""
+"""Events that may wait; models are read no further until they are taken."""
 
 KEEPALIVE: Final = Event("keepalive", {})
 
@@ -15,27 +16,49 @@ class Outbox:
     """A queue whose writers are never blocked; those who write a lot wait for ``room``."""
 
     def __init__(self) -> None:
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._events: list[Event] = []
+        self._ended = False
+        self._filled = asyncio.Event()
         self._roomy = asyncio.Event()
         self._roomy.set()
+        self._put_at = time.monotonic()
+        self._silence: asyncio.TimerHandle | None = None
 
-    def put(self, event: Event | None) -> None:
-        """Add an event; None is the end."""
-        self._events.put_nowait(event)
-        if self._events.qsize() >= ROOM:
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._put_at = time.monotonic()
+        self._events.append(event)
+        self._filled.set()
+        if len(self._events) >= ROOM:
             self._roomy.clear()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        if self._silence is not None:
+            self._silence.cancel()
+        self._filled.set()
+
+    def break_silence(self, after_s: float) -> None:
+        """From now on add a `KEEPALIVE` whenever nothing came for that long."""
+        if self._ended:
+            return
+        # One timer for the whole stream, which looks how long it has been silent.
+        left = self._put_at + after_s - time.monotonic()
+        if left <= 0:
+            self.put(KEEPALIVE)
+            left = after_s
+        self._silence = asyncio.get_running_loop().call_later(left, self.break_silence, after_s)
 
     async def room(self) -> None:
         """Wait until the client has read enough."""
         await self._roomy.wait()
 
-    async def get(self, patience_s: float | None = None) -> Event | None:
-        """The next event; `KEEPALIVE` when there is none for that long."""
-        try:
-            async with asyncio.timeout(patience_s):
-                event = await self._events.get()
-        except TimeoutError:
-            return KEEPALIVE
-        if self._events.qsize() <= ROOM // 2:
-            self._roomy.set()
-        return event
+    async def take(self) -> list[Event]:
+        """All that wait, once there are any; none at the end."""
+        await self._filled.wait()
+        taken, self._events = self._events, []
+        self._roomy.set()
+        if not self._ended:
+            self._filled.clear()
+        return taken

@@ -1,15 +1,16 @@
 """One call of a provider: sent, timed, and read to its end, whatever protocol it speaks."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
 import orjson
 
 from agent_runtime import anthropic_messages, openai_chat
 from agent_runtime.answer import Answer, Wire
+from agent_runtime.clients import proxy_for
 from agent_runtime.errors import (
     FirstTokenTimeout,
     IdleTimeout,
@@ -20,8 +21,9 @@ from agent_runtime.errors import (
     error_text,
 )
 from agent_runtime.model import Model, Speaks
+from agent_runtime.patience import Patience
 from agent_runtime.retry import retry_after_s
-from agent_runtime.sse import decode_data
+from agent_runtime.sse import Decoder
 
 WIRES: Mapping[Speaks, Wire] = {"chat": openai_chat, "messages": anthropic_messages}
 DONE = "[DONE]"
@@ -30,7 +32,7 @@ BODY_END_S = 0.1
 
 
 async def receive(
-    client: httpx.AsyncClient,
+    client: aiohttp.ClientSession,
     model: Model,
     body: Mapping[str, Any],
     headers: Mapping[str, str],
@@ -47,43 +49,45 @@ async def receive(
     """
     wire, answered = WIRES[model.protocol], False
     began = time.perf_counter()
-    loop = asyncio.get_running_loop()
-
-    async def sent(step: str, _: Mapping[str, Any]) -> None:
-        # Many providers answer nothing, not even headers, before the first token: the prompt is
-        # on the bill of who gives up in between.
-        if step.endswith(".send_request_body.complete"):
-            answer.begun = True
-
+    decoder = Decoder()
     try:
-        async with asyncio.timeout(first_token_timeout_s) as patience:
-            async with client.stream(
-                "POST",
+        async with (
+            Patience(first_token_timeout_s) as patience,
+            client.post(
                 model.url + wire.path,
-                content=orjson.dumps(body),
+                data=orjson.dumps(body),
                 headers={"content-type": "application/json", **headers, **wire.headers(model.key)},
-                extensions={"trace": sent},
-            ) as response:
-                if response.status_code != httpx.codes.OK:
-                    answer.begun = False
-                    raise await _refusal(model, response)
-                answered = True
-                async for data in decode_data(response.aiter_bytes()):
-                    if data == DONE:
-                        # With the end of the body unread the connection could not be used again:
-                        # the next call would open, and encrypt, another one.
-                        patience.reschedule(loop.time() + BODY_END_S)
-                        continue
-                    tokens = answer.tokens
+                proxy=proxy_for(model.url),
+                allow_redirects=False,
+                trace_request_ctx=answer,
+            ) as response,
+        ):
+            if response.status != HTTPStatus.OK:
+                answer.begun = False
+                raise await _refusal(model, response)
+            answered = True
+            async for chunk in response.content.iter_any():
+                tokens, ended = answer.tokens, False
+                for data in decoder.feed(chunk):
+                    if ended := data == DONE:
+                        break
                     _read(wire, data, answer)
-                    if answer.tokens == tokens:
-                        continue
-                    if answer.first_chunk_s is None:
-                        answer.first_chunk_s = time.perf_counter() - began
-                    patience.reschedule(None)
-                    await room()
-                    patience.reschedule(loop.time() + model.idle_timeout_s)
+                    if answer.tokens > tokens:
+                        if answer.first_chunk_s is None:
+                            answer.first_chunk_s = time.perf_counter() - began
+                        patience.last()
+                        await room()
+                if answer.tokens > tokens:
+                    patience.last(model.idle_timeout_s)
+                if ended:
+                    # With the end of the body unread the connection could not be used again:
+                    # the next call would open, and encrypt, another one.
+                    patience.last(BODY_END_S)
     # What was finished is an answer, even when the connection stalled or broke right behind it.
+    except aiohttp.ClientError as error:
+        if answer.finish_reason is None:
+            kind = StreamBroken if answered else ProviderUnreachable
+            raise kind(f"{model.name}: {type(error).__name__}: {error}") from error
     except TimeoutError:
         if answer.first_chunk_s is None:
             raise FirstTokenTimeout(
@@ -93,10 +97,6 @@ async def receive(
             raise IdleTimeout(
                 f"{model.name} sent no further token for {model.idle_timeout_s:g} s"
             ) from None
-    except httpx.RequestError as error:
-        if answer.finish_reason is None:
-            kind = StreamBroken if answered else ProviderUnreachable
-            raise kind(f"{model.name}: {type(error).__name__}: {error}") from error
     if answer.finish_reason is None:
         raise StreamBroken(f"{model.name}: the stream ended without a finish reason")
 
@@ -110,16 +110,16 @@ def _read(wire: Wire, data: str, answer: Answer) -> None:
         ) from error
 
 
-async def _refusal(model: Model, response: httpx.Response) -> ProviderError:
-    text = (await response.aread()).decode("utf-8", "replace")
+async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderError:
+    text = (await response.read()).decode("utf-8", "replace")
     try:
         error = orjson.loads(text).get("error")
     except (orjson.JSONDecodeError, AttributeError):
         error = text
     code = error.get("code") or error.get("type") if isinstance(error, dict) else None
     return ProviderRefused(
-        f"{model.name} answered {response.status_code}: {error_text(error)[:300]}",
-        status=response.status_code,
+        f"{model.name} answered {response.status}: {error_text(error)[:300]}",
+        status=response.status,
         code=code if isinstance(code, str) else None,
-        retry_after_s=retry_after_s(dict(response.headers)),
+        retry_after_s=retry_after_s(response.headers),
     )

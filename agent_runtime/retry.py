@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -65,7 +65,7 @@ def retrying(
     return aiter(stamina.retry_context(on=backoff, attempts=attempts, timeout=budget_s))
 
 
-def retry_after_s(headers: dict[str, str], now: datetime | None = None) -> float | None:
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait that a response asks for, in any of the three forms in use; None if none.
 
     ``retry-after-ms`` (milliseconds), ``retry-after`` in seconds or as an HTTP date (RFC 9110

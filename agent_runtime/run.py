@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -80,7 +80,7 @@ class Run:
             deadline = asyncio.get_running_loop().call_later(timeout_s, self._time_out, timeout_s)
             self._task.add_done_callback(lambda _: deadline.cancel())
         # Not at the end of the task itself: one that is cut at once never gets there.
-        self._task.add_done_callback(lambda _: self._outbox.put(None))
+        self._task.add_done_callback(lambda _: self._outbox.end())
 
     @property
     def text(self) -> str:
@@ -89,30 +89,32 @@ class Run:
                 if m.role == "assistant")  # fmt: skip
         return next(said, "")
 
-    async def events(self, keepalive_s: float | None = None) -> AsyncIterator[Event]:
-        """Everything the client is told, ending with ``run.end``; after ``keepalive_s`` seconds
-        without an event, one that says nothing."""
-        yield Event("run.start", {"run_id": self.identity.run_id,
-                                  "thread_id": self.identity.thread_id,
-                                  "agent": self.identity.agent_name})  # fmt: skip
-        while (event := await self._outbox.get(keepalive_s)) is not None:
-            if event.name == "token" and not self._served:
+    async def events(self, keepalive_s: float | None = None) -> AsyncIterator[Sequence[Event]]:
+        """Everything the client is told, as much at a time as waits, ending with ``run.end``;
+        whenever nothing came for ``keepalive_s`` seconds, an event that says nothing."""
+        if keepalive_s is not None:
+            self._outbox.break_silence(keepalive_s)
+        yield [Event("run.start", {"run_id": self.identity.run_id,
+                                   "thread_id": self.identity.thread_id,
+                                   "agent": self.identity.agent_name})]  # fmt: skip
+        while events := await self._outbox.take():
+            if not self._served and any(event.name == "token" for event in events):
                 self._edge.token_sent()
-            yield event
+            yield events
         # Before the client is told, who may go on in the thread at once.
         await self._give_back()
         outcome = self._ended()
         if outcome.kind == "interrupt":
-            yield Event("interrupted", {"reason": outcome.reason, "resume": True,
-                                        "payload": outcome.payload})  # fmt: skip
+            yield [Event("interrupted", {"reason": outcome.reason, "resume": True,
+                                         "payload": outcome.payload})]  # fmt: skip
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
         # Messages of errors are for the operators; the client gets the run's id to ask about.
-        yield Event("run.end", {"run_id": self.identity.run_id,
-                                "outcome": outcome.kind,
-                                "outcome_reason": outcome.reason,
-                                "error_class": outcome.fields()["error_class"],
-                                "usage": self.context.tally.tokens()})  # fmt: skip
+        yield [Event("run.end", {"run_id": self.identity.run_id,
+                                 "outcome": outcome.kind,
+                                 "outcome_reason": outcome.reason,
+                                 "error_class": outcome.fields()["error_class"],
+                                 "usage": self.context.tally.tokens()})]  # fmt: skip
         self._delivered = True
 
     def stop_at_next_node(self) -> None:

@@ -5,8 +5,10 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, Self
 
+from aiohttp import ClientSession
 from opentelemetry.trace import Link
 
 from agent_runtime.clients import provider_client, tool_client
@@ -88,8 +90,11 @@ class Runtime:
         self._begins = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._providers = provider_client()
         self._http = tool_client()
+
+    @cached_property
+    def _providers(self) -> ClientSession:
+        return provider_client()
 
     @property
     def draining(self) -> bool:
@@ -136,8 +141,9 @@ class Runtime:
         """
         run = await self.begin(text, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
         try:
-            async for event in run.events():
-                yield event
+            async for events in run.events():
+                for event in events:
+                    yield event
         finally:
             await run.finish()
 
@@ -273,7 +279,7 @@ class Runtime:
         assert self._drain_began is not None  # noqa: S101 - set by drain
         until = 0.0 if self._in_hurry else self._drain_began + self._drain_s
         await self._writes.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
-        await self._providers.aclose()
+        await self._providers.close()
         await self._http.aclose()
         await self._store.close()
 

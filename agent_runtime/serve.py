@@ -1,6 +1,7 @@
 """Serves agents over HTTP: a run is a POST, its answer a stream of server-sent events."""
 
 import asyncio
+import gc
 import inspect
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
 from agent_runtime.errors import Refused, StoreError
 from agent_runtime.graph import END
+from agent_runtime.patience import Patience
 from agent_runtime.run import Run
 from agent_runtime.runtime import Runtime
 from agent_runtime.shutdown import drained_by_signals
@@ -66,17 +68,23 @@ class RunResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; whoever takes nothing of it for long has left without saying so."""
-
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send(message)
-
         try:
-            await super().__call__(scope, receive, send_in_time)
+            await super().__call__(scope, receive, send)
         except (TimeoutError, ClientDisconnect):
             pass  # the summary says so
         finally:
             await self._run.finish()
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the events, each in time."""
+        async with Patience() as patience:
+
+            async def send_in_time(message: Message) -> None:
+                patience.last(SEND_TIMEOUT_S)
+                await send(message)
+                patience.last()
+
+            await super().stream_response(send_in_time)
 
 
 def identity_from_headers(request: Request) -> tuple[str, str]:
@@ -115,6 +123,9 @@ def serve(
             try:
                 for each in runtimes:
                     await each.open()
+                # What the application is made of stays. To look it through for garbage takes 0.1 s,
+                # in which every stream stands still.
+                gc.freeze()
                 yield
             finally:
                 await asyncio.gather(*(each.drain() for each in runtimes))
@@ -212,8 +223,8 @@ def _refusing() -> Iterator[None]:
 
 
 async def _encoded(run: Run, keepalive_s: float) -> AsyncIterator[bytes]:
-    async for event in run.events(keepalive_s):
-        yield encode(event)
+    async for events in run.events(keepalive_s):
+        yield b"".join(map(encode, events))
 
 
 def _caller_link(request: Request) -> Link | None:

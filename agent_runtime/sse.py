@@ -1,13 +1,13 @@
 """Server-sent events, both ways (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import Iterator
 
 import orjson
 
 from agent_runtime.events import Event
 
-TOKEN_PREFIX = b"event: token\n"
+TOKEN_LINE = b"event: token\n"
 
 
 def encode(event: Event) -> bytes:
@@ -21,31 +21,29 @@ def encode(event: Event) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event.name.encode(), data)
 
 
-async def decode_data(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """The ``data`` of each event in a byte stream; an unfinished event at the end is dropped.
+class Decoder:
+    """Takes a byte stream apart into events; one that is not finished at its end is dropped.
 
     Lines are split at CR and LF only. Splitting text the way ``str.splitlines`` does breaks
     payloads in which a model wrote U+2028 or U+0085.
     """
-    data: list[str] = []
-    async for line in _lines(chunks):
-        if not line:
-            if data:
-                yield "\n".join(data)
-            data = []
-        elif line.startswith(b"data:"):
-            data.append(line[5:].removeprefix(b" ").decode("utf-8", "replace"))
 
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[str] = []
+        self._split = False
+        """Whether a line ended with CR where a chunk did: an LF that follows is part of it."""
 
-async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    pending = b""
-    async for chunk in chunks:
-        # A CR at the end may be half of a CR LF: it waits for the next chunk.
-        pending = (pending + chunk).replace(b"\r\n", b"\n")
-        held = b"\r" if pending.endswith(b"\r") else b""
-        *lines, rest = pending.removesuffix(b"\r").replace(b"\r", b"\n").split(b"\n")
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """The ``data`` of each event that a chunk finishes."""
+        if self._split:
+            chunk = chunk.removeprefix(b"\n")
+        self._split = chunk.endswith(b"\r")
+        text = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, self._rest = text.split(b"\n")
         for line in lines:
-            yield line
-        pending = rest + held
-    if pending.endswith(b"\r"):
-        yield pending.removesuffix(b"\r")
+            if line.startswith(b"data:"):
+                self._data.append(line[5:].removeprefix(b" ").decode("utf-8", "replace"))
+            elif not line and self._data:
+                yield "\n".join(self._data)
+                self._data.clear()

@@ -105,7 +105,7 @@ def test_a_run_that_is_cut_before_it_began_ends(telemetry: Telemetry) -> None:
         runtime = Runtime(waiting(asyncio.Event(), asyncio.Event()), agent_name="a")
         run = await runtime.begin("hello", **WHO)
         runtime.cut()
-        names = [event.name async for event in run.events()]
+        names = [event.name async for events in run.events() for event in events]
         await run.finish()
         await runtime.aclose()
         return names
