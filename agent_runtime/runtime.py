@@ -76,7 +76,7 @@ class Runtime:
         self._feature = feature
         self._limits = limits
         self._finish_s = finish_s
-        self._drain_s = drain_s
+        self.drain_s = drain_s
         self._drain_began: float | None = None
         self._in_hurry = False
         dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
@@ -252,10 +252,10 @@ class Runtime:
             return
         for run in self._runs:
             run.stop_at_next_node()
-        if await self._idle_by(self._drain_began + self._drain_s):
+        if await self._idle_by(self._drain_began + self.drain_s):
             return
         self.cut()
-        if await self._idle_by(max(now, self._drain_began + self._drain_s) + UNWIND_S):
+        if await self._idle_by(max(now, self._drain_began + self.drain_s) + UNWIND_S):
             return
         # Their clients do not read: nobody is there to end them.
         await asyncio.gather(*(run.finish() for run in tuple(self._runs)))
@@ -271,7 +271,7 @@ class Runtime:
         await self.drain()
         # Writes go on when their runs are gone, and have as long as those would have.
         assert self._drain_began is not None  # noqa: S101 - set by drain
-        until = 0.0 if self._in_hurry else self._drain_began + self._drain_s
+        until = 0.0 if self._in_hurry else self._drain_began + self.drain_s
         await self._writes.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
         await self._providers.aclose()
         await self._http.aclose()

@@ -103,8 +103,9 @@ def serve(
     On SIGTERM or SIGINT the application first drains, still listening: new runs are refused with
     503 and Retry-After, at least for ``drain_delay_s`` seconds so that load balancers can notice.
     Then the server is stopped, the stores are closed behind the last checkpoint, and telemetry is
-    sent. A second signal cuts the runs in flight and ends the process within a second. Give the
-    process a longer grace than ``drain_delay_s`` and the runtime's ``drain_s`` together.
+    sent. That is over 7.5 s after the longer one of ``drain_delay_s`` and the runtime's
+    ``drain_s``; give the process that much. A second signal, more than a second after the first,
+    cuts the runs in flight and ends the process within a second.
     """
     agents = {"": runtime} if isinstance(runtime, Runtime) else dict(runtime)
     runtimes = tuple(agents.values())

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from agent_runtime.aside import in_thread
 from agent_runtime.errors import error_class, error_message, mask_secrets
 from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
@@ -53,11 +54,11 @@ def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> 
 async def flush_telemetry() -> None:
     """Send and write what is still held back; gives up after two seconds. Never fails."""
     flushing = {
-        asyncio.ensure_future(asyncio.to_thread(provider.force_flush, int(FLUSH_S * 1000)))
+        asyncio.ensure_future(in_thread(provider.force_flush, int(FLUSH_S * 1000)))
         for provider in (trace.get_tracer_provider(), metrics.get_meter_provider())
         if isinstance(provider, TracerProvider | MeterProvider)
     }
-    writing = asyncio.ensure_future(asyncio.to_thread(drain_stdout, FLUSH_S))
+    writing = asyncio.ensure_future(in_thread(drain_stdout, FLUSH_S))
     await asyncio.wait({*flushing, writing}, timeout=FLUSH_S)
 
 
