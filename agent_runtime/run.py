@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -12,7 +13,7 @@ from opentelemetry.trace import Link, SpanKind
 
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
-from agent_runtime.errors import LeaseLost, RecursionLimitReached, RunTimeout
+from agent_runtime.errors import LeaseLost, RecursionLimitReached, RunTimeout, StoreError
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
@@ -195,8 +196,18 @@ class Run:
                 self.outcome = await self._walk()
         except BaseException as error:  # noqa: BLE001 - it ends the run only
             self.outcome = self._outcome_of(error)
+            await self._note_spending()
         finally:
             keeper.cancel()
+
+    async def _note_spending(self) -> None:
+        """Keep what the node that did not finish has spent, for whoever goes on with the turn."""
+        budget, outcome = self.context.budget, self._ended()
+        if not budget.limited or budget.spent == self.at.spent:
+            return
+        if not isinstance(outcome.error, StoreError):
+            with suppress(StoreError, asyncio.CancelledError):
+                await self._save(self.at)
 
     async def _keep_thread(self) -> None:
         await self._thread.keep()
@@ -246,6 +257,7 @@ class Run:
 
     async def _save(self, at: Checkpoint) -> None:
         """Write a checkpoint; being cut off does not keep it from being written."""
+        at = replace(at, spent=self.context.budget.spent)
         saving = asyncio.create_task(self._thread.save(at, self.context.tally))
         try:
             await asyncio.shield(saving)

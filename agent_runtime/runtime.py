@@ -16,7 +16,7 @@ from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
-from agent_runtime.limits import Limits
+from agent_runtime.limits import Budget, Limits
 from agent_runtime.outbox import Outbox
 from agent_runtime.result import RunResult, result_of
 from agent_runtime.run import UNWIND_S, Run
@@ -193,7 +193,7 @@ class Runtime:
                     self._claims,
                     self._writes,
                     outbox.room,
-                    self._limits,
+                    Budget(self._limits, first.spent),
                 )
 
             run = Run(

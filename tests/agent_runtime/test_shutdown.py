@@ -339,8 +339,12 @@ def test_a_client_who_does_not_read_does_not_hold_up_the_end(
 ) -> None:
     """A connection nobody reads is given up after drain_s, though the server itself would wait for
     it for ever; its run still has its summary."""
-    vendor.follow(Rule(first_token_ms=0, token_ms=0, text="x" * 100_000 + " word" * 200_000))
-    with agent(vendor, finish_s=0.2, drain_s=0.5) as process, httpx.Client(timeout=30) as client:
+    vendor.follow(Rule(first_token_ms=0, token_ms=0, text=" ".join(["x" * 50_000] * 1000)))
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+    with (
+        agent(vendor, finish_s=0.2, drain_s=0.5) as process,
+        httpx.Client(transport=httpx.HTTPTransport(socket_options=small), timeout=30) as client,
+    ):
         request = client.build_request(
             "POST", f"{process.url}/threads/t1/runs", json={"input": "hi"}, headers=CALLER
         )

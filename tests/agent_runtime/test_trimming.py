@@ -19,7 +19,7 @@ from agent_runtime import (
     ToolCall,
 )
 from agent_runtime.trimming import TOOL_OUTPUT_BYTES, estimate_tokens, shorten, trim
-from demo.model_server import ModelServer
+from demo.model_server import ModelServer, Rule
 
 from .agents import model_at
 from .conftest import Telemetry
@@ -142,6 +142,29 @@ def test_a_long_thread_reaches_the_model_trimmed(vendor: ModelServer, telemetry:
     asyncio.run(run())
     assert 150 < telemetry.summary()["trimmed_messages"] < 200
     assert vendor.calls()[0].prompt_tokens < 2300
+
+
+def test_a_fallback_gets_what_it_has_room_for(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Its own ``context_tokens`` count; one that has room for nothing is passed over."""
+    vendor.follow(Rule(first_token_ms=0), Rule(model="large", status=500))
+    said = [Message("user", f"{n} " + "word " * 100) for n in range(20)]
+    tiny, small = (model_at(vendor, f"openai:{name}", context_tokens=tokens)
+                   for name, tokens in (("tiny", 10), ("small", 500)))  # fmt: skip
+    model = model_at(vendor, "openai:large", max_attempts=1, fallback=[tiny, small])
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def answer(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        return {"messages": [await ctx.chat(model, said)]}, END
+
+    async def run() -> None:
+        async with Runtime(graph, agent_name="support") as runtime:
+            await runtime.run("hello", thread_id="t", tenant_id="a", user_id="u")
+
+    asyncio.run(run())
+    _, answered = vendor.calls()
+    assert (answered.model, telemetry.summary()["outcome"]) == ("small", "success")
+    assert 300 < answered.prompt_tokens < 600
 
 
 def test_tool_outputs_are_capped() -> None:
