@@ -57,6 +57,8 @@ class Run:
         """The last checkpoint."""
         self.outcome: Outcome | None = None
         self._thread = thread
+        before = thread.found
+        self._can_be_resumed = before is not None and before.turn_id == begins_at.turn_id
         self._giving_back: asyncio.Task[None] | None = None
         self._first_message = len(begins_at.state.messages)
         self._served = edge is not None
@@ -104,7 +106,7 @@ class Run:
         await self._give_back()
         outcome = self._ended()
         if outcome.kind == "interrupt":
-            yield Event("interrupted", {"reason": outcome.reason, "resume": True,
+            yield Event("interrupted", {"reason": outcome.reason, "resume": self._can_be_resumed,
                                         "payload": outcome.payload})  # fmt: skip
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
@@ -263,13 +265,21 @@ class Run:
             await asyncio.shield(saving)
         except asyncio.CancelledError:
             await asyncio.wait({saving}, timeout=UNWIND_S)
-            raise
+            if at.next_node != END or not _succeeded(saving):
+                raise
+            # The turn is done: there is nothing left to interrupt, or to resume.
+            self._task.uncancel()
         finally:
-            if saving.done() and not saving.cancelled() and saving.exception() is None:
+            if _succeeded(saving):
                 self.at = at
+                self._can_be_resumed = True
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """A node may also await something that was cancelled, though nobody cut the run."""
         if isinstance(error, asyncio.CancelledError) and self._cut is not None:
             return self._cut
         return failed(error)
+
+
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None

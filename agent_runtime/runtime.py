@@ -82,7 +82,7 @@ class Runtime:
         dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
         self._store = open_store(dsn) if isinstance(dsn, str) else dsn
         self._claims = StoredClaims(self._store, keep_claims_days * 86_400)
-        self._writes = UnderWay()
+        self._under_way = UnderWay()
         self._lease_s = lease_s
         self._runs: set[Run] = set()
         self._begins = 0
@@ -163,8 +163,10 @@ class Runtime:
         key = ThreadKey(tenant_id, self.agent_name, thread_id)
         run_id, tally = uuid.uuid4().hex, Tally()
         with self._beginning():
-            thread = await HeldThread.acquire(
-                self._store, key, run_id, self._lease_s, tally, create=isinstance(what, str)
+            create = isinstance(what, str)
+            thread = await self._under_way.obtain(
+                HeldThread.acquire(self._store, key, run_id, self._lease_s, tally, create=create),
+                HeldThread.release,
             )
             try:
                 self._refuse(tenant_id)
@@ -191,7 +193,7 @@ class Runtime:
                     self._store,
                     tally,
                     self._claims,
-                    self._writes,
+                    self._under_way,
                     outbox.room,
                     Budget(self._limits, first.spent),
                 )
@@ -269,10 +271,11 @@ class Runtime:
     async def aclose(self) -> None:
         """Drain, then close the connections."""
         await self.drain()
-        # Writes go on when their runs are gone, and have as long as those would have.
+        # Writes go on when their runs are gone, and have as long as those would have. So does the
+        # taking of a lease, to give it back.
         assert self._drain_began is not None  # noqa: S101 - set by drain
         until = 0.0 if self._in_hurry else self._drain_began + self.drain_s
-        await self._writes.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
+        await self._under_way.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
         await self._providers.aclose()
         await self._http.aclose()
         await self._store.close()

@@ -44,16 +44,23 @@ class PostgresStore:
             timeout=ACQUIRE_S,
             open=False,
         )  # fmt: skip
-        self._opening = asyncio.Lock()
-        self._is_open = False
+        self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect, and bring the schema up to date."""
-        async with self._opening:
-            if not self._is_open:
-                await self._pool.open()
-                await self._patiently(_migrate)
-                self._is_open = True
+        """Connect, and bring the schema up to date.
+
+        Whoever comes while somebody tries shares that attempt, and its failure.
+        """
+        opening = self._opening
+        if opening is None or (opening.done() and not _succeeded(opening)):
+            opening = self._opening = asyncio.create_task(self._open())
+        if not opening.done():
+            await asyncio.wait({opening})
+        opening.result()
+
+    async def _open(self) -> None:
+        await self._pool.open()
+        await self._patiently(_migrate)
 
     async def execute(
         self,
@@ -77,6 +84,8 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close the connections, each when its statement is done."""
+        if self._opening is not None:
+            self._opening.cancel()
         await self._pool.close()
 
     async def _patiently(
@@ -110,6 +119,10 @@ class PostgresStore:
             return await work(connection)
         finally:
             await self._pool.putconn(connection)
+
+
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    return not task.cancelled() and task.exception() is None
 
 
 async def _migrate(connection: Connection) -> None:
