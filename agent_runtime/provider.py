@@ -49,11 +49,13 @@ async def receive(
     began = time.perf_counter()
     loop = asyncio.get_running_loop()
 
-    async def sent(step: str, _: Mapping[str, Any]) -> None:
+    async def sent(step: str, about: Mapping[str, Any]) -> None:
         # Many providers answer nothing, not even headers, before the first token: the prompt is
-        # on the bill of who gives up in between.
-        if step.endswith(".send_request_body.complete"):
+        # on the bill of who gives up in between, also while it is being sent.
+        if step.endswith(".send_request_body.started"):
             answer.begun = True
+        elif step.endswith(".send_request_body.failed"):
+            answer.begun = not isinstance(about["exception"], Exception)
 
     try:
         async with asyncio.timeout(first_token_timeout_s) as patience:
@@ -67,7 +69,7 @@ async def receive(
                 if response.status_code != httpx.codes.OK:
                     answer.begun = False
                     raise await _refusal(model, response)
-                answered = True
+                answered = answer.begun = True
                 async for data in decode_data(response.aiter_bytes()):
                     if data == DONE:
                         # With the end of the body unread the connection could not be used again:
