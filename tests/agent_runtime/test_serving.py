@@ -122,7 +122,7 @@ def test_a_client_who_leaves_interrupts_the_run(
         assert (call.ended_at or 0) - left < 4
     *asked, node, run = telemetry.lines()
     assert [each["event"] for each in asked] == ["agent.cost"] * len(asked)
-    # Who leaves at the start of the node may do so before the model is asked: there is no bill then.
+    # Who leaves at the start of the node may do so before the model is asked, and billed.
     for call, billed in zip(asked, vendor.calls(), strict=False):
         assert (call["outcome"], call["usage_source"]) == ("interrupt", "estimated")
         assert (call["prompt_tokens"], call["completion_tokens"]) == (

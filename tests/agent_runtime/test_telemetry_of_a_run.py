@@ -318,6 +318,26 @@ def test_an_error_in_a_node_ends_the_run(telemetry: Telemetry) -> None:
         assert "verysecret" not in span.to_json()
 
 
+def test_an_error_that_cannot_be_said_has_its_lines(telemetry: Telemetry) -> None:
+    """Also when its own ``__str__`` raises, as that of careless libraries."""
+
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise KeyError("detail")
+
+    async def fail(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        raise MuteError
+
+    with listening(serve(Runtime(one_node(fail), agent_name="support"))) as url:
+        assert ask(url, "hello").end["error_class"].endswith("MuteError")
+    lines = telemetry.lines()
+    assert [line["event"] for line in lines] == ["agent.node", "agent.run"]
+    assert {line["error_message"] for line in lines} == {
+        "it cannot be said: its __str__ raised KeyError"
+    }
+    assert [span.status.status_code for span in telemetry.spans()] == [StatusCode.ERROR] * 2
+
+
 def test_an_endless_loop_stops_at_the_limit(telemetry: Telemetry) -> None:
     """A graph that never ends runs exactly 25 nodes and fails with recursion_limit."""
 

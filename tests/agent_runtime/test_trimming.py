@@ -65,6 +65,9 @@ def test_a_prompt_is_valid_and_within_budget(history: list[Message], budget: int
     assert [m for m in kept if m.role == "system"] == [m for m in history if m.role == "system"]
     users = [m for m in history if m.role == "user"]
     assert [m for m in kept if m.role == "user"][-1:] == users[-1:]
+    first = next((m.role for m in kept if m.role != "system"), "user")
+    begins = next((m.role for m in history if m.role != "system"), "user")
+    assert first == "user" or begins != "user" or not users
     unanswered: set[str | None] = set()
     for message in kept:
         if message.role == "tool":
@@ -92,6 +95,24 @@ def test_the_newest_messages_are_kept() -> None:
     history = [Message("user", f"{n} " + "x" * 400) for n in range(10)]
     kept = trim(history, 330).messages
     assert [message.content[0] for message in kept] == ["7", "8", "9"]
+
+
+def test_what_is_left_begins_with_a_user() -> None:
+    """An answer goes with the question that was left out; Anthropic refuses a prompt that begins
+    with one. What an assistant said first of all is no such answer."""
+    said = [Message("user" if n % 2 == 0 else "assistant", f"{n} " + "x" * 400) for n in range(9)]
+    assert [message.content[0] for message in trim(said, 450).messages] == ["6", "7", "8"]
+    greeted = (Message("assistant", "Hello, how can I help?"), *said[:3])
+    assert trim(greeted, 10_000).messages == greeted
+
+
+def test_calls_of_one_id_keep_a_result_each() -> None:
+    """As some models give them; none is sent without its result."""
+    asked = Message("assistant", "", (ToolCall("c", "dump", "1"), ToolCall("c", "dump", "2")))
+    results = [Message("tool", text, tool_call_id="c") for text in ("one", "two")]
+    history = (Message("user", "dump them"), asked, *results)
+    assert trim(history, 1000).messages == history
+    assert trim(history[:-1], 1000).messages == history[:1]
 
 
 def test_the_newest_results_are_cut_rather_than_left_out() -> None:
