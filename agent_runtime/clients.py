@@ -9,24 +9,26 @@ from agent_runtime.correlation import correlate
 
 PROVIDER_TIMEOUT = httpx.Timeout(None, connect=5.0, write=10.0)
 """How long an answer may take is up to the model's own timeouts."""
-PROVIDER_LIMITS = httpx.Limits(
-    max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0
-)
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
 """Connections are given up before servers do, many of them after 5 s: a request that crosses with
 the end of its connection is lost. No limit to those kept: httpcore counts the busy ones, too, and
-above it none is used again."""
+above it none is used again. Nor to all: a run that waits for another's connection would time out,
+and how many there are at once is for those who admit runs to say."""
 TOOL_TIMEOUT = httpx.Timeout(10.0)
 
 
 def provider_client() -> httpx.AsyncClient:
     """For calls of models."""
-    return httpx.AsyncClient(timeout=PROVIDER_TIMEOUT, limits=PROVIDER_LIMITS, verify=_trusted())
+    return httpx.AsyncClient(timeout=PROVIDER_TIMEOUT, limits=LIMITS, verify=_trusted())
 
 
 def tool_client() -> httpx.AsyncClient:
     """For nodes and tools: says for which trace and thread each request is made."""
     return httpx.AsyncClient(
-        timeout=TOOL_TIMEOUT, event_hooks={"request": [correlate]}, verify=_trusted()
+        timeout=TOOL_TIMEOUT,
+        limits=LIMITS,
+        event_hooks={"request": [correlate]},
+        verify=_trusted(),
     )
 
 

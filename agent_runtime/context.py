@@ -118,7 +118,8 @@ class Context:
             async with asyncio.timeout(timeout_s):
                 return await work
         except Exception as error:  # noqa: BLE001 - optional means that any failure is survived
-            self.tally.degraded.append(name)
+            if name not in self.tally.degraded:
+                self.tally.degraded.append(name)
             trace.get_current_span().add_event(
                 "degraded",
                 {

@@ -63,6 +63,7 @@ class Run:
         self._first_message = len(begins_at.state.messages)
         self._served = edge is not None
         self._edge = edge or Edge()
+        self._node: str | None = None
         self._stopping = False
         self._cut: Outcome | None = None
         self._delivered = False
@@ -73,6 +74,7 @@ class Run:
             kind=SpanKind.SERVER if self._served else SpanKind.INTERNAL,
             attributes={
                 **self.identity.attributes(),
+                "agent.turn.id": self.identity.turn_id,
                 "gen_ai.operation.name": "invoke_agent",
             },
             links=() if link is None else (link,),
@@ -179,6 +181,8 @@ class Run:
             record_error(self._span, outcome.error)
         self._span.end()
         summary = {
+            "turn_id": self.identity.turn_id,
+            "node": self._node,
             "duration_ms": self._edge.elapsed_ms(),
             "ttfb_ms": ttfb_ms,
             "send_blocked_ms": self._edge.send_blocked_ms,
@@ -230,6 +234,7 @@ class Run:
         )
 
     async def _visit(self, name: str, step: int) -> None:
+        self._node = name
         node = self._graph.find(name)
         self.context.emit(Event("node.start", {"node": name, "step": step}))
         began = time.perf_counter()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import stamina
+from opentelemetry import trace
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -38,7 +39,8 @@ class PostgresStore:
             dsn,
             # No prepared statements: each carries its origin, and poolers in between lose them.
             kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None,
-                    "application_name": "agent_runtime", "connect_timeout": 5},
+                    "application_name": place.get("application_name") or _service(),
+                    "connect_timeout": 5},
             min_size=min(2, pool_size),
             max_size=pool_size,
             timeout=ACQUIRE_S,
@@ -119,6 +121,14 @@ class PostgresStore:
             return await work(connection)
         finally:
             await self._pool.putconn(connection)
+
+
+def _service() -> str:
+    """What `pg_stat_activity` calls the connections; statements say for which thread they are."""
+    resource = getattr(trace.get_tracer_provider(), "resource", None)
+    name = None if resource is None else resource.attributes.get("service.name")
+    known = isinstance(name, str) and not name.startswith("unknown_service")
+    return str(name) if known else "agent_runtime"
 
 
 def _succeeded(task: asyncio.Task[None]) -> bool:

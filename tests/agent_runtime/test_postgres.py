@@ -7,6 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
 
 from agent_runtime import (
     END,
@@ -89,6 +92,26 @@ def test_nobody_holds_a_connection_while_they_wait(postgres: Cluster, telemetry:
     waits = [line["db_wait_ms"] for line in telemetry.lines("agent.run")]
     assert min(waits) >= 0
     assert max(waits) > 0
+
+
+@pytest.mark.parametrize("own", [None, "reports"])
+def test_the_database_sees_which_service_is_connected(
+    postgres: Cluster, monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    """By the name that its telemetry has, unless the DSN says another one."""
+    provider = TracerProvider(resource=Resource.create({"service.name": "support-desk"}))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    dsn = postgres.database() + (f"&application_name={own}" if own else "")
+
+    async def run() -> None:
+        store = PostgresStore(dsn)
+        await store.open()
+        with psycopg.connect(dsn) as watcher:
+            found = watcher.execute("SELECT application_name FROM pg_stat_activity").fetchall()
+        assert (own or "support-desk",) in found
+        await store.close()
+
+    asyncio.run(run())
 
 
 def test_the_database_sees_who_asks(postgres: Cluster, telemetry: Telemetry) -> None:

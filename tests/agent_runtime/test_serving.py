@@ -217,4 +217,7 @@ def test_without_a_store_nothing_is_begun(vendor: ModelServer, telemetry: Teleme
 
     response = asyncio.run(run())
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert response.json() == {"detail": "the store of threads cannot be used"}  # not where it is
+    [line] = telemetry.lines("store.failed")
+    assert "/nowhere/threads.db: unable to open" in line["error_message"]
     assert not vendor.calls()

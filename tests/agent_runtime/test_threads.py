@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from opentelemetry.trace import SpanKind
 
 from agent_runtime import (
     END,
@@ -13,8 +14,9 @@ from agent_runtime import (
     State,
     ThreadNotFound,
 )
+from demo.model_server import ModelServer
 
-from .agents import WHO, graph_of, hello
+from .agents import WHO, chatting, graph_of, hello, model_at
 from .conftest import Telemetry
 
 
@@ -72,3 +74,22 @@ def test_a_failed_turn_goes_on_where_it_failed(dsn: str, telemetry: Telemetry) -
     assert calls == ["first", "second", "second"]
     steps = [(line["node"], line["step"]) for line in telemetry.lines("agent.node")]
     assert steps == [("first", 1), ("second", 2), ("second", 2)]
+    failed, resumed = telemetry.lines("agent.run")
+    assert failed["turn_id"] == resumed["turn_id"] == failed["run_id"] != resumed["run_id"]
+    assert (failed["node"], resumed["node"]) == ("second", "second")
+    turns = [(run.attributes or {})["agent.turn.id"] for run in telemetry.spans("invoke_agent")]
+    assert turns == [failed["run_id"]] * 2
+
+
+def test_a_thread_remembers(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """A run gets the conversation so far, and answers with the whole of it."""
+
+    async def run() -> list[str]:
+        async with Runtime(chatting(model_at(vendor)), agent_name="support") as runtime:
+            await runtime.run("one", thread_id="t", tenant_id="a", user_id="u")
+            second = await runtime.run("two", thread_id="t", tenant_id="a", user_id="u")
+            assert second.text == second.messages[-1].content != ""
+            return [message.role for message in second.messages]
+
+    assert asyncio.run(run()) == ["user", "assistant", "user", "assistant"]
+    assert telemetry.spans("invoke_agent")[0].kind is SpanKind.INTERNAL
