@@ -5,11 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import httpx
-from opentelemetry import trace
 
 from agent_runtime.chat import ModelCalls
-from agent_runtime.claims import Claims
-from agent_runtime.errors import AgentRuntimeError, error_class, error_message
+from agent_runtime.errors import AgentRuntimeError
 from agent_runtime.events import Event
 from agent_runtime.identity import RunIdentity, current_write
 from agent_runtime.interrupts import Answers
@@ -18,8 +16,9 @@ from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.retry import Pauses
 from agent_runtime.store import Store
+from agent_runtime.store.claims import StoredClaims
 from agent_runtime.tally import Tally
-from agent_runtime.telemetry import LOG
+from agent_runtime.telemetry import LOG, note_error
 from agent_runtime.tools import Tool
 from agent_runtime.under_way import UnderWay
 
@@ -37,7 +36,7 @@ class Context:
         http: httpx.AsyncClient,
         store: Store,
         tally: Tally,
-        claims: Claims,
+        claims: StoredClaims,
         under_way: UnderWay,
         room: Callable[[], Awaitable[None]],
         budget: Budget,
@@ -120,12 +119,5 @@ class Context:
         except Exception as error:  # noqa: BLE001 - optional means that any failure is survived
             if name not in self.tally.degraded:
                 self.tally.degraded.append(name)
-            trace.get_current_span().add_event(
-                "degraded",
-                {
-                    "agent.part": name,
-                    "error.type": error_class(error),
-                    "error.message": error_message(error),
-                },
-            )
+            note_error("degraded", error, {"agent.part": name})
             return default

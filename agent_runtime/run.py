@@ -24,6 +24,7 @@ from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
 from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
 from agent_runtime.threads import Checkpoint, HeldThread
+from agent_runtime.under_way import succeeded
 
 UNWIND_S = 2.0
 """How long a cancelled run may take to clean up before its summary is written without it."""
@@ -41,7 +42,8 @@ class Run:
         graph: Graph,
         thread: HeldThread,
         begins_at: Checkpoint,
-        make_context: Callable[[Outbox], Context],
+        context: Context,
+        outbox: Outbox,
         *,
         timeout_s: float | None,
         edge: Edge | None,
@@ -50,9 +52,9 @@ class Run:
     ) -> None:
         self._graph = graph
         self._on_finish = on_finish
-        self._outbox = Outbox()
-        self.context = make_context(self._outbox)
-        self.identity = self.context.identity
+        self._outbox = outbox
+        self.context = context
+        self.identity = context.identity
         self.at = begins_at
         """The last checkpoint."""
         self.outcome: Outcome | None = None
@@ -270,12 +272,12 @@ class Run:
             await asyncio.shield(saving)
         except asyncio.CancelledError:
             await asyncio.wait({saving}, timeout=UNWIND_S)
-            if at.next_node != END or not _succeeded(saving):
+            if at.next_node != END or not succeeded(saving):
                 raise
             # The turn is done: there is nothing left to interrupt, or to resume.
             self._task.uncancel()
         finally:
-            if _succeeded(saving):
+            if succeeded(saving):
                 self.at = at
                 self._can_be_resumed = True
 
@@ -284,7 +286,3 @@ class Run:
         if isinstance(error, asyncio.CancelledError) and self._cut is not None:
             return self._cut
         return failed(error)
-
-
-def _succeeded(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None

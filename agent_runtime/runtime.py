@@ -184,30 +184,16 @@ class Runtime:
                 feature=self._feature,
             )
 
-            def make_context(outbox: Outbox) -> Context:
-                return Context(
-                    identity,
-                    outbox.put,
-                    self._providers,
-                    self._http,
-                    self._store,
-                    tally,
-                    self._claims,
-                    self._under_way,
-                    outbox.room,
-                    Budget(self._limits, first.spent),
-                )
-
+            outbox = Outbox()
+            context = Context(
+                identity, outbox.put, self._providers, self._http, self._store, tally,
+                self._claims, self._under_way, outbox.room, Budget(self._limits, first.spent),
+            )  # fmt: skip
             run = Run(
-                self._graph,
-                thread,
-                first,
-                make_context,
-                timeout_s=self._limits.run_timeout_s,
-                edge=edge,
-                link=link,
+                self._graph, thread, first, context, outbox,
+                timeout_s=self._limits.run_timeout_s, edge=edge, link=link,
                 on_finish=self._finished,
-            )
+            )  # fmt: skip
             self._runs.add(run)
         return run
 

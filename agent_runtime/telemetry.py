@@ -23,6 +23,7 @@ from agent_runtime.outcome import is_cut_off
 from agent_runtime.outlet import drain_stdout, to_stdout
 
 TRACER = trace.get_tracer("agent_runtime")
+NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
 LOG: structlog.typing.FilteringBoundLogger = structlog.get_logger("agent_runtime")
 
 
@@ -103,6 +104,14 @@ def record_error(current: Span, error: BaseException) -> None:
             "exception.stacktrace": mask_secrets(stack),
         },
     )
+
+
+def note_error(
+    event: str, error: Exception, attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+) -> None:
+    """Tell the current span of an error that its work goes on with."""
+    about = {"error.type": error_class(error), "error.message": error_message(error)}
+    trace.get_current_span().add_event(event, {**attributes, **about})
 
 
 def trace_fields(current: Span) -> dict[str, str]:

@@ -51,3 +51,8 @@ class UnderWay:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # nobody may be there any more to hear of it
+
+
+def succeeded(task: asyncio.Task[Any]) -> bool:
+    """Whether it has ended, with a result."""
+    return task.done() and not task.cancelled() and task.exception() is None

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from agent_runtime.errors import StoreError
 from agent_runtime.store.statements import origin, schema_steps, statement
 from agent_runtime.tally import Tally
+from agent_runtime.under_way import succeeded
 
 POOL_SIZE = 20
 """Connections at most; fewer are open while fewer nodes end at once."""
@@ -54,7 +55,7 @@ class PostgresStore:
         Whoever comes while somebody tries shares that attempt, and its failure.
         """
         opening = self._opening
-        if opening is None or (opening.done() and not _succeeded(opening)):
+        if opening is None or (opening.done() and not succeeded(opening)):
             opening = self._opening = asyncio.create_task(self._open())
         if not opening.done():
             await asyncio.wait({opening})
@@ -129,10 +130,6 @@ def _service() -> str:
     name = None if resource is None else resource.attributes.get("service.name")
     known = isinstance(name, str) and not name.startswith("unknown_service")
     return str(name) if known else "agent_runtime"
-
-
-def _succeeded(task: asyncio.Task[None]) -> bool:
-    return not task.cancelled() and task.exception() is None
 
 
 async def _migrate(connection: Connection) -> None:
