@@ -54,9 +54,10 @@ class ModelCalls:
         :raises PromptTooLong: when the first one has no room even for the shortest prompt.
         :raises BudgetExceeded: when the run may not call a model any more.
         """
-        name, prompt = _name(model), estimated_prompt_tokens(messages, tools)
-        at_most = Usage(min(prompt, model.context_tokens), model.answer_tokens)
-        async with self.budget.reserved(name, at_most):
+        if not self.budget.limited:
+            return await self._complete(model, messages, tools)
+        prompt = min(estimated_prompt_tokens(messages, tools), model.context_tokens)
+        async with self.budget.reserved(_name(model), Usage(prompt, model.answer_tokens)):
             return await self._complete(model, messages, tools)
 
     async def _complete(

@@ -107,12 +107,12 @@ class Budget:
         limits, spent = self._limits, self.spent
         if limits.run_tokens is not None and spent.tokens >= limits.run_tokens:
             raise BudgetExceeded(
-                f"the run used {spent.tokens} tokens; run_tokens allows {limits.run_tokens}"
+                f"the turn used {spent.tokens} tokens; run_tokens allows {limits.run_tokens}"
             )
         if limits.run_usd is None or limits.prices is None:
             return
         if spent.usd >= Decimal(str(limits.run_usd)):
-            raise BudgetExceeded(f"the run cost {spent.usd} USD; run_usd allows {limits.run_usd}")
+            raise BudgetExceeded(f"the turn cost {spent.usd} USD; run_usd allows {limits.run_usd}")
         if cost_of(limits.prices, model, NO_USAGE) is None:
             raise BudgetExceeded(
                 f"there is no price for {model!r}, so run_usd={limits.run_usd} cannot be kept;"
