@@ -65,14 +65,33 @@ class Answer:
         self._thoughts.append(text)
 
     def call(
-        self, index: int, id_: str | None = None, name: str | None = None, arguments: str = ""
+        self,
+        index: int | None,
+        id_: str | None = None,
+        name: str | None = None,
+        arguments: str = "",
     ) -> None:
-        """A piece of the tool call at ``index``."""
+        """A piece of the tool call at ``index`` or, where that is not said, of the one that has
+        the id; without either, of the last one, unless it has another name."""
         self.tokens += 1
-        call = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+        place = self._place(id_, name) if index is None else index
+        call = self._calls.setdefault(place, {"id": "", "name": "", "arguments": ""})
         call["id"] = id_ or call["id"]
-        call["name"] += name or ""
+        if name != call["name"]:  # some say it again with each piece
+            call["name"] += name or ""
         call["arguments"] += arguments
+
+    def calls_at(self, index: int) -> bool:
+        """Whether there is a tool call at ``index``."""
+        return index in self._calls
+
+    def _place(self, id_: str | None, name: str | None) -> int:
+        for place, call in reversed(self._calls.items()):
+            if id_ == call["id"] if id_ else name in (None, "", call["name"]):
+                return place
+            if not id_:
+                break
+        return max(self._calls, default=-1) + 1
 
     def finish(self, reason: str) -> None:
         """The model is done."""
@@ -80,12 +99,16 @@ class Answer:
         self.finish_reason = reason
 
     def message(self) -> Message:
-        """The whole answer as a message."""
-        calls = tuple(
-            ToolCall(call["id"] or f"call_{index}", call["name"], call["arguments"] or "{}")
-            for index, call in sorted(self._calls.items())
+        """The whole answer as a message, each tool call with an id of its own."""
+        calls: dict[str, ToolCall] = {}
+        for index, call in sorted(self._calls.items()):
+            id_ = call["id"] or f"call_{index}"
+            if id_ in calls:
+                id_ = f"{id_}_{index}"
+            calls[id_] = ToolCall(id_, call["name"], call["arguments"] or "{}")
+        return Message(
+            "assistant", "".join(self._text), tuple(calls.values()), thinking=tuple(self.thinking)
         )
-        return Message("assistant", "".join(self._text), calls, thinking=tuple(self.thinking))
 
     def estimated_usage(self, prompt_tokens: int) -> Usage:
         """About what a broken answer costs: the prompt, and what came of the answer.

@@ -78,7 +78,9 @@ def _begin(index: int, block: Mapping[str, Any], answer: Answer) -> None:
         case "text" if block.get("text"):
             answer.say(block["text"])
         case "tool_use":
-            answer.call(index, block["id"], block["name"])
+            # Anthropic sends the input in pieces behind this, others all of it here.
+            whole = orjson.dumps(block["input"]).decode() if block.get("input") else ""
+            answer.call(index, block["id"], block["name"], whole)
         case "thinking" | "redacted_thinking":
             answer.thinking.append(dict(block))
 
@@ -87,7 +89,8 @@ def _go_on(index: int, delta: Mapping[str, Any], answer: Answer) -> None:
     match delta.get("type"):
         case "text_delta":
             answer.say(delta["text"])
-        case "input_json_delta":
+        # Not of tools that the provider calls itself (server_tool_use).
+        case "input_json_delta" if answer.calls_at(index):
             answer.call(index, arguments=delta["partial_json"])
         case "thinking_delta":
             answer.think(delta["thinking"])
@@ -99,23 +102,25 @@ def _go_on(index: int, delta: Mapping[str, Any], answer: Answer) -> None:
 def _usage(usage: Mapping[str, Any], before: Usage | None) -> Usage | None:
     """Counts in the sense of `Usage`: here the cached parts are beside the input, not in it.
 
-    The event that ends a message repeats the output's count, and the input's only as it likes.
+    The event that ends a message repeats some of the counts, as it likes.
     """
-    if usage.get("input_tokens") is None:
-        if before is None or usage.get("output_tokens") is None:
-            return before
-        return Usage(
-            before.input_tokens, usage["output_tokens"], before.cached_tokens,
-            cache_write_tokens=before.cache_write_tokens,
-        )  # fmt: skip
-    read_tokens = usage.get("cache_read_input_tokens")
-    write_tokens = usage.get("cache_creation_input_tokens")
+    if before is None and usage.get("input_tokens") is None:
+        return None
+    known = before or Usage(0, 0)
+    read_tokens = _first(usage.get("cache_read_input_tokens"), known.cached_tokens)
+    write_tokens = _first(usage.get("cache_creation_input_tokens"), known.cache_write_tokens)
+    beside = (known.cached_tokens or 0) + (known.cache_write_tokens or 0)
+    uncached = _first(usage.get("input_tokens"), known.input_tokens - beside)
     return Usage(
-        usage["input_tokens"] + (read_tokens or 0) + (write_tokens or 0),
-        usage.get("output_tokens") or 0,
+        (uncached or 0) + (read_tokens or 0) + (write_tokens or 0),
+        _first(usage.get("output_tokens"), known.output_tokens) or 0,
         read_tokens,
         cache_write_tokens=write_tokens,
     )
+
+
+def _first(count: int | None, before: int | None) -> int | None:
+    return before if count is None else count
 
 
 def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:

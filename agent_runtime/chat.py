@@ -13,18 +13,18 @@ from opentelemetry.trace import Span, SpanKind
 
 from agent_runtime.answer import Answer
 from agent_runtime.correlation import correlation_headers
-from agent_runtime.errors import ProviderError
+from agent_runtime.errors import PromptTooLong, ProviderError
 from agent_runtime.identity import RunIdentity, node_attributes
 from agent_runtime.limits import Budget
 from agent_runtime.lines import line_of_call
-from agent_runtime.messages import Message
+from agent_runtime.messages import Message, Usage
 from agent_runtime.metrics import inference_measured
 from agent_runtime.model import Model
 from agent_runtime.provider import WIRES, receive
 from agent_runtime.retry import Pauses, retrying
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import span
-from agent_runtime.trimming import estimated_prompt_tokens
+from agent_runtime.trimming import estimated_prompt_tokens, trim
 
 
 @dataclass
@@ -48,14 +48,26 @@ class ModelCalls:
     async def complete(
         self, model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
     ) -> Message:
-        """Ask ``model`` or, when it fails, its fallbacks in order.
+        """Ask ``model`` or, when it fails, its fallbacks in order, each with what it has room for.
 
         :raises ProviderError: of the last candidate, when none answered.
+        :raises PromptTooLong: when the first one has no room even for the shortest prompt.
         :raises BudgetExceeded: when the run may not call a model any more.
         """
+        if not self.budget.limited:
+            return await self._complete(model, messages, tools)
+        prompt = min(estimated_prompt_tokens(messages, tools), model.context_tokens)
+        async with self.budget.reserved(_name(model), Usage(prompt, model.answer_tokens)):
+            return await self._complete(model, messages, tools)
+
+    async def _complete(
+        self, model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
+    ) -> Message:
         forwarded = False
         numbers = count(1)
         candidates = model.candidates
+        first = self._chosen.get(model, 0)
+        failure: ProviderError | None = None
         deadline = time.monotonic() + model.retry_budget_s
 
         def forward(text: str) -> None:
@@ -63,11 +75,16 @@ class ModelCalls:
             forwarded = True
             self.on_text(text)
 
-        for position in range(self._chosen.get(model, 0), len(candidates)):
+        for position in range(first, len(candidates)):
             candidate = candidates[position]
             gave_up = candidates[position - 1].model if position else None
-            left = deadline - time.monotonic()
-            share = left / (len(candidates) - position)
+            try:
+                prompt = self._fit(candidate, messages, tools)
+            except PromptTooLong:
+                if failure is None:
+                    raise
+                continue  # this fallback has less room than the model that failed
+            share = (deadline - time.monotonic()) / (len(candidates) - position)
             until = time.monotonic() + share
             try:
                 attempts = retrying(
@@ -81,14 +98,25 @@ class ModelCalls:
                     with each:
                         answer = Answer(forward)
                         return await self._attempt(
-                            candidate, messages, tools, answer, next(numbers), gave_up, until
+                            candidate, prompt, tools, answer, next(numbers), gave_up, until
                         )
             except ProviderError as error:
-                if forwarded or not error.fallback_helps or position + 1 == len(candidates):
+                if forwarded or not error.fallback_helps:
                     raise
-                self._chosen[model] = position + 1
-                self.tally.fallback_from = self.tally.fallback_from or candidate.model
-        raise AssertionError("a model has at least one candidate, which answers or raises")
+                failure = error
+                if position + 1 < len(candidates):
+                    self._chosen[model] = position + 1
+                    self.tally.fallback_from = self.tally.fallback_from or candidate.model
+        assert failure is not None  # noqa: S101 - the last candidate answers or raises
+        raise failure
+
+    def _fit(
+        self, model: Model, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Message]:
+        """The messages that the model has room for."""
+        trimmed = trim(messages, model.context_tokens - estimated_prompt_tokens((), tools))
+        self.tally.trimmed_messages += trimmed.left_out
+        return trimmed.messages
 
     async def _attempt(
         self,
@@ -100,7 +128,7 @@ class ModelCalls:
         fallback_from: str | None,
         until: float,
     ) -> Message:
-        tally, name = self.tally, f"{model.provider}:{model.model}"
+        tally, name = self.tally, _name(model)
         self.budget.check(name)
         tally.llm_calls += 1
         tally.llm_retries += number > 1
@@ -142,6 +170,10 @@ class ModelCalls:
                     tally.count(answer.model, answer.usage)
                     self.budget.spend(name, answer.usage or answer.estimated_usage(prompt_tokens))
         return answer.message()
+
+
+def _name(model: Model) -> str:
+    return f"{model.provider}:{model.model}"
 
 
 def _asked(model: Model) -> dict[str, str | int | bool]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from agent_runtime.errors import WriteConflict
 
@@ -39,22 +39,6 @@ class Standing:
     """What its tool answered; None until the write is done."""
     lease_left_s: float
     """How long its owner may still be at work; 0 or less when it no longer can be."""
-
-
-class Claims(Protocol):
-    """Where claims are kept. Each call is a transaction that is committed when it returns."""
-
-    async def claim(self, claim: Claim, owner: str, lease_s: float) -> Standing | None:
-        """Take a claim that nobody has. None: it is ours; otherwise the one in the way."""
-
-    async def take_over(self, key: str, former: str, owner: str, lease_s: float) -> bool:
-        """Take a claim whose lease has run out from its former owner, or prolong one's own."""
-
-    async def finish(self, key: str, owner: str, result: str) -> bool:
-        """Record that the write is done. False: the claim is no longer the owner's."""
-
-    async def release(self, key: str, owner: str) -> None:
-        """Forget a claim of the owner's: nothing was done."""
 
 
 def decide(claim: Claim, standing: Standing) -> Literal["replay", "wait", "in_doubt"]:

@@ -17,6 +17,8 @@ KEPT_S = 4.0
 """Connections are given up before servers do, many of them after 5 s: a request that crosses with
 the end of its connection is lost."""
 TOOL_TIMEOUT = httpx.Timeout(10.0)
+TOOL_LIMITS = httpx.Limits(max_connections=None, keepalive_expiry=4.0)
+"""As many at once as runs make: one that waits for another's connection would time out."""
 
 
 def provider_client() -> aiohttp.ClientSession:
@@ -54,7 +56,10 @@ def proxy_for(url: str) -> str | None:
 def tool_client() -> httpx.AsyncClient:
     """For nodes and tools: says for which trace and thread each request is made."""
     return httpx.AsyncClient(
-        timeout=TOOL_TIMEOUT, event_hooks={"request": [correlate]}, verify=_trusted()
+        timeout=TOOL_TIMEOUT,
+        limits=TOOL_LIMITS,
+        event_hooks={"request": [correlate]},
+        verify=_trusted(),
     )
 
 

@@ -6,23 +6,21 @@ from typing import Any, TypeVar
 
 import aiohttp
 import httpx
-from opentelemetry import trace
 
 from agent_runtime.chat import ModelCalls
-from agent_runtime.claims import Claims
-from agent_runtime.errors import AgentRuntimeError, error_class, error_message
+from agent_runtime.errors import AgentRuntimeError
 from agent_runtime.events import Event
 from agent_runtime.identity import RunIdentity, current_write
 from agent_runtime.interrupts import Answers
-from agent_runtime.limits import Budget, Limits
+from agent_runtime.limits import Budget
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.retry import Pauses
 from agent_runtime.store import Store
+from agent_runtime.store.claims import StoredClaims
 from agent_runtime.tally import Tally
-from agent_runtime.telemetry import LOG
+from agent_runtime.telemetry import LOG, note_error
 from agent_runtime.tools import Tool
-from agent_runtime.trimming import estimated_prompt_tokens, trim
 from agent_runtime.under_way import UnderWay
 
 T = TypeVar("T")
@@ -39,10 +37,10 @@ class Context:
         http: httpx.AsyncClient,
         store: Store,
         tally: Tally,
-        claims: Claims,
+        claims: StoredClaims,
         under_way: UnderWay,
         room: Callable[[], Awaitable[None]],
-        limits: Limits,
+        budget: Budget,
     ) -> None:
         self.identity = identity
         self.emit = emit
@@ -56,6 +54,7 @@ class Context:
         """For calls of other services: sends traceparent, baggage and X-Thread-Id along."""
         self.log = LOG
         """Writes JSON lines that carry the run's identity."""
+        self.budget = budget
         self.pauses = Pauses()
         """Waits that need not end before the run does."""
         self._models = ModelCalls(
@@ -64,7 +63,7 @@ class Context:
             providers,
             on_text=lambda text: emit(Event("token", {"text": text})),
             room=room,
-            budget=Budget(limits),
+            budget=budget,
             pauses=self.pauses,
         )
 
@@ -97,9 +96,7 @@ class Context:
         """
         schemas = [tool.schema() for tool in tools]
         prompt = messages if system is None else (Message("system", system), *messages)
-        trimmed = trim(prompt, model.context_tokens - estimated_prompt_tokens((), schemas))
-        self.tally.trimmed_messages += trimmed.left_out
-        return await self._models.complete(model, trimmed.messages, schemas)
+        return await self._models.complete(model, prompt, schemas)
 
     def interrupt(self, payload: Any, *, key: str | None = None) -> Any:
         """Ask a human, whom ``payload`` (JSON) tells what for; gives the answer.
@@ -121,13 +118,7 @@ class Context:
             async with asyncio.timeout(timeout_s):
                 return await work
         except Exception as error:  # noqa: BLE001 - optional means that any failure is survived
-            self.tally.degraded.append(name)
-            trace.get_current_span().add_event(
-                "degraded",
-                {
-                    "agent.part": name,
-                    "error.type": error_class(error),
-                    "error.message": error_message(error),
-                },
-            )
+            if name not in self.tally.degraded:
+                self.tally.degraded.append(name)
+            note_error("degraded", error, {"agent.part": name})
             return default

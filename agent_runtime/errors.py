@@ -182,4 +182,8 @@ def error_class(error: BaseException) -> str:
 
 def error_message(error: BaseException) -> str:
     """The error's message: secrets masked, at most 500 characters."""
-    return mask_secrets(str(error))[:MESSAGE_CHARACTERS]
+    try:
+        message = str(error)
+    except Exception as broken:  # noqa: BLE001 - whoever tells of an error must not fail at it
+        message = f"it cannot be said: its __str__ raised {type(broken).__qualname__}"
+    return mask_secrets(message)[:MESSAGE_CHARACTERS]

@@ -1,6 +1,8 @@
 """What one run may spend, and how many runs one tenant may have at once."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ from agent_runtime.messages import Usage
 from agent_runtime.prices import Prices, cost_of
 
 TENANT_RETRY_S = 1.0
-NOTHING = Usage(0, 0)
+NO_USAGE = Usage(0, 0)
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Limits:
     runs_per_tenant: int | None = None
     """In flight in this process; one more is refused."""
     run_tokens: int | None = None
-    """In and out, over all calls of models. The call that exceeds a budget is finished, the next
-    one is not made: the run ends with the reason ``budget``."""
+    """In and out, over all calls of models in a turn. The call that exceeds a budget is finished,
+    the next one is not made: the run ends with the reason ``budget``."""
     run_usd: Decimal | float | None = None
     """As ``run_tokens``, in money; needs ``prices``, and models without one are not called."""
     prices: Prices | None = None
@@ -51,26 +53,67 @@ class Limits:
             )  # fmt: skip
 
 
-class Budget:
-    """What one run has spent of what it may."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What calls of models took, or may take."""
 
-    def __init__(self, limits: Limits) -> None:
+    tokens: int = 0
+    usd: Decimal = Decimal(0)
+
+    def __add__(self, more: "Spent") -> "Spent":
+        return Spent(self.tokens + more.tokens, self.usd + more.usd)
+
+    def __sub__(self, less: "Spent") -> "Spent":
+        return Spent(self.tokens - less.tokens, self.usd - less.usd)
+
+
+NOTHING_SPENT = Spent()
+
+
+class Budget:
+    """What a turn has spent of what it may: its run, and those that it goes on with."""
+
+    def __init__(self, limits: Limits, before: Spent = NOTHING_SPENT) -> None:
         self._limits = limits
-        self._tokens = 0
-        self._usd = Decimal(0)
+        self._reserved = NOTHING_SPENT
+        self._settled = asyncio.Event()
+        self.spent = before
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is anything to keep to."""
+        return self._limits.run_tokens is not None or self._limits.run_usd is not None
+
+    @asynccontextmanager
+    async def reserved(self, model: str, at_most: Usage) -> AsyncIterator[None]:
+        """Around a call that may use so much, which waits while others may use up what is left.
+
+        What is left is not lost to a reservation: a call that is alone may exceed the budget.
+        """
+        wanted = self._cost(model, at_most)
+        while self._reserved.tokens and self._exceeded_by(self.spent + self._reserved + wanted):
+            self.check(model)
+            self._settled.clear()
+            await self._settled.wait()
+        self._reserved += wanted
+        try:
+            yield
+        finally:
+            self._reserved -= wanted
+            self._settled.set()
 
     def check(self, model: str) -> None:
         """Ask for one more call. :raises BudgetExceeded: when nothing is left for it."""
-        limits = self._limits
-        if limits.run_tokens is not None and self._tokens >= limits.run_tokens:
+        limits, spent = self._limits, self.spent
+        if limits.run_tokens is not None and spent.tokens >= limits.run_tokens:
             raise BudgetExceeded(
-                f"the run used {self._tokens} tokens; run_tokens allows {limits.run_tokens}"
+                f"the turn used {spent.tokens} tokens; run_tokens allows {limits.run_tokens}"
             )
         if limits.run_usd is None or limits.prices is None:
             return
-        if self._usd >= Decimal(str(limits.run_usd)):
-            raise BudgetExceeded(f"the run cost {self._usd} USD; run_usd allows {limits.run_usd}")
-        if cost_of(limits.prices, model, NOTHING) is None:
+        if spent.usd >= Decimal(str(limits.run_usd)):
+            raise BudgetExceeded(f"the turn cost {spent.usd} USD; run_usd allows {limits.run_usd}")
+        if cost_of(limits.prices, model, NO_USAGE) is None:
             raise BudgetExceeded(
                 f"there is no price for {model!r}, so run_usd={limits.run_usd} cannot be kept;"
                 " add it to the prices"
@@ -78,6 +121,15 @@ class Budget:
 
     def spend(self, model: str, usage: Usage) -> None:
         """Note what a call used."""
-        self._tokens += usage.input_tokens + usage.output_tokens
-        if self._limits.prices is not None:
-            self._usd += cost_of(self._limits.prices, model, usage) or Decimal(0)
+        self.spent += self._cost(model, usage)
+
+    def _cost(self, model: str, usage: Usage) -> Spent:
+        prices = self._limits.prices
+        usd = None if prices is None else cost_of(prices, model, usage)
+        return Spent(usage.input_tokens + usage.output_tokens, usd or Decimal(0))
+
+    def _exceeded_by(self, spent: Spent) -> bool:
+        tokens, usd = self._limits.run_tokens, self._limits.run_usd
+        return (tokens is not None and spent.tokens > tokens) or (
+            usd is not None and spent.usd > Decimal(str(usd))
+        )

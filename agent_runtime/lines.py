@@ -3,7 +3,7 @@
     agent.node  a node has ended
     agent.cost  a call of a model has ended; each try is a line: what the call's cost is made of
     agent.tool  a call of a tool has ended
-    agent.run   the run has ended: its summary, exactly one
+    agent.run   the run has ended: its summary, exactly one; ``node`` is the last one that it began
 
 Each names tenant, user, thread, run and span, and how it ended. None holds what anybody said.
 """

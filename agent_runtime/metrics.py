@@ -46,8 +46,10 @@ _USAGE = {
 }  # fmt: skip
 _TOOL = _histogram("gen_ai.execute_tool.duration", "s", "Calls of tools")
 _AGENT = _histogram("gen_ai.invoke_agent.duration", "s", "Runs")
-_AGENT_CALLS = _METER.create_histogram("gen_ai.invoke_agent.inference_calls", "{call}", "In a run")
-_AGENT_TOOLS = _METER.create_histogram("gen_ai.invoke_agent.tool_calls", "{call}", "In a run")
+_AGENT_CALLS = _METER.create_histogram(
+    "gen_ai.invoke_agent.inference_calls", "{inference_call}", "In a run"
+)
+_AGENT_TOOLS = _METER.create_histogram("gen_ai.invoke_agent.tool_calls", "{tool_call}", "In a run")
 
 
 @contextmanager

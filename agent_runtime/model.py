@@ -10,6 +10,9 @@ Speaks = Literal["chat", "messages"]
 """OpenAI's chat completions or Anthropic's messages."""
 
 
+USUAL_ANSWER_TOKENS = 4096
+
+
 class Vendor(NamedTuple):
     """Where a vendor serves its own models."""
 
@@ -125,6 +128,12 @@ class Model:
         """How to speak to the endpoint."""
         vendor = VENDORS.get(self.provider)
         return self.speaks or (vendor.speaks if vendor else "chat")
+
+    @property
+    def answer_tokens(self) -> int:
+        """How long an answer may be: as the parameters say, or about as long as most."""
+        said = (self.parameters.get(name) for name in ("max_completion_tokens", "max_tokens"))
+        return next((most for most in said if isinstance(most, int)), USUAL_ANSWER_TOKENS)
 
     @cached_property
     def candidates(self) -> tuple["Model", ...]:

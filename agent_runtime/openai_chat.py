@@ -60,7 +60,7 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
         for call in delta.get("tool_calls") or ():
             function = call.get("function") or {}
             answer.call(
-                call.get("index", 0), call.get("id"), function.get("name"),
+                call.get("index"), call.get("id"), function.get("name"),
                 function.get("arguments") or "",
             )  # fmt: skip
         if reason := choice.get("finish_reason"):

@@ -65,7 +65,7 @@ async def receive(
             if response.status != HTTPStatus.OK:
                 answer.begun = False
                 raise await _refusal(model, response)
-            answered = True
+            answered = answer.begun = True
             async for chunk in response.content.iter_any():
                 tokens, ended = answer.tokens, False
                 for data in decoder.feed(chunk):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -12,7 +13,7 @@ from opentelemetry.trace import Link, SpanKind
 
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
-from agent_runtime.errors import LeaseLost, RecursionLimitReached, RunTimeout
+from agent_runtime.errors import LeaseLost, RecursionLimitReached, RunTimeout, StoreError
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
 from agent_runtime.identity import current_node, current_run, node_attributes
@@ -23,6 +24,7 @@ from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
 from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
 from agent_runtime.threads import Checkpoint, HeldThread
+from agent_runtime.under_way import succeeded
 
 UNWIND_S = 2.0
 """How long a cancelled run may take to clean up before its summary is written without it."""
@@ -40,7 +42,8 @@ class Run:
         graph: Graph,
         thread: HeldThread,
         begins_at: Checkpoint,
-        make_context: Callable[[Outbox], Context],
+        context: Context,
+        outbox: Outbox,
         *,
         timeout_s: float | None,
         edge: Edge | None,
@@ -49,17 +52,20 @@ class Run:
     ) -> None:
         self._graph = graph
         self._on_finish = on_finish
-        self._outbox = Outbox()
-        self.context = make_context(self._outbox)
-        self.identity = self.context.identity
+        self._outbox = outbox
+        self.context = context
+        self.identity = context.identity
         self.at = begins_at
         """The last checkpoint."""
         self.outcome: Outcome | None = None
         self._thread = thread
+        before = thread.found
+        self._can_be_resumed = before is not None and before.turn_id == begins_at.turn_id
         self._giving_back: asyncio.Task[None] | None = None
         self._first_message = len(begins_at.state.messages)
         self._served = edge is not None
         self._edge = edge or Edge()
+        self._node: str | None = None
         self._stopping = False
         self._cut: Outcome | None = None
         self._delivered = False
@@ -70,6 +76,7 @@ class Run:
             kind=SpanKind.SERVER if self._served else SpanKind.INTERNAL,
             attributes={
                 **self.identity.attributes(),
+                "agent.turn.id": self.identity.turn_id,
                 "gen_ai.operation.name": "invoke_agent",
             },
             links=() if link is None else (link,),
@@ -105,7 +112,7 @@ class Run:
         await self._give_back()
         outcome = self._ended()
         if outcome.kind == "interrupt":
-            yield [Event("interrupted", {"reason": outcome.reason, "resume": True,
+            yield [Event("interrupted", {"reason": outcome.reason, "resume": self._can_be_resumed,
                                          "payload": outcome.payload})]  # fmt: skip
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
@@ -178,6 +185,8 @@ class Run:
             record_error(self._span, outcome.error)
         self._span.end()
         summary = {
+            "turn_id": self.identity.turn_id,
+            "node": self._node,
             "duration_ms": self._edge.elapsed_ms(),
             "ttfb_ms": ttfb_ms,
             "send_blocked_ms": self._edge.send_blocked_ms,
@@ -197,8 +206,18 @@ class Run:
                 self.outcome = await self._walk()
         except BaseException as error:  # noqa: BLE001 - it ends the run only
             self.outcome = self._outcome_of(error)
+            await self._note_spending()
         finally:
             keeper.cancel()
+
+    async def _note_spending(self) -> None:
+        """Keep what the node that did not finish has spent, for whoever goes on with the turn."""
+        budget, outcome = self.context.budget, self._ended()
+        if not budget.limited or budget.spent == self.at.spent:
+            return
+        if not isinstance(outcome.error, StoreError):
+            with suppress(StoreError, asyncio.CancelledError):
+                await self._save(self.at)
 
     async def _keep_thread(self) -> None:
         await self._thread.keep()
@@ -219,6 +238,7 @@ class Run:
         )
 
     async def _visit(self, name: str, step: int) -> None:
+        self._node = name
         node = self._graph.find(name)
         self.context.emit(Event("node.start", {"node": name, "step": step}))
         began = time.perf_counter()
@@ -248,15 +268,20 @@ class Run:
 
     async def _save(self, at: Checkpoint) -> None:
         """Write a checkpoint; being cut off does not keep it from being written."""
+        at = replace(at, spent=self.context.budget.spent)
         saving = asyncio.create_task(self._thread.save(at, self.context.tally))
         try:
             await asyncio.shield(saving)
         except asyncio.CancelledError:
             await asyncio.wait({saving}, timeout=UNWIND_S)
-            raise
+            if at.next_node != END or not succeeded(saving):
+                raise
+            # The turn is done: there is nothing left to interrupt, or to resume.
+            self._task.uncancel()
         finally:
-            if saving.done() and not saving.cancelled() and saving.exception() is None:
+            if succeeded(saving):
                 self.at = at
+                self._can_be_resumed = True
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """A node may also await something that was cancelled, though nobody cut the run."""

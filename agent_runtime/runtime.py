@@ -18,7 +18,7 @@ from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
-from agent_runtime.limits import Limits
+from agent_runtime.limits import Budget, Limits
 from agent_runtime.outbox import Outbox
 from agent_runtime.result import RunResult, result_of
 from agent_runtime.run import UNWIND_S, Run
@@ -78,13 +78,13 @@ class Runtime:
         self._feature = feature
         self._limits = limits
         self._finish_s = finish_s
-        self._drain_s = drain_s
+        self.drain_s = drain_s
         self._drain_began: float | None = None
         self._in_hurry = False
         dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
         self._store = open_store(dsn) if isinstance(dsn, str) else dsn
         self._claims = StoredClaims(self._store, keep_claims_days * 86_400)
-        self._writes = UnderWay()
+        self._under_way = UnderWay()
         self._lease_s = lease_s
         self._runs: set[Run] = set()
         self._begins = 0
@@ -169,8 +169,10 @@ class Runtime:
         key = ThreadKey(tenant_id, self.agent_name, thread_id)
         run_id, tally = uuid.uuid4().hex, Tally()
         with self._beginning():
-            thread = await HeldThread.acquire(
-                self._store, key, run_id, self._lease_s, tally, create=isinstance(what, str)
+            create = isinstance(what, str)
+            thread = await self._under_way.obtain(
+                HeldThread.acquire(self._store, key, run_id, self._lease_s, tally, create=create),
+                HeldThread.release,
             )
             try:
                 self._refuse(tenant_id)
@@ -188,30 +190,16 @@ class Runtime:
                 feature=self._feature,
             )
 
-            def make_context(outbox: Outbox) -> Context:
-                return Context(
-                    identity,
-                    outbox.put,
-                    self._providers,
-                    self._http,
-                    self._store,
-                    tally,
-                    self._claims,
-                    self._writes,
-                    outbox.room,
-                    self._limits,
-                )
-
+            outbox = Outbox()
+            context = Context(
+                identity, outbox.put, self._providers, self._http, self._store, tally,
+                self._claims, self._under_way, outbox.room, Budget(self._limits, first.spent),
+            )  # fmt: skip
             run = Run(
-                self._graph,
-                thread,
-                first,
-                make_context,
-                timeout_s=self._limits.run_timeout_s,
-                edge=edge,
-                link=link,
+                self._graph, thread, first, context, outbox,
+                timeout_s=self._limits.run_timeout_s, edge=edge, link=link,
                 on_finish=self._finished,
-            )
+            )  # fmt: skip
             self._runs.add(run)
         return run
 
@@ -258,10 +246,10 @@ class Runtime:
             return
         for run in self._runs:
             run.stop_at_next_node()
-        if await self._idle_by(self._drain_began + self._drain_s):
+        if await self._idle_by(self._drain_began + self.drain_s):
             return
         self.cut()
-        if await self._idle_by(max(now, self._drain_began + self._drain_s) + UNWIND_S):
+        if await self._idle_by(max(now, self._drain_began + self.drain_s) + UNWIND_S):
             return
         # Their clients do not read: nobody is there to end them.
         await asyncio.gather(*(run.finish() for run in tuple(self._runs)))
@@ -275,10 +263,11 @@ class Runtime:
     async def aclose(self) -> None:
         """Drain, then close the connections."""
         await self.drain()
-        # Writes go on when their runs are gone, and have as long as those would have.
+        # Writes go on when their runs are gone, and have as long as those would have. So does the
+        # taking of a lease, to give it back.
         assert self._drain_began is not None  # noqa: S101 - set by drain
-        until = 0.0 if self._in_hurry else self._drain_began + self._drain_s
-        await self._writes.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
+        until = 0.0 if self._in_hurry else self._drain_began + self.drain_s
+        await self._under_way.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
         await self._providers.close()
         await self._http.aclose()
         await self._store.close()

@@ -20,14 +20,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
-from agent_runtime.errors import Refused, StoreError
+from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
 from agent_runtime.patience import Patience
 from agent_runtime.run import Run
 from agent_runtime.runtime import Runtime
 from agent_runtime.shutdown import drained_by_signals
 from agent_runtime.sse import encode
-from agent_runtime.telemetry import flush_telemetry
+from agent_runtime.telemetry import LOG, flush_telemetry
 from agent_runtime.threads import Resume
 
 Auth = Callable[[Request], tuple[str, str] | Awaitable[tuple[str, str]]]
@@ -111,8 +111,9 @@ def serve(
     On SIGTERM or SIGINT the application first drains, still listening: new runs are refused with
     503 and Retry-After, at least for ``drain_delay_s`` seconds so that load balancers can notice.
     Then the server is stopped, the stores are closed behind the last checkpoint, and telemetry is
-    sent. A second signal cuts the runs in flight and ends the process within a second. Give the
-    process a longer grace than ``drain_delay_s`` and the runtime's ``drain_s`` together.
+    sent. That is over 7.5 s after the longer one of ``drain_delay_s`` and the runtime's
+    ``drain_s``; give the process that much. A second signal, more than a second after the first,
+    cuts the runs in flight and ends the process within a second.
     """
     agents = {"": runtime} if isinstance(runtime, Runtime) else dict(runtime)
     runtimes = tuple(agents.values())
@@ -215,11 +216,19 @@ def _refusing() -> Iterator[None]:
     """Answer what keeps a run from beginning with its status, and with when to ask again."""
     try:
         yield
-    except (Refused, StoreError) as error:
-        status = error.status if isinstance(error, Refused) else 503
-        wait_s = error.retry_after_s if isinstance(error, Refused) else RETRY_AFTER_S
-        headers = None if wait_s is None else {"retry-after": str(math.ceil(wait_s))}
-        raise HTTPException(status, str(error), headers) from error
+    except Refused as error:
+        raise _answered(error.status, str(error), error.retry_after_s) from error
+    except StoreError as error:
+        # Where the store is and what it says is for the operators.
+        LOG.error(
+            "store.failed", error_class=error_class(error), error_message=error_message(error)
+        )
+        raise _answered(503, "the store of threads cannot be used", RETRY_AFTER_S) from error
+
+
+def _answered(status: int, detail: str, wait_s: float | None) -> HTTPException:
+    headers = None if wait_s is None else {"retry-after": str(math.ceil(wait_s))}
+    return HTTPException(status, detail, headers)
 
 
 async def _encoded(run: Run, keepalive_s: float) -> AsyncIterator[bytes]:

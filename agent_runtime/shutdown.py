@@ -4,25 +4,38 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, MethodType
 from typing import Any
+
+import uvicorn
 
 from agent_runtime.runtime import Runtime
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+REPEATED_S = 1.0
+"""A terminal signals a whole group of processes, and a supervisor among them its workers as well,
+uvicorn's within half a second."""
 LAST_WORDS_S = 0.7
 """What a second signal leaves for the summaries and the clients of runs it cuts."""
+END_S = 7.5
+"""From the last moment of runs to the end of the process, whatever holds it up."""
+CLOSING_S = 2.5
+"""Of it, for the store and the telemetry."""
+CLIENTS_S = 3
+"""Of it, for clients who still read the end of their streams."""
 
 
 @contextmanager
 def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[None]:
     """While in the context, a first signal drains and then goes to the server's own handler.
 
-    A second one cuts the runs and ends the process, whatever it is doing. A server would close its
-    listener first, and cancel streams before their last words. Off the main thread, where Python
-    takes no signal handlers, nothing is done.
+    A second one, which does not come within REPEATED_S, cuts the runs and ends the process,
+    whatever it is doing; and so does END_S. A server would close its listener first, and cancel
+    streams before their last words. Off the main thread, where Python takes no signal handlers,
+    nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -30,7 +43,8 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
     loop = asyncio.get_running_loop()
     of_server: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     draining: list[asyncio.Task[None]] = []
-    signals = 0
+    grace_s = max(delay_s, *(each.drain_s for each in runtimes)) + END_S
+    first, signals = 0.0, 0
 
     def give_back() -> None:
         for number, handler in of_server.items():
@@ -38,6 +52,7 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
 
     def stop_server(number: int) -> None:
         if callable(handler := of_server[number]):
+            _hurry(handler, first + grace_s - CLOSING_S - time.monotonic())
             handler(number, None)
         else:
             give_back()
@@ -57,11 +72,18 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         stop_server(number)
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        nonlocal signals
+        nonlocal first, signals
+        now = time.monotonic()
+        if signals == 0:
+            first = now
+        elif now - first < REPEATED_S:
+            return
         signals += 1
-        if signals == 2:
+        if signals <= 2:
             # Not on the loop, which a node may hold up.
-            end = threading.Timer(LAST_WORDS_S, os._exit, (128 + number,))
+            end = threading.Timer(
+                grace_s if signals == 1 else LAST_WORDS_S, os._exit, (128 + number,)
+            )
             end.daemon = True
             end.start()
         loop.call_soon_threadsafe(on_loop, number)
@@ -72,3 +94,12 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         yield
     finally:
         give_back()
+
+
+def _hurry(of_server: Callable[..., Any], seconds: float) -> None:
+    """Have uvicorn wait no longer for clients, of whom one that reads nothing never goes."""
+    if isinstance(of_server, MethodType) and isinstance(of_server.__self__, uvicorn.Server):
+        config = of_server.__self__.config
+        configured = config.timeout_graceful_shutdown
+        patience = CLIENTS_S if configured is None else configured
+        config.timeout_graceful_shutdown = max(0, min(patience, int(seconds)))

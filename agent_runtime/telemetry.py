@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from agent_runtime.aside import in_thread
 from agent_runtime.errors import error_class, error_message, mask_secrets
 from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
@@ -22,6 +23,7 @@ from agent_runtime.outcome import is_cut_off
 from agent_runtime.outlet import drain_stdout, to_stdout
 
 TRACER = trace.get_tracer("agent_runtime")
+NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
 LOG: structlog.typing.FilteringBoundLogger = structlog.get_logger("agent_runtime")
 
 
@@ -53,11 +55,11 @@ def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> 
 async def flush_telemetry() -> None:
     """Send and write what is still held back; gives up after two seconds. Never fails."""
     flushing = {
-        asyncio.ensure_future(asyncio.to_thread(provider.force_flush, int(FLUSH_S * 1000)))
+        asyncio.ensure_future(in_thread(provider.force_flush, int(FLUSH_S * 1000)))
         for provider in (trace.get_tracer_provider(), metrics.get_meter_provider())
         if isinstance(provider, TracerProvider | MeterProvider)
     }
-    writing = asyncio.ensure_future(asyncio.to_thread(drain_stdout, FLUSH_S))
+    writing = asyncio.ensure_future(in_thread(drain_stdout, FLUSH_S))
     await asyncio.wait({*flushing, writing}, timeout=FLUSH_S)
 
 
@@ -102,6 +104,14 @@ def record_error(current: Span, error: BaseException) -> None:
             "exception.stacktrace": mask_secrets(stack),
         },
     )
+
+
+def note_error(
+    event: str, error: Exception, attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+) -> None:
+    """Tell the current span of an error that its work goes on with."""
+    about = {"error.type": error_class(error), "error.message": error_message(error)}
+    trace.get_current_span().add_event(event, {**attributes, **about})
 
 
 def trace_fields(current: Span) -> dict[str, str]:

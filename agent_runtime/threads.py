@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Final, Self
 
 import orjson
@@ -25,6 +26,7 @@ from agent_runtime.errors import (
 )
 from agent_runtime.graph import END, State
 from agent_runtime.interrupts import Asked
+from agent_runtime.limits import NOTHING_SPENT, Spent
 from agent_runtime.messages import Message
 from agent_runtime.store import Store
 from agent_runtime.tally import Tally
@@ -59,6 +61,8 @@ class Checkpoint:
     """What a human has to answer first."""
     answers: Mapping[str, Any] = field(default_factory=dict)
     """What humans have answered in ``next_node``."""
+    spent: Spent = NOTHING_SPENT
+    """By the turn so far."""
 
 
 NOTHING: Final = object()
@@ -176,7 +180,10 @@ class HeldThread:
             messages=_encoded("messages", at.state.messages[self._messages :], 0),
             state_values=_encoded("values", at.state.values),
             interrupts=_encoded("answers", {"asked": waiting, "answers": at.answers}),
-            tally=_encoded("tally", tally.fields()),
+            tally=_encoded(
+                "tally",
+                tally.fields() | {"turn_tokens": at.spent.tokens, "turn_usd": str(at.spent.usd)},
+            ),
         )
         if not rows:
             raise LeaseLost(f"another run has thread {self._key['thread_id']!r} now")
@@ -217,7 +224,7 @@ async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Chec
     messages = [message for row in rows for message in MESSAGES.validate_json(row["messages"])]
     last = rows[-1]
     # Not by orjson, to which a number beyond 64 bits is a float.
-    waiting = json.loads(last["interrupts"])
+    waiting, used = json.loads(last["interrupts"]), json.loads(last["tally"])
     return Checkpoint(
         run_id=last["run_id"],
         turn_id=last["turn_id"],
@@ -226,6 +233,7 @@ async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Chec
         state=State(tuple(messages), json.loads(last["state_values"])),
         asked=None if waiting["asked"] is None else Asked(**waiting["asked"]),
         answers=waiting["answers"],
+        spent=Spent(used.get("turn_tokens", 0), Decimal(used.get("turn_usd", 0))),
     ), last["seq"]
 
 

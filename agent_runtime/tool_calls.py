@@ -9,6 +9,7 @@ import orjson
 import pydantic
 import pydantic_core
 
+from agent_runtime.aside import in_thread
 from agent_runtime.claims import Claim, digest
 from agent_runtime.errors import NotDone, StoreError, error_class, error_message
 from agent_runtime.events import Event
@@ -204,7 +205,7 @@ async def _answer(
             if inspect.iscoroutinefunction(tool.function):
                 answer: Awaitable[object] = tool.function(**arguments)
             else:
-                answer = asyncio.to_thread(tool.function, **arguments)
+                answer = in_thread(tool.function, **arguments)
             return _text(await answer)
     except TimeoutError:
         if deadline.expired():

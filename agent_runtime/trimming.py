@@ -51,8 +51,9 @@ def trim(messages: Sequence[Message], budget: int) -> Trimmed:
 
     Kept always: system messages, the last user message and, right behind it, the newest exchange
     (tool outputs cut shorter when they have to be). Then as many of the messages before as fit,
-    newest first. A tool call is kept with all its results or left out with them; results without
-    their call and calls without their results, as an interrupted run leaves them, are left out.
+    newest first, from a user's on. A tool call is kept with all its results or left out with them;
+    results without their call and calls without their results, as an interrupted run leaves them,
+    are left out.
 
     :raises PromptTooLong: when what must be kept does not fit.
     """
@@ -81,6 +82,7 @@ def trim(messages: Sequence[Message], budget: int) -> Trimmed:
             break
         kept[position] = group
         room -= _tokens(group)
+    _begin_with_a_user(kept)
     chosen = [message for position in sorted(kept) for message in kept[position]]
     return Trimmed((*system, *chosen), len(messages) - len(system) - len(chosen))
 
@@ -106,16 +108,25 @@ def _groups(messages: Sequence[Message]) -> list[Group]:
         position += 1
         if message.role == "tool":
             continue
-        wanted = [call.id for call in message.tool_calls]
-        results: dict[str, Message] = {}
+        missing = [call.id for call in message.tool_calls]  # an id may be there twice
+        results: list[Message] = []
         while position < len(messages) and messages[position].role == "tool":
             result = messages[position]
-            if result.tool_call_id in wanted:
-                results.setdefault(result.tool_call_id, result)
+            if result.tool_call_id in missing:
+                missing.remove(result.tool_call_id)
+                results.append(result)
             position += 1
-        if len(results) == len(set(wanted)):
-            groups.append((message, *results.values()))
+        if not missing:
+            groups.append((message, *results))
     return groups
+
+
+def _begin_with_a_user(kept: dict[int, Group]) -> None:
+    """Leave out what an assistant said at the cut: what it answered is not there any more."""
+    users = [position for position, group in kept.items() if group[0].role == "user"]
+    if users and min(kept) > 0:
+        for position in [each for each in kept if each < min(users)]:
+            del kept[position]
 
 
 def _squeeze(group: Group, room: int) -> Group:

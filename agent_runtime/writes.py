@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
-from opentelemetry import trace
 
-from agent_runtime.claims import FINISH_S, Claim, Claims, decide
-from agent_runtime.errors import NotDone, WriteInDoubt, error_class, error_message
+from agent_runtime.claims import FINISH_S, Claim, decide
+from agent_runtime.errors import NotDone, WriteInDoubt
 from agent_runtime.interrupts import Interrupt
+from agent_runtime.store.claims import StoredClaims
+from agent_runtime.telemetry import note_error
 
 ACTS = 2
 """How often one call acts: once, and once more when that is known to be safe."""
@@ -73,7 +74,7 @@ class _Doubt:
 class Writer:
     """Carries out one call of a write."""
 
-    def __init__(self, claims: Claims, write: Write) -> None:
+    def __init__(self, claims: StoredClaims, write: Write) -> None:
         self._claims = claims
         self._write = write
         self._key = write.claim.key
@@ -167,7 +168,7 @@ class Writer:
             except NotDone:
                 raise
             except Exception as error:  # noqa: BLE001 - then upstream cannot tell
-                _note("resolve failed", error)
+                note_error("resolve failed", error)
         if self._write.keyed and may_repeat:
             return None
         if not await self._claims.take_over(self._key, self._owner, self._owner, 0):
@@ -183,7 +184,7 @@ class Writer:
             async with asyncio.timeout(FINISH_S):
                 ours = await self._claims.finish(self._key, self._owner, written.result)
         except Exception as error:  # noqa: BLE001 - as an error, the model would do it again
-            _note("finish failed", error)
+            note_error("finish failed", error)
             return written
         return written if ours else None
 
@@ -199,9 +200,3 @@ def was_refused(error: BaseException) -> bool:
 def was_not_sent(error: BaseException) -> bool:
     """Whether an error of a write says that upstream never heard of it."""
     return isinstance(error, _NOT_SENT)
-
-
-def _note(event: str, error: Exception) -> None:
-    trace.get_current_span().add_event(
-        event, {"error.type": error_class(error), "error.message": error_message(error)}
-    )

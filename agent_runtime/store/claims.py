@@ -12,7 +12,7 @@ PRUNE_EVERY_S = 3600.0
 
 
 class StoredClaims:
-    """Implements `agent_runtime.claims.Claims`.
+    """Where claims are kept; each call is committed when it returns.
 
     Those finished more than ``keep_s`` seconds ago are forgotten, with the first claim and then
     hourly.
@@ -24,7 +24,7 @@ class StoredClaims:
         self._prune_at = 0.0
 
     async def claim(self, claim: Claim, owner: str, lease_s: float) -> Standing | None:
-        """Take a claim that nobody has."""
+        """Take a claim that nobody has. None: it is ours; otherwise the one in the way."""
         if (now := time.monotonic()) >= self._prune_at:
             self._prune_at = now + PRUNE_EVERY_S
             with suppress(StoreError):  # if the store is gone, the claim will say so
@@ -65,7 +65,7 @@ class StoredClaims:
         )
 
     async def finish(self, key: str, owner: str, result: str) -> bool:
-        """Record that the write is done."""
+        """Record that the write is done. False: the claim is no longer the owner's."""
         return bool(
             await self._store.execute(
                 "finish_claim",

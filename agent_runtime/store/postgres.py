@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import stamina
+from opentelemetry import trace
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from agent_runtime.errors import StoreError
 from agent_runtime.store.statements import origin, schema_steps, statement
 from agent_runtime.tally import Tally
+from agent_runtime.under_way import succeeded
 
 POOL_SIZE = 20
 """Connections at most; fewer are open while fewer nodes end at once."""
@@ -38,22 +40,30 @@ class PostgresStore:
             dsn,
             # No prepared statements: each carries its origin, and poolers in between lose them.
             kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None,
-                    "application_name": "agent_runtime", "connect_timeout": 5},
+                    "application_name": place.get("application_name") or _service(),
+                    "connect_timeout": 5},
             min_size=min(2, pool_size),
             max_size=pool_size,
             timeout=ACQUIRE_S,
             open=False,
         )  # fmt: skip
-        self._opening = asyncio.Lock()
-        self._is_open = False
+        self._opening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect, and bring the schema up to date."""
-        async with self._opening:
-            if not self._is_open:
-                await self._pool.open()
-                await self._patiently(_migrate)
-                self._is_open = True
+        """Connect, and bring the schema up to date.
+
+        Whoever comes while somebody tries shares that attempt, and its failure.
+        """
+        opening = self._opening
+        if opening is None or (opening.done() and not succeeded(opening)):
+            opening = self._opening = asyncio.create_task(self._open())
+        if not opening.done():
+            await asyncio.wait({opening})
+        opening.result()
+
+    async def _open(self) -> None:
+        await self._pool.open()
+        await self._patiently(_migrate)
 
     async def execute(
         self,
@@ -77,6 +87,8 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close the connections, each when its statement is done."""
+        if self._opening is not None:
+            self._opening.cancel()
         await self._pool.close()
 
     async def _patiently(
@@ -110,6 +122,14 @@ class PostgresStore:
             return await work(connection)
         finally:
             await self._pool.putconn(connection)
+
+
+def _service() -> str:
+    """What `pg_stat_activity` calls the connections; statements say for which thread they are."""
+    resource = getattr(trace.get_tracer_provider(), "resource", None)
+    name = None if resource is None else resource.attributes.get("service.name")
+    known = isinstance(name, str) and not name.startswith("unknown_service")
+    return str(name) if known else "agent_runtime"
 
 
 async def _migrate(connection: Connection) -> None:

@@ -43,7 +43,7 @@ def main(port: Annotated[int, typer.Option(help="Port of the agent; 0 for any.")
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         typer.echo(HOW_TO_ASK.format(url=url), err=True)
         typer.echo(url)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=28)
+        config = uvicorn.Config(app, log_level="warning")
         uvicorn.Server(config).run(sockets=[listener])
 
 

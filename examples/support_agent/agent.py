@@ -1,4 +1,4 @@
-"""The agent: `uvicorn examples.support_agent.agent:app --timeout-graceful-shutdown 5`."""
+"""The agent: `uvicorn examples.support_agent.agent:app`."""
 
 import os
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
 """Agents that tests run."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from agent_runtime import END, Context, Graph, Model, Runtime, State, Tool, tool
+from agent_runtime import END, Context, Graph, Message, Model, Runtime, State, Tool, tool
 from demo.model_server import ModelServer
 
 
@@ -51,3 +51,21 @@ def model_at(vendor: ModelServer, name: str = "openai:gpt-4o-mini", **options: A
 def support(vendor: ModelServer, **options: Any) -> Runtime:
     """An agent that chats with the vendor's model."""
     return Runtime(chatting(model_at(vendor, **options)), agent_name="support", feature="help")
+
+
+WHO = {"tenant_id": "acme", "user_id": "ada"}
+Step = Callable[[State, Context], Awaitable[tuple[Mapping[str, Any], str]]]
+
+
+def graph_of(*steps: Step) -> Graph:
+    """A graph that begins with the first one; nodes are named like the functions."""
+    graph = Graph()
+    for step in steps:
+        graph.node(entry=step is steps[0])(step)
+    return graph
+
+
+async def hello(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+    """Says how much was said so far."""
+    said = f"hello {len(state.messages)}"
+    return {"messages": [Message("assistant", said)], "seen": len(state.messages)}, END

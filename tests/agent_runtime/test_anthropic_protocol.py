@@ -187,6 +187,55 @@ def test_thoughts_go_back_with_the_results_of_tools(telemetry: Telemetry) -> Non
     assert result["content"][0]["content"] == "sunny in Oslo"
 
 
+def test_the_input_of_a_tool_may_come_at_once(telemetry: Telemetry) -> None:
+    """In the event that begins the block, as gateways send it."""
+    tool = {"type": "tool_use", "id": "a", "name": "get_weather", "input": {"city": "Oslo"}}
+    asking = stream(START, begin(0, tool), STOP, {"type": "message_stop"})
+    with answering(asking, GOOD) as (url, asked):
+        assert run(raw(url)).text == "fine"
+    assert asked[1].body["messages"][2]["content"][0]["content"] == "sunny in Oslo"
+
+
+def test_tools_of_the_provider_are_none_of_ours(telemetry: Telemetry) -> None:
+    """What it calls itself is neither called here nor sent back as a call without a result."""
+    searching = stream(
+        START,
+        begin(0, {"type": "server_tool_use", "id": "srv", "name": "web_search", "input": {}}),
+        delta(0, "input_json_delta", partial_json='{"query": "beds"}'),
+        begin(1, {"type": "web_search_tool_result", "tool_use_id": "srv", "content": []}),
+        begin(2, {"type": "text", "text": ""}),
+        delta(2, "text_delta", text="found"),
+        STOP,
+        {"type": "message_stop"},
+    )
+    with answering(searching) as (url, asked):
+        result = run(raw(url))
+    assert (result.text, result.messages[-1].tool_calls, len(asked)) == ("found", (), 1)
+
+
+@pytest.mark.parametrize(
+    ("said_at_last", "counts"),
+    [
+        ({"output_tokens": 7}, (45, 7, 30, 5)),
+        ({"input_tokens": 10, "output_tokens": 7}, (45, 7, 30, 5)),
+        ({"input_tokens": 12}, (47, 1, 30, 5)),
+        ({"input_tokens": 2, "cache_read_input_tokens": 40, "output_tokens": 7}, (47, 7, 40, 5)),
+        ({}, (45, 1, 30, 5)),
+    ],
+)
+def test_counts_that_are_not_repeated_still_hold(
+    telemetry: Telemetry, said_at_last: dict[str, int], counts: tuple[int, ...]
+) -> None:
+    """The last event says some of the counts again, the input's without the cache's parts."""
+    answer = stream(START, *FINE, STOP | {"usage": said_at_last}, {"type": "message_stop"})
+    with answering(answer) as (url, _):
+        run(raw(url))
+    line = telemetry.summary()
+    names = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens")
+    assert tuple(line[name] for name in names) == counts
+    assert line["usage_source"] == "provider"
+
+
 @pytest.mark.parametrize(
     "broken",
     [

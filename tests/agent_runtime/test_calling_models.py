@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_runtime import Model, RunResult, Runtime, serve
+from agent_runtime import END, Context, Graph, Model, RunResult, Runtime, State, serve
 from agent_runtime.retry import retry_after_s
 from demo.model_server import ModelServer, Rule, ToolCall
 
@@ -95,6 +96,41 @@ def test_a_stream_cut_before_the_first_token_is_retried(
     )
     assert run(model_at(vendor)).outcome.kind == "success"
     assert [call.ending for call in vendor.calls()] == ["cut", "cut", "completed", "completed"]
+
+
+def test_whenever_a_run_is_cut_the_prompt_is_counted(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """At whichever step of asking: a prompt that has reached the vendor is on the line, estimated,
+    since it is on the bill."""
+    vendor.follow(Rule(first_token_ms=60_000))
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def ask(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        asking.set()
+        return {"messages": [await ctx.chat(model_at(vendor), state.messages)]}, END
+
+    async def cut_after(runtime: Runtime, steps: int) -> None:
+        asking.clear()
+        run = await runtime.begin("hello", thread_id=f"t{steps}", tenant_id="a", user_id="u")
+        await asking.wait()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await run.finish()
+
+    async def go() -> None:
+        async with Runtime(graph, agent_name="support") as runtime:
+            for steps in range(40):
+                await cut_after(runtime, steps)
+            await asyncio.sleep(0.3)  # until the vendor has taken in what reached it
+
+    asking = asyncio.Event()
+    asyncio.run(go())
+    sources = {line["thread_id"]: line["usage_source"] for line in telemetry.lines("agent.cost")}
+    billed = [call.metadata["thread_id"] for call in vendor.calls()]
+    assert 0 < len(billed) < 40
+    assert {sources[thread] for thread in billed} == {"estimated"}
 
 
 def test_a_silent_vendor_is_given_up(vendor: ModelServer, telemetry: Telemetry) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from threading import Event as ThreadEvent
 from typing import Annotated, Any
 
@@ -11,7 +12,18 @@ from fastapi import FastAPI, Request
 from opentelemetry.trace import StatusCode
 from pydantic import Field
 
-from agent_runtime import Context, Message, Runtime, Tool, serve, tool
+from agent_runtime import (
+    END,
+    Context,
+    Graph,
+    Message,
+    RunResult,
+    Runtime,
+    State,
+    Tool,
+    serve,
+    tool,
+)
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at, support
@@ -245,8 +257,36 @@ def test_downstream_calls_carry_trace_and_thread(vendor: ModelServer, telemetry:
     assert headers["x-thread-id"] == "t1"
 
 
+def test_calls_of_tools_do_not_wait_for_each_others_connections(telemetry: Telemetry) -> None:
+    """As many as runs make are made at once: the service answers when all of them have come."""
+    many, came, all_there = 120, [], asyncio.Event()
+    service, graph = FastAPI(telemetry={"tracing": False}), Graph()
+
+    @service.get("/")
+    async def meet() -> int:
+        came.append(None)
+        if len(came) == many:
+            all_there.set()
+        await asyncio.wait_for(all_there.wait(), 8)
+        return len(came)
+
+    with listening(service) as url:
+
+        @graph.node(entry=True)
+        async def call(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+            answers = await asyncio.gather(*(ctx.http.get(url) for _ in range(many)))
+            return {"met": [answer.json() for answer in answers]}, END
+
+        async def run() -> RunResult:
+            async with Runtime(graph, agent_name="support") as runtime:
+                return await runtime.run("go", thread_id="t1", tenant_id="acme", user_id="ada")
+
+        assert asyncio.run(run()).outcome.kind == "success"
+    assert len(came) == many
+
+
 def test_optional_work_degrades(telemetry: Telemetry, vendor: ModelServer) -> None:
-    """What fails or hangs is replaced by its default, and listed in the summary."""
+    """What fails or hangs is replaced by its default, and listed in the summary, once."""
 
     async def hang() -> list[str]:
         await asyncio.sleep(60)
@@ -263,12 +303,14 @@ def test_optional_work_degrades(telemetry: Telemetry, vendor: ModelServer) -> No
         return [
             await ctx.optional(hang(), name="memory", timeout_s=0.05, default=[]),
             await ctx.optional(fail(), name="vectors", default=[]),
+            await ctx.optional(fail(), name="vectors", default=[]),
             await ctx.optional(work(), name="facts", default=[]),
         ]
 
     vendor.follow(Rule(tool_calls=(call("recall"),)))
     [result] = results(vendor, recall)
-    assert json.loads(result.content) == [[], [], ["fact"]]
+    assert json.loads(result.content) == [[], [], [], ["fact"]]
     assert telemetry.summary()["degraded"] == ["memory", "vectors"]
     events = telemetry.span("execute_tool").events
-    assert [(event.attributes or {})["agent.part"] for event in events] == ["memory", "vectors"]
+    parts = [(event.attributes or {})["agent.part"] for event in events]
+    assert parts == ["memory", "vectors", "vectors"]

@@ -123,6 +123,59 @@ def test_a_run_ends_when_its_budget_is_used_up(
     assert (line["llm_calls"], line["tool_calls"]) == (1, 1)
 
 
+def test_calls_side_by_side_share_the_budget(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """As many are made at once as it has room for; the others wait, and at most one exceeds it."""
+    vendor.follow(Rule(first_token_ms=50, token_ms=0, text="word " * 100))
+    model = model_at(vendor, parameters={"max_tokens": 120})
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def ask_around(state: State, ctx: Context) -> tuple[dict[str, Any], str]:
+        asked = (ctx.chat(model, state.messages) for _ in range(8))
+        await asyncio.gather(*asked, return_exceptions=True)
+        return {}, END
+
+    async def go() -> None:
+        limits = Limits(run_tokens=280)
+        async with Runtime(graph, agent_name="a", limits=limits) as runtime:
+            await runtime.run("hello", **WHO)
+
+    asyncio.run(go())
+    calls = vendor.calls()
+    tokens = [call.prompt_tokens + call.completion_tokens for call in calls]
+    assert sum(tokens[:-1]) <= 280 < sum(tokens)
+    assert calls[1].started_at < (calls[0].ended_at or 0) < calls[2].started_at
+
+
+def test_a_budget_is_one_of_the_turn(dsn: str, vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Who resumes goes on with what is left, also of what a node had spent that then failed:
+    otherwise a client that resumes again and again would have no limit."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=0, text="word " * 40))
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def fail(state: State, ctx: Context) -> tuple[dict[str, Any], str]:
+        await ctx.chat(model_at(vendor), state.messages)
+        raise ConnectionError("down")
+
+    async def go() -> list[str | None]:
+        limits = Limits(run_tokens=150, run_usd=1, prices={"openai:gpt-4o-mini": Price(1, 2)})
+        reasons = []
+        for _ in range(2):  # another process goes on where the first one was
+            async with Runtime(graph, agent_name="a", limits=limits, store=dsn) as runtime:
+                if not reasons:
+                    reasons.append((await runtime.run("hello", **WHO)).outcome.reason)
+                reasons += [(await runtime.resume(**WHO)).outcome.reason for _ in range(2)]
+                at, _ = await runtime.thread("t1", tenant_id="acme")
+                assert at.spent.tokens > 0 < at.spent.usd
+        async with Runtime(graph, agent_name="a", limits=limits, store=dsn) as runtime:
+            reasons.append((await runtime.run("hello", **WHO)).outcome.reason)
+        return reasons
+
+    assert asyncio.run(go()) == [None, None, None, "budget", "budget", None]
+    assert len(vendor.calls()) == 4
+
+
 def test_failed_attempts_are_paid_from_the_budget(
     vendor: ModelServer, telemetry: Telemetry
 ) -> None:

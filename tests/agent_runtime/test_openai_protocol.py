@@ -126,6 +126,53 @@ def test_tool_calls_come_in_pieces(telemetry: Telemetry) -> None:
     ]  # fmt: skip
 
 
+ASKED_ODDLY = {
+    "ids instead of indexes": (
+        {"id": "a", "function": {"name": "get_weather", "arguments": '{"city": '}},
+        {"id": "b", "function": {"name": "divide", "arguments": '{"by": '}},
+        {"id": "a", "function": {"arguments": '"Oslo"}'}},
+        {"id": "b", "function": {"arguments": "4}"}},
+    ),
+    "the id once": (
+        {"id": "a", "function": {"name": "get_weather", "arguments": '{"city": '}},
+        {"function": {"arguments": '"Oslo"}'}},
+        {"id": "b", "function": {"name": "divide", "arguments": '{"by": '}},
+        {"function": {"arguments": "4}"}},
+    ),
+    "names again and again": (
+        {"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": '{"city": '}},
+        {"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": '"Oslo"}'}},
+        {"index": 1, "id": "b", "function": {"name": "divide", "arguments": '{"by": '}},
+        {"index": 1, "id": "b", "function": {"name": "divide", "arguments": "4}"}},
+    ),
+    "neither id nor index": (
+        {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}},
+        {"function": {"name": "divide", "arguments": '{"by": 4}'}},
+    ),
+    "one id for both": (
+        {"index": 0, "id": "a",
+         "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}},
+        {"index": 1, "id": "a", "function": {"name": "divide", "arguments": '{"by": 4}'}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pieces", ASKED_ODDLY.values(), ids=ASKED_ODDLY)
+def test_tool_calls_are_told_apart(
+    telemetry: Telemetry, pieces: tuple[dict[str, Any], ...]
+) -> None:
+    """However a provider marks what belongs together; each call has an id of its own."""
+    asked = stream(
+        *({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]} for piece in pieces),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    )
+    with answering(asked, GOOD) as (url, _):
+        result = run(url)
+    tools = [message for message in result.messages if message.role == "tool"]
+    assert [tool.content for tool in tools] == ["sunny in Oslo", '{"quotient":0.25}']
+    assert len({tool.tool_call_id for tool in tools}) == 2
+
+
 def test_a_stall_behind_the_answer_does_not_spoil_it(telemetry: Telemetry) -> None:
     """With the finish reason the answer is whole; a server that then hangs costs only its usage."""
 

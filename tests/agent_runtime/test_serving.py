@@ -108,29 +108,29 @@ def test_a_client_who_leaves_interrupts_the_run(
     vendor: ModelServer, telemetry: Telemetry, leave_after: str
 ) -> None:
     """The provider's stream is closed at once; the summary says client_disconnect."""
-    vendor.follow(Rule(first_token_ms=100, token_ms=100, text="word " * 100))
+    thinks_ms = 0 if leave_after == "token" else 5000
+    vendor.follow(Rule(first_token_ms=thinks_ms, token_ms=100, text="word " * 100))
     with listening(serve(support(vendor))) as url:
         ask(url, "hello", leave_after=leave_after)
         left = time.time()
         line = telemetry.summary()
-        wait_until(lambda: all(call.ended_at for call in vendor.calls()))
+    wait_until(lambda: all(call.ended_at for call in vendor.calls()))
     assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "client_disconnect")
     assert (line["ttfb_ms"] is None) == (leave_after == "node.start")
     for call in vendor.calls():
         assert call.ending == "client_gone"
-        assert (call.ended_at or 0) - left < 0.5
-    call, node, run = telemetry.lines()
-    assert [each["event"] for each in (call, node)] == ["agent.cost", "agent.node"]
-    assert call["outcome"] == "interrupt"
-    if not vendor.calls():  # left so soon that the model was not asked
-        return
-    assert call["usage_source"] == "estimated"
-    assert (call["prompt_tokens"], call["completion_tokens"]) == (
-        run["prompt_tokens"], run["completion_tokens"],
-    )  # fmt: skip
-    [billed] = vendor.calls()
-    assert 0.4 < call["prompt_tokens"] / billed.prompt_tokens < 1.1
-    assert call["completion_tokens"] == pytest.approx(billed.completion_tokens, abs=2)
+        assert (call.ended_at or 0) - left < 4
+    *asked, node, run = telemetry.lines()
+    assert [each["event"] for each in asked] == ["agent.cost"] * len(asked)
+    # Who leaves at the start of the node may do so before the model is asked, and billed.
+    for call, billed in zip(asked, vendor.calls(), strict=False):
+        assert (call["outcome"], call["usage_source"]) == ("interrupt", "estimated")
+        assert (call["prompt_tokens"], call["completion_tokens"]) == (
+            run["prompt_tokens"], run["completion_tokens"],
+        )  # fmt: skip
+        assert 0.4 < call["prompt_tokens"] / billed.prompt_tokens < 1.1
+        assert call["completion_tokens"] == pytest.approx(billed.completion_tokens, abs=2)
+    assert (leave_after == "token") <= len(vendor.calls()) <= len(asked) <= 1
     assert (node["outcome"], node["outcome_reason"]) == ("interrupt", "client_disconnect")
     for span in telemetry.spans():
         assert (span.attributes or {})["agent.outcome"] == "interrupt"
@@ -217,4 +217,7 @@ def test_without_a_store_nothing_is_begun(vendor: ModelServer, telemetry: Teleme
 
     response = asyncio.run(run())
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert response.json() == {"detail": "the store of threads cannot be used"}  # not where it is
+    [line] = telemetry.lines("store.failed")
+    assert "/nowhere/threads.db: unable to open" in line["error_message"]
     assert not vendor.calls()

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from fastapi import FastAPI, Request, Response
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from agent_runtime import Runtime, tool
+from agent_runtime.shutdown import REPEATED_S
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at
@@ -41,10 +44,10 @@ class Agent:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
-    def end(self) -> list[dict[str, Any]]:
+    def end(self, codes: Collection[int] = ENDED_BY_SIGTERM) -> list[dict[str, Any]]:
         """Wait for the end; gives the JSON lines."""
         out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode in ENDED_BY_SIGTERM, err
+        assert self.process.returncode in codes, err
         return [json.loads(line) for line in out.splitlines()]
 
     def streaming(
@@ -56,7 +59,12 @@ class Agent:
 
 @contextmanager
 def agent(
-    vendor: ModelServer, *, finish_s: float = 10, drain_s: float = 15, drain_delay_s: float = 0
+    vendor: ModelServer,
+    *,
+    finish_s: float = 10,
+    drain_s: float = 15,
+    drain_delay_s: float = 0,
+    collector_is_up: bool = True,
 ) -> Iterator[Agent]:
     collector, names = FastAPI(telemetry={"tracing": False}), []
 
@@ -73,8 +81,8 @@ def agent(
 
     with listening(collector) as otlp:
         settings = {
-            "vendor": vendor.base_url, "otlp": otlp, "finish_s": finish_s, "drain_s": drain_s,
-            "drain_delay_s": drain_delay_s,
+            "vendor": vendor.base_url, "otlp": otlp if collector_is_up else "http://127.0.0.1:9",
+            "finish_s": finish_s, "drain_s": drain_s, "drain_delay_s": drain_delay_s,
         }  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, str(PROGRAM), json.dumps(settings)],
@@ -181,6 +189,7 @@ def test_a_second_signal_does_not_wait(vendor: ModelServer, pool: ThreadPoolExec
         wait_until(lambda: vendor.calls())
         process.terminate()
         wait_until(lambda: ready(process.url) == 503)
+        time.sleep(REPEATED_S)
         began = time.monotonic()
         process.terminate()
         answer = asked.result()
@@ -198,7 +207,7 @@ def test_a_second_signal_ends_a_process_that_is_stuck(
         asked = process.streaming(pool, "block")
         wait_until(lambda: stuck(process.url))
         process.terminate()
-        time.sleep(0.1)
+        time.sleep(REPEATED_S + 0.1)
         process.terminate()
         assert process.process.wait(timeout=10) == 128 + signal.SIGTERM
         assert isinstance(asked.exception(), httpx.HTTPError)
@@ -258,6 +267,54 @@ def test_a_process_that_cannot_begin_ends(vendor: ModelServer, threads: str) -> 
     assert process.wait(timeout=25) != 0
 
 
+@pytest.mark.parametrize("held_up_by", ["a tool", "the collector"])
+def test_ctrl_c_waits_for_no_thread(
+    vendor: ModelServer, pool: ThreadPoolExecutor, held_up_by: str
+) -> None:
+    """Python waits for threads of the event loop after SIGINT: neither a tool that is a plain
+    function nor the sending of telemetry is in one."""
+    calls = (ToolCall(name="doze", arguments={}),) if held_up_by == "a tool" else ()
+    vendor.follow(Rule(first_token_ms=0, tool_calls=calls))
+    up = held_up_by != "the collector"
+    with agent(vendor, finish_s=0.1, drain_s=0.2, collector_is_up=up) as process:
+        asked = process.streaming(pool)
+        wait_until(lambda: vendor.calls() and (up is False or vendor.calls()[0].ended_at))
+        if not up:
+            asked.result()
+        began = time.monotonic()
+        process.process.send_signal(signal.SIGINT)
+        process.end(codes=(0, 1, -signal.SIGINT))
+        assert time.monotonic() - began < 6
+
+
+@pytest.mark.nightly
+def test_ctrl_c_reaches_workers_once(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
+    """Under `uvicorn --workers` the terminal signals the worker, and then its supervisor does."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 30))
+    settings = {"vendor": vendor.base_url, "otlp": "http://127.0.0.1:9", "finish_s": 10,
+                "drain_s": 15, "drain_delay_s": 0}  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = "-m uvicorn --factory tests.agent_runtime.agent_process:app --workers 2"
+    process = subprocess.Popen(
+        [sys.executable, *command.split(), "--log-level", "critical", "--port", str(port)],
+        env=os.environ | {"AGENT_SETTINGS": json.dumps(settings)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: ready(f"http://127.0.0.1:{port}") == 200, 30)
+        asked = pool.submit(ask, f"http://127.0.0.1:{port}", "hello")
+        wait_until(lambda: vendor.calls())
+        os.killpg(process.pid, signal.SIGINT)
+        assert asked.result().end["outcome"] == "success"
+        process.wait(20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def test_an_idle_process_ends_at_once(vendor: ModelServer) -> None:
     """Nothing in flight, nothing to wait for."""
     with agent(vendor) as process:
@@ -280,9 +337,14 @@ def test_load_balancers_get_time_to_notice(vendor: ModelServer) -> None:
 def test_a_client_who_does_not_read_does_not_hold_up_the_end(
     vendor: ModelServer, pool: ThreadPoolExecutor
 ) -> None:
-    """A connection nobody reads is given up after drain_s; its run still has its summary."""
-    vendor.follow(Rule(first_token_ms=0, token_ms=0, text="x" * 100_000 + " word" * 200_000))
-    with agent(vendor, finish_s=0.2, drain_s=0.5) as process, httpx.Client(timeout=30) as client:
+    """A connection nobody reads is given up after drain_s, though the server itself would wait for
+    it for ever; its run still has its summary."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=0, text=" ".join(["x" * 50_000] * 1000)))
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+    with (
+        agent(vendor, finish_s=0.2, drain_s=0.5) as process,
+        httpx.Client(transport=httpx.HTTPTransport(socket_options=small), timeout=30) as client,
+    ):
         request = client.build_request(
             "POST", f"{process.url}/threads/t1/runs", json={"input": "hi"}, headers=CALLER
         )

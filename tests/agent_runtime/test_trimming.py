@@ -19,7 +19,7 @@ from agent_runtime import (
     ToolCall,
 )
 from agent_runtime.trimming import TOOL_OUTPUT_BYTES, estimate_tokens, shorten, trim
-from demo.model_server import ModelServer
+from demo.model_server import ModelServer, Rule
 
 from .agents import model_at
 from .conftest import Telemetry
@@ -65,6 +65,9 @@ def test_a_prompt_is_valid_and_within_budget(history: list[Message], budget: int
     assert [m for m in kept if m.role == "system"] == [m for m in history if m.role == "system"]
     users = [m for m in history if m.role == "user"]
     assert [m for m in kept if m.role == "user"][-1:] == users[-1:]
+    first = next((m.role for m in kept if m.role != "system"), "user")
+    begins = next((m.role for m in history if m.role != "system"), "user")
+    assert first == "user" or begins != "user" or not users
     unanswered: set[str | None] = set()
     for message in kept:
         if message.role == "tool":
@@ -92,6 +95,24 @@ def test_the_newest_messages_are_kept() -> None:
     history = [Message("user", f"{n} " + "x" * 400) for n in range(10)]
     kept = trim(history, 330).messages
     assert [message.content[0] for message in kept] == ["7", "8", "9"]
+
+
+def test_what_is_left_begins_with_a_user() -> None:
+    """An answer goes with the question that was left out; Anthropic refuses a prompt that begins
+    with one. What an assistant said first of all is no such answer."""
+    said = [Message("user" if n % 2 == 0 else "assistant", f"{n} " + "x" * 400) for n in range(9)]
+    assert [message.content[0] for message in trim(said, 450).messages] == ["6", "7", "8"]
+    greeted = (Message("assistant", "Hello, how can I help?"), *said[:3])
+    assert trim(greeted, 10_000).messages == greeted
+
+
+def test_calls_of_one_id_keep_a_result_each() -> None:
+    """As some models give them; none is sent without its result."""
+    asked = Message("assistant", "", (ToolCall("c", "dump", "1"), ToolCall("c", "dump", "2")))
+    results = [Message("tool", text, tool_call_id="c") for text in ("one", "two")]
+    history = (Message("user", "dump them"), asked, *results)
+    assert trim(history, 1000).messages == history
+    assert trim(history[:-1], 1000).messages == history[:1]
 
 
 def test_the_newest_results_are_cut_rather_than_left_out() -> None:
@@ -142,6 +163,29 @@ def test_a_long_thread_reaches_the_model_trimmed(vendor: ModelServer, telemetry:
     asyncio.run(run())
     assert 150 < telemetry.summary()["trimmed_messages"] < 200
     assert vendor.calls()[0].prompt_tokens < 2300
+
+
+def test_a_fallback_gets_what_it_has_room_for(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """Its own ``context_tokens`` count; one that has room for nothing is passed over."""
+    vendor.follow(Rule(first_token_ms=0), Rule(model="large", status=500))
+    said = [Message("user", f"{n} " + "word " * 100) for n in range(20)]
+    tiny, small = (model_at(vendor, f"openai:{name}", context_tokens=tokens)
+                   for name, tokens in (("tiny", 10), ("small", 500)))  # fmt: skip
+    model = model_at(vendor, "openai:large", max_attempts=1, fallback=[tiny, small])
+    graph = Graph()
+
+    @graph.node(entry=True)
+    async def answer(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        return {"messages": [await ctx.chat(model, said)]}, END
+
+    async def run() -> None:
+        async with Runtime(graph, agent_name="support") as runtime:
+            await runtime.run("hello", thread_id="t", tenant_id="a", user_id="u")
+
+    asyncio.run(run())
+    _, answered = vendor.calls()
+    assert (answered.model, telemetry.summary()["outcome"]) == ("small", "success")
+    assert 300 < answered.prompt_tokens < 600
 
 
 def test_tool_outputs_are_capped() -> None:

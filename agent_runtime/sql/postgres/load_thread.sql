@@ -3,11 +3,11 @@
 -- Parameters:
 --   tenant_id, agent_name, thread_id  TEXT
 --
--- Columns: seq, run_id, turn_id, step, next_node, messages, state_values, interrupts, as of
---   agent_checkpoint, JSON as text; all but seq and messages are of use in the last row only
+-- Columns: seq, run_id, turn_id, step, next_node, messages, state_values, interrupts, tally, as
+--   of agent_checkpoint, JSON as text; all but seq and messages are of use in the last row only
 SELECT
     seq, run_id, turn_id, step, next_node, messages::TEXT AS messages, state_values::TEXT AS state_values,
-    interrupts::TEXT AS interrupts
+    interrupts::TEXT AS interrupts, tally::TEXT AS tally
 FROM agent_checkpoint
 WHERE tenant_id = %(tenant_id)s
     AND agent_name = %(agent_name)s

@@ -1,0 +1,92 @@
+"""How runs end by themselves: with an error of a node, or at the limit of nodes."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.trace import StatusCode
+
+from agent_runtime import END, Context, Runtime, State, serve
+
+from .agents import graph_of
+from .conftest import Telemetry, ask, listening
+
+
+def test_an_error_in_a_node_ends_the_run(telemetry: Telemetry) -> None:
+    """Both lines and spans name the error, with secrets masked; the client gets its class only."""
+
+    async def fail(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        raise ValueError("no such plan; key=sk-verysecret0123456789")
+
+    with listening(serve(Runtime(graph_of(fail), agent_name="support"))) as url:
+        answer = ask(url, "hello")
+    assert answer.end["outcome"] == "error"
+    assert answer.end["error_class"] == "ValueError"
+    assert "no such plan" not in str(answer.events)
+    lines = telemetry.lines()
+    assert [line["event"] for line in lines] == ["agent.node", "agent.run"]
+    for line in lines:
+        assert (line["level"], line["outcome"], line["error_class"]) == (
+            "error", "error", "ValueError",
+        )  # fmt: skip
+        assert line["error_message"] == "no such plan; key=[masked]"
+    for span in telemetry.spans():
+        assert span.status.status_code is StatusCode.ERROR
+        assert (span.attributes or {})["error.type"] == "ValueError"
+        [event] = span.events
+        assert event.name == "exception"
+        assert "verysecret" not in span.to_json()
+
+
+def test_an_error_that_cannot_be_said_has_its_lines(telemetry: Telemetry) -> None:
+    """Also when its own ``__str__`` raises, as that of careless libraries."""
+
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise KeyError("detail")
+
+    async def fail(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        raise MuteError
+
+    with listening(serve(Runtime(graph_of(fail), agent_name="support"))) as url:
+        assert ask(url, "hello").end["error_class"].endswith("MuteError")
+    lines = telemetry.lines()
+    assert [line["event"] for line in lines] == ["agent.node", "agent.run"]
+    assert {line["error_message"] for line in lines} == {
+        "it cannot be said: its __str__ raised KeyError"
+    }
+    assert [span.status.status_code for span in telemetry.spans()] == [StatusCode.ERROR] * 2
+
+
+def test_an_endless_loop_stops_at_the_limit(telemetry: Telemetry) -> None:
+    """A graph that never ends runs exactly 25 nodes and fails with recursion_limit."""
+
+    async def again(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        return {}, "again"
+
+    async def run() -> str | None:
+        async with Runtime(graph_of(again), agent_name="loop") as runtime:
+            result = await runtime.run("go", thread_id="t1", tenant_id="acme", user_id="ada")
+            return result.outcome.reason
+
+    assert asyncio.run(run()) == "recursion_limit"
+    assert len(telemetry.lines("agent.node")) == 25
+    line = telemetry.summary()
+    assert (line["outcome"], line["outcome_reason"]) == ("error", "recursion_limit")
+    assert line["error_class"] == "agent_runtime.errors.RecursionLimitReached"
+
+
+def test_the_last_allowed_node_may_end_the_run(telemetry: Telemetry) -> None:
+    """A run that reaches its end with the 25th node succeeds."""
+
+    async def count(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        n = state.values.get("n", 0) + 1
+        return {"n": n}, END if n == 25 else "count"
+
+    async def run() -> str:
+        async with Runtime(graph_of(count), agent_name="loop") as runtime:
+            result = await runtime.run("go", thread_id="t1", tenant_id="acme", user_id="ada")
+            return result.outcome.kind
+
+    assert asyncio.run(run()) == "success"
+    assert len(telemetry.lines("agent.node")) == 25
