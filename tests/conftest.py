@@ -14,7 +14,7 @@ from tests import postgres as servers
 REPOSITORY = Path(__file__).resolve().parent.parent
 NO_SKIPS = os.environ.get("QUIETPAGER_NO_SKIPS") == "1"
 # A test that fails for being slow says more about the machine than about the code.
-settings.register_profile("everyday", deadline=None)
+settings.register_profile("everyday", max_examples=50, deadline=None)
 settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile("everyday")
 # These wait for processes most of the time: begun first, they leave no worker alone at the end.
