@@ -392,3 +392,41 @@ def test_a_tool_that_claude_code_s_user_refused_did_not_fail() -> None:
 def test_identity_as_javascript_writes_it(attributes: dict[str, str]) -> None:
     """In whichever way the library lets its user name tenant, user and conversation."""
     told(span("x", attributes), tenant_id="acme", user_id="u", thread_id="t")
+
+
+def test_azure_s_agents_run_threads() -> None:
+    """A run that is waited for is one span; of one that is polled the last poll tells the usage."""
+    whole = {
+        "gen_ai.operation.name": "process_thread_run", "gen_ai.system": "az.ai.agents",
+        "gen_ai.thread.id": "t", "gen_ai.thread.run.id": "r", "gen_ai.response.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 9,
+    }  # fmt: skip
+    scope = "azure.ai.agents"
+    told(span(scope, whole), span_class="agent", thread_id="t", provider="azure.ai.inference",
+         input_tokens=131, output_tokens=9)  # fmt: skip
+    last = whole | {"gen_ai.operation.name": "get_thread_run"}
+    told(span(scope, last), span_class="llm", response_id="r", input_tokens=131)
+    poll = {k: v for k, v in last.items() if not k.startswith("gen_ai.usage")}
+    told(span(scope, poll), span_class="other", thread_id="t")
+
+
+def test_google_s_sdk_as_its_instrumentations_tell_it() -> None:
+    """OpenTelemetry's adds thoughts to the output, as OpenInference's does; neither adds cached."""
+    call = {
+        "gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "gemini-2.5-flash", "gen_ai.response.id": "r",
+        "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": 131,
+        "gen_ai.usage.output_tokens": 29, "gen_ai.usage.cache_read.input_tokens": 64,
+        "gen_ai.usage.reasoning.output_tokens": 20,
+    }  # fmt: skip
+    used: dict[str, Any] = {"input_tokens": 131, "output_tokens": 29, "cache_read_tokens": 64,
+                            "reasoning_tokens": 20}  # fmt: skip
+    row = span("opentelemetry.instrumentation.google_genai", call)
+    told(row, span_class="llm", finish_reason="stop", response_id="r", **used)
+    counts = {
+        "openinference.span.kind": "LLM", "llm.model_name": "gemini-2.5-flash",
+        "llm.provider": "google", "llm.token_count.prompt": 131, "llm.token_count.completion": 29,
+        "llm.token_count.total": 160, "llm.token_count.prompt_details.cache_read": 64,
+        "llm.token_count.completion_details.reasoning": 20,
+    }  # fmt: skip
+    told(span("openinference.instrumentation.google_genai", counts), span_class="llm", **used)
