@@ -79,7 +79,8 @@ _PLACES = {
     "span event": "on {} events of spans",
     "log record": "on {} log records",
     "log body": "in the bodies of {} log records",
-    "resource": "on the resource of {} spans and log records",
+    "data point": "on {} data points",
+    "resource": "on the resource of {} records",
 }
 
 

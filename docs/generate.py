@@ -89,7 +89,9 @@ def content_page() -> str:
         ),
         (
             f"The body of a log record goes when its event is one of {_listed(table.body_events)}; "
-            "of another JSON body the members go that have such a name.\n"
+            "of another JSON body the members go that have such a name, and those called "
+            f"{_listed(sorted(table.body_members))}. Of the JSON in "
+            f"{_listed(sorted(table.numbers))} only numbers stay.\n"
         ),
         *_by_shape(table),
         "## What is masked\n",

@@ -120,12 +120,20 @@ def _text(value: str | float) -> str:
 
 
 def _at(content: dict[str, Any], path: str) -> Any:
-    """What stands at a path; a step may be an object written as a text."""
+    """What stands at a path; a step may be an object written as a text. x* is a sum of numbers."""
+    if path.endswith("*"):
+        return _sum(content, path.removesuffix("*"))
     if path in content:
         return content[path]
     step, _, rest = path.partition(".")
     inner = _opened(content.get(step)) if rest else None
     return _at(inner, rest) if inner else None
+
+
+def _sum(content: dict[str, Any], prefix: str) -> Any:
+    found = [value for name, value in content.items() if name.startswith(prefix)]
+    numbers = [value for value in found if isinstance(value, int | float)]
+    return sum(numbers) if numbers else None
 
 
 def _opened(value: Any) -> dict[str, Any] | None:

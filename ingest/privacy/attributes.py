@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -140,6 +141,8 @@ def _without_members(values: pa.Array, names: pa.Array, codes: Codes) -> pa.Arra
     for position, name in enumerate(names.to_pylist()):
         if (members := _members().get(name)) is not None:
             values = _where(values, codes == position, partial(_pruned, members=members))
+        if name in content_table().numbers:
+            values = _where(values, codes == position, _numbers)
     return values
 
 
@@ -191,6 +194,32 @@ def _only_members(text: str, members: frozenset[str]) -> str:
         if name in members and isinstance(value, str | int | float)
     }
     return text if kept == document else json.dumps(kept, ensure_ascii=False)
+
+
+def _numbers(texts: pa.Array) -> pa.Array:
+    """Of JSON objects what is a number, at any depth; nothing of what is none."""
+    encoded = texts.dictionary_encode()
+    after = [_only_numbers(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(after, pa.string()).take(encoded.indices)
+
+
+def _only_numbers(text: str) -> str:
+    try:
+        left = _numbers_of(orjson.loads(text))
+        return json.dumps(left, separators=(",", ":")) if left else ""
+    except (orjson.JSONDecodeError, RecursionError):
+        return ""
+
+
+def _numbers_of(value: Any) -> dict[str, Any]:
+    """An object's members that are numbers or objects with some."""
+    if not isinstance(value, dict):
+        return {}
+    inner = {
+        name: member if isinstance(member, int | float) else _numbers_of(member)
+        for name, member in value.items()
+    }
+    return {name: member for name, member in inner.items() if member != {}}
 
 
 @cache

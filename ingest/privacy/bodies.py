@@ -1,8 +1,10 @@
 """Bodies of log records: some are content as a whole, some have content among their members."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,11 +14,12 @@ from ingest.privacy.masking import cut, masked
 from ingest.privacy.names import Sort, sorts_of
 from ingest.privacy.quotes import without_quotes
 from ingest.privacy.shape import Flags
-from ingest.privacy.table import CONTENT_DROPPED, content_table
+from ingest.privacy.table import CONTENT_DROPPED, alternatives, content_table
 from ingest.privacy.words import Look
 from ingest.vectors import matches
 
 _CONTENT_EVENTS = pa.array(content_table().body_events)
+_MEMBERS = rf'^\s*\{{(?s:.*)"(?:{alternatives(content_table().body_members)})"\s*:\s*"'
 _CONVENTION = r"^gen_?ai[.]"
 # The member names a content event has anyway. What instrumentations send with content switched
 # off is made of these, numbers and single words, and was never content.
@@ -51,6 +54,7 @@ def screened_bodies(
     """
     after = _without_events(bodies, events, telling & ~kept)
     after = _where(after, ~kept, without_content_within)
+    after = _where(after, ~kept, _without_members)
     quoteless = without_quotes(after)
     after = pc.if_else(pa.array(kept), after, quoteless) if kept.any() else quoteless
     lost = _changed(bodies, after)
@@ -78,6 +82,29 @@ def _where(bodies: pa.Array, chosen: Flags, change: Callable[[pa.Array], pa.Arra
     before = bodies.filter(pa.array(chosen))
     after = change(before)
     return bodies if after is before else pc.replace_with_mask(bodies, pa.array(chosen), after)
+
+
+def _without_members(bodies: pa.Array) -> pa.Array:
+    """Objects of JSON without the members that are content in a body."""
+    telling = matches(bodies, _MEMBERS)
+    if not pc.any(telling).as_py():
+        return bodies
+    encoded = bodies.filter(telling).dictionary_encode()
+    after = pa.array([_pruned(text) for text in encoded.dictionary.to_pylist()], pa.string())
+    return pc.replace_with_mask(bodies, telling, after.take(encoded.indices))
+
+
+def _pruned(text: str) -> str:
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    left = {
+        name: member
+        for name, member in document.items()
+        if name not in content_table().body_members or not isinstance(member, str)
+    }
+    return json.dumps(left, ensure_ascii=False, separators=(",", ":"))
 
 
 def _changed(before: pa.Array, after: pa.Array) -> Index:

@@ -21,6 +21,8 @@ Sorts = npt.NDArray[np.uint8]
 _REMEMBERED = 4096
 _LONGEST_REMEMBERED = 64
 _PROSE = {"error_class", "error_message", "outcome_reason", "event"}
+_NAMED_FREELY = {"agent_name", "feature", "node", "request_model", "response_model", "tool_name"}
+"""Columns whose names people and frameworks make up: a key may get into them."""
 
 
 class Sort(IntFlag):
@@ -107,5 +109,5 @@ def _listed() -> frozenset[str]:
 @cache
 def _mapped() -> frozenset[str]:
     """Names that columns are taken from, which are of ids, names and numbers, never of prose."""
-    prose = {s.attribute for s in SHIPPED.sources if s.column in _PROSE or s.member}
+    prose = {s.attribute for s in SHIPPED.sources if s.column in _PROSE | _NAMED_FREELY or s.member}
     return SHIPPED.known_attributes() - prose

@@ -89,8 +89,11 @@ class Screen:
 
 
 _MESSAGES = {"status_message", "error_message", "outcome_reason"}
-_NAMES = {"name", "event_name"}
-"""Of spans and of log lines, whose event is their message where structlog wrote them."""
+_NAMES = {
+    *("name", "event_name", "agent_name", "feature", "node"),
+    *("request_model", "response_model", "tool_name"),
+}
+"""What people and frameworks make up, and of log lines the event, which is structlog's message."""
 _FREE_TEXT = (
     *("attributes", "resource_attributes", "events", "body"),
     *sorted(_MESSAGES),
@@ -134,10 +137,13 @@ def _screened_events(
     )
     after, dropped = screened_map(before, whose)
     lost = np.bincount(row, weights=dropped, minlength=len(lists)).astype(np.int64)
-    if after is before:
+    called = flat.field("name")
+    names = masked(called)
+    if after is before and names is called:
         return lists, lost
     fields = list(lists.type.value_type)
-    parts = [after if each.name == "attributes" else flat.field(each.name) for each in fields]
+    changed = {"attributes": after, "name": names}
+    parts = [changed.get(each.name, flat.field(each.name)) for each in fields]
     structs = pa.StructArray.from_arrays(parts, fields=fields)
     return list_of(offsets_of(lists), structs).cast(lists.type), lost
 

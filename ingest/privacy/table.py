@@ -59,16 +59,19 @@ class Shape:
 class ContentTable:
     """The whole file.
 
-    `body_events` are the events whose body is content, `members` the members that stay of JSON
-    objects in an attribute, `masked` expressions of secrets by what they are, `unmasked_keys`
-    expressions of keys whose values are left alone. `quotes` are expressions of what messages of
-    exceptions quote; of their three groups the second is content.
+    `body_events` are the events whose body is content, `body_members` the members that go from
+    other bodies, `members` the members that stay of JSON objects in an attribute, `numbers`
+    attributes whose JSON keeps only numbers, `masked` expressions of secrets by what they are,
+    `unmasked_keys` expressions of keys whose values are left alone. `quotes` are expressions of
+    what messages of exceptions quote; of their three groups the second is content.
     """
 
     dialects: tuple[Dialect, ...]
     span_names: tuple[SpanName, ...]
     body_events: tuple[str, ...]
+    body_members: frozenset[str]
     members: Mapping[str, frozenset[str]]
+    numbers: frozenset[str]
     secret_names: tuple[str, ...]
     masked: Mapping[str, str]
     unmasked_keys: tuple[str, ...]
@@ -123,7 +126,9 @@ def _table(document: Mapping[str, Any]) -> ContentTable:
         ),
         span_names=tuple(SpanName(**each) for each in document["span_names"]),
         body_events=tuple(document["body"]["events"]),
+        body_members=frozenset(document["body"]["members"]),
         members={name: frozenset(kept) for name, kept in document["members"].items()},
+        numbers=frozenset(document["numbers"]["names"]),
         secret_names=tuple(document["secrets"]["names"]),
         masked=dict(masks["values"]),
         unmasked_keys=tuple(masks["unmasked_keys"]),

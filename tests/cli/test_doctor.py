@@ -160,19 +160,27 @@ def test_a_new_convention_is_noticed(own: Sidecar) -> None:
 
 
 def test_a_new_convention_is_noticed_wherever_it_stands(own: Sidecar) -> None:
-    """On log records and in their maps, on events of spans and on resources; once per place."""
+    """On log records and in their maps, on events of spans, on points and on resources; once per
+    place."""
     new = [{"key": "gen_ai.new.kind", "value": {"stringValue": "private"}}]
     one = span(30, "chat m", gen_ai__operation__name="chat", gen_ai__request__budget=1)
     one["events"] = [{"name": "tick", "timeUnixNano": one["startTimeUnixNano"], "attributes": new}]
     body = {"kvlistValue": {"values": [*new, {"key": "other", "value": {"stringValue": "x"}}]}}
     record = {"timeUnixNano": one["startTimeUnixNano"], "attributes": new, "body": body,
               "eventName": "acme.note"}  # fmt: skip
+    point = {"timeUnixNano": one["startTimeUnixNano"], "asInt": "1", "attributes": new}
+    metric = {"name": "acme.budget", "gauge": {"dataPoints": [point]}}
     service = {"key": "service.name", "value": {"stringValue": "support"}}
     resource = {"attributes": [service, *new]}
     url = own.endpoints["OTLP/HTTP"]
     for path, level, scopes in (
         ("traces", "resourceSpans", {"scopeSpans": [{"scope": {}, "spans": [one]}]}),
         ("logs", "resourceLogs", {"scopeLogs": [{"scope": {"name": "s"}, "logRecords": [record]}]}),
+        (
+            "metrics",
+            "resourceMetrics",
+            {"scopeMetrics": [{"scope": {"name": "s"}, "metrics": [metric]}]},
+        ),
     ):
         request = {level: [{"resource": resource, **scopes}]}
         assert httpx.post(f"{url}/v1/{path}", json=request).is_success
@@ -183,7 +191,8 @@ def test_a_new_convention_is_noticed_wherever_it_stands(own: Sidecar) -> None:
 
     name = "'gen_ai.new.kind' is unknown:"
     assert told == {
-        f"{name} on the resource of 2 spans and log records, e.g. 'support'",
+        f"{name} on the resource of 3 records, e.g. 'support'",
+        f"{name} on 1 data points of 's', e.g. 'acme.budget'",
         f"{name} on 1 events of spans of a scope without a name, e.g. 'tick'",
         f"{name} on 1 log records of 's', e.g. 'acme.note'",
         f"{name} in the bodies of 1 log records of 's', e.g. 'acme.note'",
@@ -192,14 +201,25 @@ def test_a_new_convention_is_noticed_wherever_it_stands(own: Sidecar) -> None:
 
 
 def test_cached_tokens_that_were_added_are_told(own: Sidecar) -> None:
-    """A source that states more cached tokens than input is named: the sum is ingest's."""
+    """A source that states more cached tokens than input is named, whether it sends spans or log
+    records: the sum is ingest's."""
     usage = {"gen_ai__usage__input_tokens": 10, "gen_ai__usage__cache_read__input_tokens": 90}
     sound = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__cache_read__input_tokens": 90}
     chat = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "gpt-4o-mini"}
-    send(own, span(30, "chat odd", **chat, **usage), span(31, "chat sound", **chat, **sound))
+    odd = span(30, "chat odd", **chat, **usage)
+    send(own, odd, span(31, "chat sound", **chat, **sound))
+    event = {"timeUnixNano": odd["startTimeUnixNano"], "attributes": odd["attributes"],
+             "eventName": "acme.call"}  # fmt: skip
+    logs = [{"scopeLogs": [{"scope": {"name": "acme"}, "logRecords": [event]}]}]
+    url = f"{own.endpoints['OTLP/HTTP']}/v1/logs"
+    assert httpx.post(url, json={"resourceLogs": logs}).is_success
     own.end()
 
-    found = findings(own.data, exit_code=0)
+    done = quietpager("doctor", "--data", str(own.data), "--format", "json")
+    told = [each["found"] for each in json.loads(done.stdout) if each["check"] == "tokens"]
 
-    assert found["tokens", "note"]["found"].startswith("1 calls of a scope without a name")
-    assert "'chat odd'" in found["tokens", "note"]["found"]
+    of_logs, of_spans = sorted(told, key=lambda found: "without a name" in found)
+    assert of_spans.startswith("1 calls of a scope without a name")
+    assert "'chat odd'" in of_spans
+    assert of_logs.startswith("1 calls of 'acme'")
+    assert "'acme.call'" in of_logs

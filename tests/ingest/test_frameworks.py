@@ -343,3 +343,90 @@ def test_botocore_s_bedrock_counts_cached_tokens_apart() -> None:
     row = span("opentelemetry.instrumentation.botocore.bedrock-runtime", call)
     told(row, span_class="llm", provider="aws.bedrock", input_tokens=1540, cache_read_tokens=600,
          cache_write_tokens=40, finish_reason="end_turn")  # fmt: skip
+
+
+def test_langfuse_tells_vertex_s_tokens_by_modality() -> None:
+    """What is left in `input` and `output` is 0; cached ones are taken out of each modality."""
+    usage = {"input": 0, "output": 0, "total": 1050, "input_modality_TEXT": 300,
+             "input_modality_IMAGE": 100, "cached_modality_TEXT": 600,
+             "output_modality_TEXT": 50}  # fmt: skip
+    call = {"langfuse.observation.type": "generation",
+            "langfuse.observation.usage_details": json.dumps(usage)}  # fmt: skip
+    told(span("langfuse-sdk", call), input_tokens=1000, cache_read_tokens=600, output_tokens=50)
+
+
+def test_a_stream_of_vercel_s_that_ended_without_its_end_was_cut() -> None:
+    """Its finish reason is then `unknown`; one that used tokens was whole."""
+    call = {
+        "ai.operationId": "ai.streamText.doStream", "ai.response.finishReason": "unknown",
+        "gen_ai.response.finish_reasons": ["unknown"], "ai.response.msToFirstChunk": 12,
+    }  # fmt: skip
+    told(span("ai", call), outcome="error", outcome_reason="incomplete", finish_reason=None)
+    told(span("ai", call | {"ai.usage.outputTokens": 9}), outcome="success")
+
+
+def test_a_tool_that_claude_code_s_user_refused_did_not_fail() -> None:
+    """It never ran: somebody was asked, and said no."""
+    for name in ("decision_type", "decision"):
+        result = {"event.name": "tool_result", "tool_name": "Bash", "success": "false",
+                  name: "reject"}  # fmt: skip
+        row = line("com.anthropic.claude_code.events", result, body="claude_code.tool_result")
+        told(row, span_class="tool", outcome="interrupt", outcome_reason="human")
+        row = line("com.anthropic.claude_code.events", result | {name: "accept"},
+                   body="claude_code.tool_result")  # fmt: skip
+        told(row, span_class="tool", outcome="error", outcome_reason=None)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"metadata": json.dumps({"tenantId": "acme", "userId": "u", "sessionId": "t"})},
+        {"metadata": json.dumps({"tenantId": "acme", "userId": "u", "conversationId": "t"})},
+        {"traceloop.association.properties.tenantId": "acme",
+         "traceloop.association.properties.userId": "u",
+         "traceloop.association.properties.chat_id": "t"},
+        {"langsmith.metadata.tenantId": "acme", "langsmith.metadata.userId": "u",
+         "langsmith.metadata.threadId": "t"},
+    ],
+)  # fmt: skip
+def test_identity_as_javascript_writes_it(attributes: dict[str, str]) -> None:
+    """In whichever way the library lets its user name tenant, user and conversation."""
+    told(span("x", attributes), tenant_id="acme", user_id="u", thread_id="t")
+
+
+def test_azure_s_agents_run_threads() -> None:
+    """A run that is waited for is one span; of one that is polled the last poll tells the usage."""
+    whole = {
+        "gen_ai.operation.name": "process_thread_run", "gen_ai.system": "az.ai.agents",
+        "gen_ai.thread.id": "t", "gen_ai.thread.run.id": "r", "gen_ai.response.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 9,
+    }  # fmt: skip
+    scope = "azure.ai.agents"
+    told(span(scope, whole), span_class="agent", thread_id="t", provider="azure.ai.inference",
+         input_tokens=131, output_tokens=9)  # fmt: skip
+    last = whole | {"gen_ai.operation.name": "get_thread_run"}
+    told(span(scope, last), span_class="llm", response_id="r", input_tokens=131)
+    poll = {k: v for k, v in last.items() if not k.startswith("gen_ai.usage")}
+    told(span(scope, poll), span_class="other", thread_id="t")
+
+
+def test_google_s_sdk_as_its_instrumentations_tell_it() -> None:
+    """OpenTelemetry's adds thoughts to the output, as OpenInference's does; neither adds cached."""
+    call = {
+        "gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "gemini-2.5-flash", "gen_ai.response.id": "r",
+        "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": 131,
+        "gen_ai.usage.output_tokens": 29, "gen_ai.usage.cache_read.input_tokens": 64,
+        "gen_ai.usage.reasoning.output_tokens": 20,
+    }  # fmt: skip
+    used: dict[str, Any] = {"input_tokens": 131, "output_tokens": 29, "cache_read_tokens": 64,
+                            "reasoning_tokens": 20}  # fmt: skip
+    row = span("opentelemetry.instrumentation.google_genai", call)
+    told(row, span_class="llm", finish_reason="stop", response_id="r", **used)
+    counts = {
+        "openinference.span.kind": "LLM", "llm.model_name": "gemini-2.5-flash",
+        "llm.provider": "google", "llm.token_count.prompt": 131, "llm.token_count.completion": 29,
+        "llm.token_count.total": 160, "llm.token_count.prompt_details.cache_read": 64,
+        "llm.token_count.completion_details.reasoning": 20,
+    }  # fmt: skip
+    told(span("openinference.instrumentation.google_genai", counts), span_class="llm", **used)

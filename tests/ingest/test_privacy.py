@@ -122,6 +122,53 @@ def test_what_is_dropped_is_counted_by_service() -> None:
     assert screen.dropped == {"loud": 2 * 5}  # on the resource, the span, and three events
 
 
+def test_what_a_provider_adds_to_its_answer_keeps_its_numbers() -> None:
+    """Vercel's and LiteLLM's metadata have usage in them, and what the provider likes to say."""
+    told = {"anthropic": {"usage": {"input_tokens": 5, "cached": {}}, "thinking": "said aloud"},
+            "said": ["aloud"], "cost": 0.5, "note": "said aloud"}  # fmt: skip
+    names = ("ai.response.providerMetadata", "hidden_params", "metadata.requester_metadata")
+    row = one_span(dict.fromkeys(names, json.dumps(told)))
+    found = dict(row["attributes"])
+    for name in names[:2]:
+        assert json.loads(found[name]) == {"anthropic": {"usage": {"input_tokens": 5}}, "cost": 0.5}
+    assert "aloud" not in str(row)
+    assert "aloud" not in str(one_span({"hidden_params": "{'reply': 'said aloud'}"}))
+    assert "aloud" not in str(one_span({"llm.output.parsed": "said aloud"}))
+
+
+@pytest.mark.parametrize("member", ["text", "reply"])
+def test_members_of_a_body_that_are_what_was_said_go(member: str) -> None:
+    """Of a line of JSON that somebody's own program wrote, whatever else it says stays."""
+    body = json.dumps({"event": "answered", "tokens": 9, member: "said aloud"})
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.body.CopyFrom(any_value(body))
+    [row] = stored("logs", request).to_pylist()
+    assert json.loads(row["body"]) == {"event": "answered", "tokens": 9}
+
+
+KEY = "sk-abcdefghijklmnop1234"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "column"),
+    [
+        ("gen_ai.agent.name", "agent_name"),
+        ("gen_ai.request.model", "request_model"),
+        ("gen_ai.response.model", "response_model"),
+        ("gen_ai.tool.name", "tool_name"),
+        ("agent.node", "node"),
+        ("agent.feature", "feature"),
+    ],
+)
+def test_secrets_in_names_are_masked(attribute: str, column: str) -> None:
+    """Of agents, models, tools and events of spans: whoever makes them up may put a key in."""
+    row = one_span({attribute: f"x {KEY}"}, events=[Span.Event(name=f"tick {KEY}")])
+    assert row[column] == "x [masked]"
+    assert KEY not in str(row)
+    assert "tick [masked]" in [event["name"] for event in row["events"]]
+
+
 def test_a_span_that_is_called_by_what_was_asked_loses_its_name() -> None:
     """CrewAI's tasks, as OpenLLMetry names them; not of a tenant who keeps content."""
     for scope, tenants, name in (

@@ -4,18 +4,19 @@
 -- content.
 --
 -- Parameters:
---   $since, $until   TIMESTAMPTZ  since <= time < until; a million spans and log records at most
+--   $since, $until   TIMESTAMPTZ  since <= time < until; a million spans, log records and data points
+--                                 each at most
 --   $prefixes        VARCHAR[]    what the names of agent telemetry begin with, e.g. ['gen_ai.']
 --   $known           VARCHAR      regular expression of the whole names that are known
 --   $tenant          VARCHAR      only this tenant; NULL = all
 --
 -- Columns (one row per name, place and scope, the most frequent first):
 --   attribute        VARCHAR  the name
---   place            VARCHAR  span, span event, log record, log body or resource
+--   place            VARCHAR  span, span event, log record, log body, data point or resource
 --   scope_name       VARCHAR  the instrumentation that sends it; NULL if it names itself nowhere,
 --                             and of a resource
---   records          BIGINT   spans, events and log records that have it
---   example          VARCHAR  the name of one of them, of a resource the service
+--   records          BIGINT   spans, events, log records and data points that have it
+--   example          VARCHAR  the name of one of them, of a point the metric, of a resource the service
 WITH spans_seen AS (
     SELECT scope_name, name, service_name, attributes, resource_attributes, events
     FROM lake_spans
@@ -27,6 +28,14 @@ WITH spans_seen AS (
 logs_seen AS (
     SELECT scope_name, event_name, service_name, attributes, resource_attributes, body
     FROM lake_logs
+    WHERE time >= $since
+      AND time < $until
+      AND ($tenant IS NULL OR tenant_id = $tenant)
+    LIMIT 1_000_000
+),
+points_seen AS (
+    SELECT scope_name, name, service_name, attributes, resource_attributes
+    FROM lake_metrics
     WHERE time >= $since
       AND time < $until
       AND ($tenant IS NULL OR tenant_id = $tenant)
@@ -46,11 +55,16 @@ places AS (
     FROM logs_seen
     WHERE starts_with(body, '{')
     UNION ALL
+    SELECT 'data point', scope_name, name, map_keys(attributes)
+    FROM points_seen
+    UNION ALL
     SELECT 'resource', NULL, service_name, map_keys(resource_attributes)
     FROM (
         SELECT service_name, resource_attributes FROM spans_seen
         UNION ALL
         SELECT service_name, resource_attributes FROM logs_seen
+        UNION ALL
+        SELECT service_name, resource_attributes FROM points_seen
     ) AS resources
 ),
 -- Records of one kind have the same keys in the same order: few lists are looked into.
