@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Decoded, Index, to_numpy
 from ingest.promote import pairs_of, promote
-from ingest.vectors import list_of, map_of, or_null, time_of
+from ingest.vectors import hex_of_bytes, list_of, map_of, or_null, order_of, time_of
 from lake.mapping import AttributeMap
 from lake.schema import SERVICE_NAME
 
@@ -93,11 +94,16 @@ def digests_of(*parts: pa.Array) -> pa.Array:
     identity = pc.binary_join_element_wise(
         *parts, "\x1e", null_handling="replace", null_replacement="\x1d"
     )
-    return pa.array(
-        [hashlib.blake2b(text, digest_size=16).hexdigest()
-         for text in identity.cast(pa.binary()).to_pylist()],
-        pa.string(),
-    )  # fmt: skip
+    digests = [hashlib.blake2b(text, digest_size=16).digest() for text in _bytes_in(identity)]
+    return hex_of_bytes(np.frombuffer(b"".join(digests), np.uint8), 16)
+
+
+def _bytes_in(texts: pa.StringArray) -> Iterator[memoryview]:
+    """The bytes of each text, none of which is NULL, where they lie."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4).tolist()
+    content = memoryview(data or b"")
+    return (content[start:end] for start, end in pairwise(ends))
 
 
 def joined(attributes: Attributes) -> pa.Array:
@@ -114,4 +120,4 @@ def _by_key(attributes: Attributes) -> Index:
     rank = np.empty(len(keys.dictionary), np.int64)
     rank[to_numpy(pc.sort_indices(keys.dictionary), np.int64)] = np.arange(len(rank))
     order = attributes.owners() * max(len(rank), 1) + rank[to_numpy(keys.indices, np.int64)]
-    return np.argsort(order, kind="stable")
+    return order_of(order)

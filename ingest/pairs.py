@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Index, to_numpy
+from ingest.vectors import order_of
 from lake.column import ATTRIBUTES
 from lake.mapping import MEMBER
 
@@ -45,7 +46,7 @@ class Pairs:
         """Key -> positions of its pairs, in order."""
         encoded = self.keys.dictionary_encode()
         codes = to_numpy(encoded.indices, np.int64)
-        order = np.argsort(codes, kind="stable")
+        order = order_of(codes)
         ends = np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))
         parts = np.split(order, ends[:-1]) if len(ends) else ()
         return dict(zip(encoded.dictionary.to_pylist(), parts, strict=True))

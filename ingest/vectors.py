@@ -3,12 +3,15 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.decode import Attributes, to_numpy
+from ingest.decode import Attributes, Index, to_numpy
 from lake.column import ATTRIBUTES, TIME
 
+_HEX_OF_BYTE = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
+"""For each byte its two digits, to be looked up at once."""
 _NOT_SET = pa.scalar(0, pa.uint64())
 _LAST_NS = pa.scalar(2**63 - 1, pa.uint64())  # in the year 2262; a timestamp cannot be later
 
@@ -33,15 +36,26 @@ def hex_of(ids: pa.Array, width: int) -> pa.Array:
         pc.equal(pc.binary_length(ids), width), pc.not_equal(ids, pa.scalar(bytes(width)))
     )
     whole = pc.fill_null(whole, fill_value=False)
-    kept = ids.filter(whole).cast(pa.binary(width))
-    raw = np.frombuffer(kept.buffers()[1] or b"", np.uint8, len(kept) * width, kept.offset * width)
-    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-    text = np.empty((len(raw), 2), np.uint8)
-    text[:, 0], text[:, 1] = digits[raw >> 4], digits[raw & 15]
-    offsets = np.arange(len(kept) + 1, dtype=np.int32) * (2 * width)
-    hexed = pa.StringArray.from_buffers(len(kept), pa.py_buffer(offsets), pa.py_buffer(text))
+    if pc.all(whole, min_count=0).as_py():
+        return hex_of_bytes(_bytes_of(ids, width), width)
+    kept = hex_of_bytes(_bytes_of(ids.filter(whole), width), width)
     rank = np.cumsum(to_numpy(whole, np.int64)) - 1
-    return hexed.take(where(whole, pa.array(rank)))
+    return kept.take(where(whole, pa.array(rank)))
+
+
+def hex_of_bytes(raw: npt.NDArray[np.uint8], width: int) -> pa.StringArray:
+    """Lower-case hex of ids of `width` bytes each that lie one behind the other."""
+    count = len(raw) // width
+    offsets = np.arange(count + 1, dtype=np.int32) * (2 * width)
+    text = _HEX_OF_BYTE[raw]
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def _bytes_of(ids: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+    """The bytes of ids of which none is missing."""
+    fixed = ids.cast(pa.binary(width))
+    data = fixed.buffers()[1] or b""
+    return np.frombuffer(data, np.uint8, len(fixed) * width, fixed.offset * width)
 
 
 def map_of(attributes: Attributes) -> pa.Array:
@@ -54,19 +68,28 @@ def map_of(attributes: Attributes) -> pa.Array:
 
 def _without_repeats(attributes: Attributes) -> Attributes:
     """The first of several pairs with the same key stays."""
-    encoded = attributes.keys.dictionary_encode()
+    codes = attributes.keys.dictionary_encode().indices
+    order = order_of(to_numpy(codes, np.int64))
     owners = attributes.owners()
-    identity = owners * max(len(encoded.dictionary), 1) + to_numpy(encoded.indices, np.int64)
-    _, first = np.unique(identity, return_index=True)
-    if len(first) == len(identity):
+    sorted_codes, sorted_owners = to_numpy(codes, np.int64)[order], owners[order]
+    again = (sorted_codes[1:] == sorted_codes[:-1]) & (sorted_owners[1:] == sorted_owners[:-1])
+    if not again.any():
         return attributes
-    kept = np.sort(first)
+    staying = np.ones(len(owners), np.bool_)
+    staying[order[1:][again]] = False
+    kept = np.flatnonzero(staying)
     counts = np.bincount(owners[kept], minlength=len(attributes.offsets) - 1)
     return Attributes(
         np.concatenate(([0], np.cumsum(counts))),
         attributes.keys.take(pa.array(kept)),
         attributes.values.take(pa.array(kept)),
     )
+
+
+def order_of(codes: Index) -> Index:
+    """The positions that put codes in order, equal ones as they are; few kinds take linear time."""
+    few = len(codes) == 0 or codes.max() < 2**16
+    return np.argsort(codes.astype(np.uint16) if few else codes, kind="stable")
 
 
 def names_of(codes: pa.Array, names: tuple[str, ...]) -> pa.Array:

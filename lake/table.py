@@ -1,4 +1,7 @@
-"""Delta tables as the lake uses them: append exactly once, compact, sweep, snapshot."""
+"""Delta tables as the lake uses them: append exactly once, compact, sweep, snapshot.
+
+What reads and writes Parquet is imported where it is used: who only asks does without its 10 MB.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +13,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from lake.column import TableSchema
-from lake.compaction import groups_of, merge
 from lake.damage import damage_of_log
-from lake.day_files import write_files
 from lake.file_format import BY_DELTA
 from lake.live_files import DayFile, days_of, make_durable, path_of
 from lake.schema import TABLES
@@ -77,6 +78,8 @@ class Lake:
             raise LakeError(f"{self._path(table)} {reason}")
         properties = CommitProperties(app_transactions=[Transaction(APPLICATION, position)])
         if has_same_columns(schema, delta):
+            from lake.day_files import write_files
+
             batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
             files = write_files(path_of(delta), schema.arrow, schema.time, batches)
             delta.create_write_transaction(
@@ -150,6 +153,8 @@ class Lake:
 
         A day that cannot be read does not keep the others from it; LakeError names it afterwards.
         """
+        from lake.compaction import groups_of, merge
+
         delta = self.open(table)
         if delta is None:
             return CompactReport(0, 0)
