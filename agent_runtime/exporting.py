@@ -3,7 +3,6 @@
 import atexit
 import os
 import threading
-import time
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -45,22 +44,28 @@ def export_over_otlp(service_name: str, endpoint: str | None) -> TracerProvider:
 
 
 def _shut_down_at_exit(providers: list[Provider], exporters: list[Exporter]) -> None:
-    """Providers left alone try for ten seconds each to reach a collector that is down.
+    """Providers left alone wait for a collector that is down, or hangs, for ten seconds each.
 
-    The thread that ends their waiting is made now: Python starts none when a process ends.
+    So it is a thread that shuts them down, which keeps no process from ending. It is made now:
+    Python starts none when a process ends.
     """
-    leaving = threading.Event()
-
-    def end_waiting() -> None:
-        leaving.wait()
-        time.sleep(FLUSH_S)
-        for exporter in exporters:
-            exporter.shutdown()
+    leaving, left = threading.Event(), threading.Event()
 
     def shut_down() -> None:
-        leaving.set()
+        leaving.wait()
         for provider in providers:
             provider.shutdown()
+        left.set()
 
-    threading.Thread(target=end_waiting, name="end of telemetry", daemon=True).start()
-    atexit.register(shut_down)
+    def have_it_shut_down() -> None:
+        threading.Thread(target=shut_down, name="end of telemetry", daemon=True).start()
+
+    def leave() -> None:
+        leaving.set()
+        if not left.wait(FLUSH_S):
+            for exporter in exporters:
+                exporter.shutdown()
+
+    have_it_shut_down()
+    os.register_at_fork(after_in_child=have_it_shut_down)
+    atexit.register(leave)

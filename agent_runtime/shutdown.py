@@ -43,7 +43,7 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
     loop = asyncio.get_running_loop()
     of_server: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     draining: list[asyncio.Task[None]] = []
-    grace_s = max(delay_s, *(each.drain_s for each in runtimes)) + END_S
+    grace_s = max([delay_s, *(each.drain_s for each in runtimes)]) + END_S
     first, signals = 0.0, 0
 
     def give_back() -> None:

@@ -79,8 +79,8 @@ def tool(
     """Make a function a tool; also usable as ``@tool(name=..., timeout_s=...)``.
 
     Its docstring tells the model what it is for. A parameter named ``ctx`` gets the run's context
-    and is not shown to the model. Functions that are not async run in a thread, which goes
-    on in vain when ``timeout_s`` seconds are over.
+    and is not shown to the model. Functions that are not async run in a thread of their own, which
+    goes on in vain when ``timeout_s`` seconds are over, until the process ends.
 
     An exception does not end the run: the model gets an error result and may go on.
 
