@@ -7,7 +7,7 @@ keep-alives and other events do not count.
 
 import time
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_runtime.sse import TOKEN_LINE
 
@@ -29,6 +29,13 @@ class Edge:
         """Milliseconds since the request was accepted."""
         return (time.perf_counter() - self._accepted) * 1000
 
+    def sent(self, body: bytes, began: float) -> None:
+        """A part of the answer has been sent, which began at a moment of `time.perf_counter`."""
+        self.send_blocked_ms += (time.perf_counter() - began) * 1000
+        # A line of its own: inside of an event's data, which is JSON, there is no line break.
+        if self.ttfb_ms is None and TOKEN_LINE in body:
+            self.token_sent()
+
     def token_sent(self) -> None:
         """A token has been sent; only the first one counts."""
         if self.ttfb_ms is None:
@@ -36,24 +43,13 @@ class Edge:
 
 
 class EdgeMiddleware:
-    """Pure ASGI middleware that puts an `Edge` into the scope and keeps it."""
+    """Pure ASGI middleware that puts an `Edge` into the scope of a request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        edge = scope[SCOPE_KEY] = Edge()
-
-        async def send_and_time(message: Message) -> None:
-            began = time.perf_counter()
-            await send(message)
-            edge.send_blocked_ms += (time.perf_counter() - began) * 1000
-            # A line of its own: inside of an event's data, which is JSON, there is no line break.
-            if edge.ttfb_ms is None and TOKEN_LINE in message.get("body", b""):
-                edge.token_sent()
-
-        await self._app(scope, receive, send_and_time)
+        if scope["type"] == "http":
+            scope[SCOPE_KEY] = Edge()
+        await self._app(scope, receive, send)

@@ -66,7 +66,7 @@ async def receive(
                 answer.begun = False
                 raise await _refusal(model, response)
             answered = answer.begun = True
-            async for chunk in response.content.iter_any():
+            while chunk := await response.content.readany():
                 tokens, ended = answer.tokens, False
                 for data in decoder.feed(chunk):
                     if ended := data == DONE:

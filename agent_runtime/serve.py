@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from agent_runtime.edge import SCOPE_KEY, EdgeMiddleware
+from agent_runtime.edge import SCOPE_KEY, Edge, EdgeMiddleware
 from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
 from agent_runtime.patience import Patience
@@ -60,11 +61,12 @@ class ResumeRequest(BaseModel):
 class RunResponse(StreamingResponse):
     """The events of a run, which is finished with the response however that ends."""
 
-    def __init__(self, run: Run, keepalive_s: float) -> None:
+    def __init__(self, run: Run, edge: Edge, keepalive_s: float) -> None:
         super().__init__(
             _encoded(run, keepalive_s), media_type="text/event-stream", headers=SSE_HEADERS
         )
         self._run = run
+        self._edge = edge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; whoever takes nothing of it for long has left without saying so."""
@@ -76,13 +78,15 @@ class RunResponse(StreamingResponse):
             await self._run.finish()
 
     async def stream_response(self, send: Send) -> None:
-        """Send the events, each in time."""
+        """Send the events in time, and note the time."""
         async with Patience() as patience:
 
             async def send_in_time(message: Message) -> None:
+                began = time.perf_counter()
                 patience.last(SEND_TIMEOUT_S)
                 await send(message)
                 patience.last()
+                self._edge.sent(message.get("body", b""), began)
 
             await super().stream_response(send_in_time)
 
@@ -168,16 +172,17 @@ def _threads(runtime: Runtime, auth: Auth, keepalive_s: float) -> APIRouter:
 
     async def begin(what: str | Resume, thread_id: str, request: Request) -> RunResponse:
         tenant_id, user_id = await caller(request)
+        edge = request.scope[SCOPE_KEY]
         with _refusing():
             run = await runtime.begin(
                 what,
                 thread_id=thread_id,
                 tenant_id=tenant_id,
                 user_id=user_id,
-                edge=request.scope[SCOPE_KEY],
+                edge=edge,
                 link=_caller_link(request),
             )
-        return RunResponse(run, keepalive_s)
+        return RunResponse(run, edge, keepalive_s)
 
     @router.post("/runs", response_class=StreamingResponse)
     async def start_run(thread_id: ThreadId, body: RunRequest, request: Request) -> RunResponse:

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,10 @@ class Measured:
     through: Crossing
     edge_overheads_ms: Sequence[float]
     footprint: Footprint
+    """Of the agent."""
+    model_server_cpu_s: float
+    users_cpu_s: float
+    """What the others on this machine took of it meanwhile."""
     tokens: int
     retries: int
     """Calls of the model that were made again, because the machine was too slow for them."""
@@ -72,16 +77,17 @@ def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Mea
 
     :raises RuntimeError: when an answer is not whole, or client, log and ledger do not agree.
     """
-    with server("models", folder, "-m", "demo.model_server") as model_url:
+    with _models(folder) as (model_url, _):
         vendor.follow(model_url, dict(answers.rule))
         progress(f"{streams} streams at the model server itself, {seconds:.0f} s")
         asked = Crowd(
             model_url, "/chat/completions", _chat_request(), b'"delta":{"content":', b"[DONE]",
             streams / answers.seconds, answers.seconds + seconds,
         )  # fmt: skip
-        direct = _crossing(answers, crowd(asked), calls_in_ledger(model_url), seconds)
+        seen, _ = crowd(asked)
+        direct = _crossing(answers, seen, calls_in_ledger(model_url), seconds)
     with (
-        server("models", folder, "-m", "demo.model_server") as model_url,
+        _models(folder) as (model_url, model_pid),
         server("sink", folder, str(PROGRAMS / "sink.py")) as otlp_url,
         running(
             "agent",
@@ -97,8 +103,8 @@ def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Mea
             agent_url, "/threads/%s/runs", json.dumps({"input": "hello"}), b"event: token\n",
             b"event: run.end\n", streams / answers.seconds, answers.seconds + seconds, headers=WHO,
         )  # fmt: skip
-        with watched(agent.pid) as footprint:
-            seen = crowd(asked)
+        with watched(agent.pid) as footprint, watched(model_pid) as of_models:
+            seen, users_cpu_s = crowd(asked)
         calls = calls_in_ledger(model_url)
     summaries = _summaries(folder / "agent.log")
     if failed := [line for line in summaries if line["outcome"] != "success"]:
@@ -111,7 +117,19 @@ def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Mea
     edges = [line["ttfb_ms"] - own[line["user_id"]] * 1000
              for line in summaries if line["user_id"] in counted]  # fmt: skip
     retries = len(calls) - len(seen)
-    return Measured(direct, through, edges, footprint, sum(each.tokens for each in seen), retries)
+    tokens = sum(each.tokens for each in seen)
+    return Measured(
+        direct, through, edges, footprint, of_models.total_cpu_seconds, users_cpu_s, tokens, retries
+    )
+
+
+@contextmanager
+def _models(folder: Path) -> Iterator[tuple[str, int]]:
+    """The model server: its URL and its process."""
+    program = [sys.executable, "-m", "demo.model_server"]
+    with running("models", program, folder / "models.log") as process:
+        (url,) = process.lines(1)
+        yield url, process.pid
 
 
 def _chat_request() -> str:

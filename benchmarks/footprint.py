@@ -76,9 +76,14 @@ class Footprint:
         return _median_rss(warm[-third:]) / _median_rss(warm[:third])
 
     @property
+    def total_cpu_seconds(self) -> float:
+        """Processor time of all processes together."""
+        return sum(self.cpu_seconds.values())
+
+    @property
     def cpu_percent(self) -> float:
         """All processes together, in percent of one core."""
-        return 100 * sum(self.cpu_seconds.values()) / self.seconds
+        return 100 * self.total_cpu_seconds / self.seconds
 
 
 @contextmanager

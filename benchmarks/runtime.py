@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from platform import python_version
@@ -40,12 +41,25 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="quietpager-bench-") as folder:
         home = Path(folder)
-        figures = {"cores": os.cpu_count(), "python": python_version()}
+        figures = {
+            "cores": os.cpu_count(),
+            "python": python_version(),
+            "load_before": os.getloadavg()[0],
+            "ten_million_additions_s": _additions_s(),
+        }
         answers = crowd.Answers(options.tokens)
         measured = crowd.measure(home, options.seconds, options.streams, answers)
         figures |= _crowd_figures(measured)
         figures |= _framework_figures(frameworks.compare(home, options.seconds, options.peers))
     print(json.dumps(figures) if options.as_json else _table(figures))
+
+
+def _additions_s() -> float:
+    """How fast this machine is at Python, and how busy: what ten million additions take."""
+    began, total = time.perf_counter(), 0
+    for number in range(10_000_000):
+        total += number
+    return time.perf_counter() - began
 
 
 def _options() -> Options:
@@ -118,7 +132,9 @@ def _crowd_figures(measured: crowd.Measured) -> Figures:
             )
             for percentile in (50, 95, 99)
         },
-        "server_cpu_ms_per_token": 1000 * sum(footprint.cpu_seconds.values()) / measured.tokens,
+        "server_cpu_ms_per_token": 1000 * footprint.total_cpu_seconds / measured.tokens,
+        "model_server_cpu_ms_per_token": 1000 * measured.model_server_cpu_s / measured.tokens,
+        "users_cpu_ms_per_token": 1000 * measured.users_cpu_s / measured.tokens,
         "server_rss_mb": footprint.peak_rss_mb,
     }
 
@@ -156,6 +172,11 @@ def _table(figures: Figures) -> str:
         ("the same without the runtime between", f"{ms('ttfb_overhead_direct')} ms"),
         ("server: processor time of a token, memory",
          f"{figures['server_cpu_ms_per_token']:.2f} ms, {figures['server_rss_mb']:.0f} MiB"),
+        ("the same of the model server and the users",
+         " and ".join(f"{figures[f'{who}_cpu_ms_per_token']:.2f}"
+                      for who in ("model_server", "users")) + " ms"),
+        ("the machine: ten million additions, load before",
+         f"{figures['ten_million_additions_s']:.2f} s, {figures['load_before']:.1f}"),
     ]  # fmt: skip
     return "\n".join(f"{name:<52} {value}" for name, value in rows)
 

@@ -50,10 +50,13 @@ class Wire(Protocol):
         """What a stream ends with, when all tokens were sent."""
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def event(body: Mapping[str, Any], name: str | None = None) -> bytes:
     """A server-sent event holding JSON."""
     head = f"event: {name}\n".encode() if name else b""
-    return head + b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
+    return head + b"data: " + _compact(body).encode() + b"\n\n"
 
 
 def tokens_of(text: str) -> list[str]:
