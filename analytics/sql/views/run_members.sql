@@ -2,8 +2,8 @@
 --
 -- In every other trace the run_key is the trace_id and trace_identity says whose it was. Here a run is
 -- of whom its own span names, else a span of the run (agent spans first, then the earliest), else the
--- nearest span above it that names one; never of whom another run names. Hearsay counts where none of
--- these says it itself, as in trace_identity. A span that is below none
+-- nearest span above it that names one; never of whom another run names. Hearsay, and what a tool
+-- says of itself, counts where none of these says it, as in trace_identity. A span that is below none
 -- of the runs has no run (run_key and run_id are NULL), and is of whom it or a span above it names.
 CREATE OR REPLACE TEMP TABLE run_members AS
 WITH RECURSIVE
@@ -49,6 +49,7 @@ named AS (
         placed.head_id, links.trace_id, links.span_id, links.start_time, links.run_id,
         links.tenant_id, links.user_id, links.thread_id, links.agent_name, links.feature,
         links.hearsay,
+        links.span_class = 'tool' AND links.span_id <> placed.head_id AS silent,
         CASE
             WHEN links.span_id = placed.head_id THEN 0
             WHEN links.span_class = 'agent' THEN 1
@@ -61,6 +62,7 @@ named AS (
         above.head_id, links.trace_id, links.span_id, links.start_time, NULL AS run_id,
         links.tenant_id, links.user_id, links.thread_id, links.agent_name, links.feature,
         links.hearsay,
+        FALSE AS silent,
         above.height + 2 AS distance
     FROM above
     JOIN links ON links.trace_id = above.trace_id AND links.span_id = above.span_id
@@ -76,12 +78,12 @@ ordered AS (
 own AS (
     SELECT
         trace_id, head_id, place,
-        CASE WHEN hearsay LIKE '%tenant_id%' THEN NULL ELSE tenant_id END AS tenant_id,
-        CASE WHEN hearsay LIKE '%user_id%' THEN NULL ELSE user_id END AS user_id,
-        CASE WHEN hearsay LIKE '%thread_id%' THEN NULL ELSE thread_id END AS thread_id,
-        CASE WHEN hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
-        CASE WHEN hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
-        CASE WHEN hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
+        CASE WHEN silent OR hearsay LIKE '%tenant_id%' THEN NULL ELSE tenant_id END AS tenant_id,
+        CASE WHEN silent OR hearsay LIKE '%user_id%' THEN NULL ELSE user_id END AS user_id,
+        CASE WHEN silent OR hearsay LIKE '%thread_id%' THEN NULL ELSE thread_id END AS thread_id,
+        CASE WHEN silent OR hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
+        CASE WHEN silent OR hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
+        CASE WHEN silent OR hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
     FROM ordered
 ),
 said AS (
@@ -108,7 +110,7 @@ heard AS (
         min_by(agent_name, place) FILTER (WHERE agent_name IS NOT NULL) AS agent_name,
         min_by(feature, place) FILTER (WHERE feature IS NOT NULL) AS feature
     FROM ordered
-    WHERE hearsay IS NOT NULL
+    WHERE hearsay IS NOT NULL OR silent
     GROUP BY trace_id, head_id
 ),
 heads AS (

@@ -3,9 +3,10 @@
 -- Instrumentations put identity on some spans only (the HTTP root, the agent). A span that has none
 -- takes its run's, which is, in a trace with one run, this: what the earliest agent span with a value
 -- says, else the earliest span with a value. What spans only have from their resource, baggage or
--- metadata (hearsay) counts where no span says it itself.
+-- metadata (hearsay) counts where no span says it itself, and so does what a tool says of itself, which
+-- may be another's: a service that is called as a tool names whom it works for.
 --
---   hearsay      VARCHAR  the columns of which no span says the value itself, comma-separated
+--   hearsay      VARCHAR  the columns of which no span but a tool says the value itself
 --   agent_spans  BIGINT   how many agent spans it has, copies counted
 --   call_spans   BIGINT   how many model and tool spans it has, copies counted
 CREATE OR REPLACE TEMP TABLE trace_identity AS
@@ -13,13 +14,13 @@ WITH
 told AS (
     SELECT
         trace_id, span_class, start_time,
-        CASE WHEN hearsay LIKE '%tenant_id%' THEN NULL ELSE tenant_id END AS tenant_id,
-        CASE WHEN hearsay LIKE '%user_id%' THEN NULL ELSE user_id END AS user_id,
-        CASE WHEN hearsay LIKE '%thread_id%' THEN NULL ELSE thread_id END AS thread_id,
-        CASE WHEN hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
-        CASE WHEN hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
-        CASE WHEN hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
-    FROM lake_spans
+        CASE WHEN silent OR hearsay LIKE '%tenant_id%' THEN NULL ELSE tenant_id END AS tenant_id,
+        CASE WHEN silent OR hearsay LIKE '%user_id%' THEN NULL ELSE user_id END AS user_id,
+        CASE WHEN silent OR hearsay LIKE '%thread_id%' THEN NULL ELSE thread_id END AS thread_id,
+        CASE WHEN silent OR hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
+        CASE WHEN silent OR hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
+        CASE WHEN silent OR hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
+    FROM (SELECT *, span_class = 'tool' AS silent FROM lake_spans) AS spans
 ),
 named AS (
     SELECT
@@ -87,7 +88,7 @@ heard AS (
             min_by(feature, start_time) FILTER (WHERE feature IS NOT NULL)
         ) AS feature
     FROM lake_spans
-    WHERE hearsay IS NOT NULL
+    WHERE hearsay IS NOT NULL OR span_class = 'tool'
     GROUP BY trace_id
 )
 SELECT

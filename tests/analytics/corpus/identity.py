@@ -168,3 +168,38 @@ def runs_of_a_shared_service(happened: Happened) -> Expected:
         {"acme": CALL, "globex": CALL, "platform": CALL}, llm_calls=3,
         runs=(("acme", "success"), ("globex", "success"), ("platform", "success")),
     )  # fmt: skip
+
+
+@shape
+def a_tool_of_another_tenant(happened: Happened) -> Expected:
+    """A service that is called as a tool names its own tenant: the run stays whose it is."""
+    agent = happened.agent(resource=SHARED)
+    happened.llm(agent, used=CALL, resource=SHARED)
+    happened.tool(agent, tenant__id="globex")
+    return Expected(
+        {"platform": CALL}, llm_calls=1, tool_calls=1, runs=(("platform", "success"),),
+        call={"tenant_id": "platform"}, tools=({"tenant_id": "globex"},),
+    )  # fmt: skip
+
+
+@shape
+def a_tool_alone_names_the_tenant(happened: Happened) -> Expected:
+    """Where nobody else does, it is better than nothing."""
+    agent = happened.agent()
+    happened.llm(agent, used=CALL)
+    happened.tool(agent, tenant__id="acme")
+    return Expected({"acme": CALL}, llm_calls=1, tool_calls=1, runs=(("acme", "success"),))
+
+
+@shape
+def tools_of_another_tenant_in_two_runs(happened: Happened) -> Expected:
+    """The same where a trace has several runs."""
+    batch = happened.span("nightly")
+    for at, resource, tenant in ((0, SHARED, "globex"), (50, None, "acme")):
+        agent = happened.agent(batch, at=at, resource=resource)
+        happened.llm(agent, used=CALL, at=at, resource=resource)
+        happened.tool(agent, at=at + 60, tenant__id=tenant)
+    return Expected(
+        {"platform": CALL, "acme": CALL}, llm_calls=2, tool_calls=2,
+        runs=(("acme", "success"), ("platform", "success")),
+    )  # fmt: skip
