@@ -206,3 +206,17 @@ def test_calls_of_a_model_share_a_connection(telemetry: Telemetry) -> None:
     with listening(provider) as url:
         asyncio.run(run_thrice(url))
     assert len(ports) == 1
+
+
+def test_a_proxy_that_the_environment_names_is_asked(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models are called through HTTP_PROXY, except for the hosts of NO_PROXY."""
+    with answering(GOOD) as (proxy, given):
+        monkeypatch.setenv("http_proxy", proxy)
+        assert run("http://models.example/v1").text == "fine"
+        assert given[0].headers["host"] == "models.example"
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with answering(GOOD) as (url, direct):
+            assert run(url).text == "fine"
+    assert (len(given), len(direct)) == (1, 1)

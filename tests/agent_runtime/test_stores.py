@@ -1,11 +1,15 @@
 """The databases that threads are kept in: what both do, each on the real thing."""
 
 import asyncio
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
-from agent_runtime.store import open_store
+from agent_runtime.store import SqliteStore, open_store
+from agent_runtime.store.sqlite import MOVE_AFTER
 
 THREAD = {"tenant_id": "acme", "agent_name": "support", "thread_id": "t1"}
 
@@ -44,3 +48,51 @@ def test_schemas_made_at_once_are_one(dsn: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(replica, range(4))) == [[], [], [], [1]]
+
+
+def test_a_file_that_others_write_stops_nobody_else(tmp_path: Path) -> None:
+    """While another process writes, a statement waits, and the rest of the process does not."""
+    store = SqliteStore(tmp_path / "agent.db")
+
+    async def run() -> tuple[list[dict[str, int]], int]:
+        await store.open()
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(
+                store.execute("acquire_lease", **THREAD, owner="one", lease_s=60.0, create=True)
+            )
+            turns = 0
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                turns += not waiting.done()
+            other.execute("COMMIT")
+        rows = await waiting
+        await store.close()
+        return rows, turns
+
+    rows, turns = asyncio.run(run())
+    assert [row["fence"] for row in rows] == [1]
+    assert turns == 20
+
+
+def test_the_log_behind_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    """What is written moves from SQLite's log to the file, and its place there is used again."""
+    store = SqliteStore(tmp_path / "agent.db")
+    log = tmp_path / "agent.db-wal"
+
+    async def write(times: int) -> int:
+        for number in range(times):
+            await store.execute(
+                "acquire_lease", **{**THREAD, "thread_id": f"t{number}"}, owner="one",
+                lease_s=60.0, create=True,
+            )  # fmt: skip
+        return log.stat().st_size
+
+    async def run() -> tuple[int, int]:
+        await store.open()
+        sizes = await write(MOVE_AFTER), await write(MOVE_AFTER * 6)
+        await store.close()
+        return sizes
+
+    once, later = asyncio.run(run())
+    assert later < 3 * once
