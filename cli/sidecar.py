@@ -4,19 +4,22 @@ It lives as long as the sidecar does and only waits, so it must not hold what re
 configuration took. It imports neither typer nor pydantic.
 """
 
+import sys
+
+if __name__ == "__main__":
+    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON. asyncio
+    # loads ssl where it is there; the supervisor only talks to its children.
+    for unwanted in ("rich", "ssl"):
+        sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type] # None forbids the import
+
 import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
-
-if __name__ == "__main__":
-    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None forbids the import
 
 from cli.failure import Failure
 from cli.lock import sole

@@ -9,35 +9,22 @@ the lake as it was or as it shall be.
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
+
+if __name__ == "__main__":
+    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None forbids the import
 
 import structlog
 
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
-from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.logs import log_json
-from ingest.remove import remove, remove_tenant
-from ingest.trusted_day import trusted_day
-from lake import (
-    TABLES,
-    DayFile,
-    Lake,
-    RemovalConflict,
-    surplus_copies,
-    traces_of,
-    whole_day,
-)
-
-CLOSED_AFTER = timedelta(hours=2)
-"""How long after its end a day is put in order: most of what comes late has come by then."""
-
-CALM = timedelta(hours=1)
-"""No row has come for so long: nobody is delivering the day's rows again, or a backfill."""
+from lake import TABLES, Lake, RemovalConflict
 
 _log = structlog.get_logger()
 
@@ -52,13 +39,9 @@ def keep(settings: KeeperSettings, now: datetime) -> bool:
         lake = Lake(settings.data / "lake")
         tasks: list[Callable[[], object]] = [partial(_compact, lake, table) for table in TABLES]
         if settings.thorough:
-            today = trusted_day(settings.data, lake, now.astimezone(UTC))
-            tasks += [
-                *(partial(_expire, settings, lake, ledger, table, today) for table in TABLES),
-                partial(_expire_tenants, settings, lake, ledger, today),
-                *(partial(_put_in_order, lake, ledger, table, now) for table in TABLES),
-                *(partial(lake.sweep, table) for table in TABLES),
-            ]
+            from ingest.thorough import hourly  # with it comes DuckDB, which a merge does without
+
+            tasks += hourly(settings, lake, ledger, now)
         failed = [task for task in tasks if not _succeeds(task)]
         return not failed
 
@@ -85,48 +68,6 @@ def _compact(lake: Lake, table: str) -> None:
             files_added=report.files_added,
             seconds=round(time.monotonic() - started, 3),
         )
-
-
-def _expire(settings: KeeperSettings, lake: Lake, ledger: Ledger, table: str, today: date) -> None:
-    if settings.retention_days is None:
-        return
-    before = today - timedelta(days=settings.retention_days)
-    for day in lake.days(table):
-        if day < before:
-            remove(settings.data, ledger, partial(whole_day, lake, table, day), "expired", day)
-
-
-def _expire_tenants(settings: KeeperSettings, lake: Lake, ledger: Ledger, today: date) -> None:
-    for named, days in settings.tenant_retention_days.items():
-        tenant = short(named)
-        before = today - timedelta(days=days)
-        traces = traces_of(lake, tenant)
-        remove_tenant(settings.data, lake, ledger, tenant, traces, "expired", before=before)
-
-
-def _put_in_order(lake: Lake, ledger: Ledger, table: str, now: datetime) -> None:
-    for day, files in lake.days(table).items():
-        ended = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
-        if now < ended + CLOSED_AFTER or max(file.modified for file in files) > now - CALM:
-            continue
-        if ledger.is_in_order(table, day, _paths(files)):
-            continue
-        started = time.monotonic()
-        surplus = surplus_copies(lake, table, day)
-        ledger.note_removal(table, surplus.number, "duplicate", surplus.rows)
-        surplus.commit()
-        ledger.note_day(table, day, _paths(lake.days(table)[day]))
-        _log.info(
-            "keeper.put_in_order",
-            table=table,
-            day=str(day),
-            duplicates=surplus.total,
-            seconds=round(time.monotonic() - started, 3),
-        )
-
-
-def _paths(files: Iterable[DayFile]) -> list[str]:
-    return [file.path for file in files]
 
 
 def main() -> None:

@@ -16,14 +16,13 @@ from lake.live_files import DayFile
 from lake.mapping import AttributeMap, Kind, Source, known_attributes
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
-from lake.table import CompactReport, DamagedTable, Lake, LakeError
+from lake.table import CompactReport, DamagedTable, Lake, LakeError, RemovalConflict
 
 if TYPE_CHECKING:
     from lake.exporting import export
     from lake.removal import (
         Moment,
         Removal,
-        RemovalConflict,
         moment_of,
         surplus_copies,
         tenants_own,
@@ -64,7 +63,6 @@ __all__ = [
 _HOME = {
     "Moment": "lake.removal",
     "Removal": "lake.removal",
-    "RemovalConflict": "lake.removal",
     "export": "lake.exporting",
     "misfits": "lake.younger",
     "moment_of": "lake.removal",

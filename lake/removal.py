@@ -23,6 +23,7 @@ from lake.table import (
     TARGET_FILE_BYTES,
     Lake,
     LakeError,
+    RemovalConflict,
     committed_position,
 )
 from lake.younger import has_same_columns, widened
@@ -31,10 +32,6 @@ from lake.younger import has_same_columns, widened
 APPLICATION = "quietpager-removals"
 
 _ROWS_AT_ONCE = 65_536
-
-
-class RemovalConflict(LakeError):  # noqa: N818 - nothing is wrong; it has to be tried again
-    """Rows were appended to the day meanwhile; nothing was removed. Try again."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class DamagedTable(LakeError):  # noqa: N818 - it names what is the case
     """A table whose log cannot be read; the message names the file of it and the remedy."""
 
 
+class RemovalConflict(LakeError):  # noqa: N818 - nothing is wrong; it has to be tried again
+    """Rows were appended to the day meanwhile; nothing was removed. Try again."""
+
+
 @dataclass(frozen=True)
 class CompactReport:
     """How many files a compaction replaced by how many."""
