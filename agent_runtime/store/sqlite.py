@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import stamina
+
 from agent_runtime.errors import StoreError
 from agent_runtime.store.statements import schema_steps, statement
 from agent_runtime.tally import Tally
@@ -49,7 +51,7 @@ class SqliteStore:
             try:
                 return _rows(self._opened, text, values)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                if not _is_busy(error):
                     raise self._failed(error) from error
             finally:
                 self._lock.release()
@@ -110,7 +112,7 @@ class SqliteStore:
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             _migrate(connection)
@@ -128,6 +130,22 @@ def _rows(
     connection: sqlite3.Connection, text: str, values: dict[str, Any]
 ) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(text, values)]
+
+
+def _is_busy(error: Exception) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the log on. Where two ask for it at once SQLite refuses one, without waiting first."""
+    for attempt in stamina.retry_context(
+        on=_is_busy, attempts=None, timeout=BUSY_S, wait_initial=0.01, wait_max=0.2
+    ):
+        with attempt:
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
