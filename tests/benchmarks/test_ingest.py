@@ -47,6 +47,7 @@ def run(benchmark: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
     """Two seconds of real load through the real sidecar give one JSON object of plain numbers."""

@@ -2,14 +2,13 @@
 
 import io
 import os
-import subprocess
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest.mock import patch
 
 from cli.app import answer
-from tests.sidecar import COMMAND, ENVIRONMENT
+from tests.sidecar import ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -31,18 +30,6 @@ def quietpager(*arguments: str, **options: str) -> Done:
     ):
         code = answer(arguments)
     return Done(code, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
-
-
-def process(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user's shell would."""
-    return subprocess.run(
-        (*COMMAND, *arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=ENVIRONMENT | options,
-        timeout=60,
-    )
 
 
 def attribute(key: str, value: str | int | float) -> dict[str, object]:
