@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,27 @@ def start_sidecar(data: Path, *options: str, cwd: Path | None = None) -> Sidecar
     printed = [process.stdout.readline().rstrip("\n") for _ in ports]
     assert printed[-1], log.read_text()
     return Sidecar(process, data, printed, log)
+
+
+def log_lines(sidecar: Sidecar, event: str) -> list[dict[str, str]]:
+    """What the supervisor logged of an event."""
+    lines = map(json.loads, sidecar.log.read_text().splitlines())
+    return [line for line in lines if line["event"] == event]
+
+
+def children(sidecar: Sidecar) -> dict[str, int]:
+    """Process ids by role: the latest start of each."""
+    return {line["role"]: int(line["pid"]) for line in log_lines(sidecar, "process.ready")}
+
+
+def until_gone(pid: int) -> None:
+    """Wait for the end of a process that is not ours to wait for."""
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}/stat").exists():
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
 
 
 class Processes:

@@ -2,13 +2,14 @@
 
 import io
 import os
+import subprocess
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest.mock import patch
 
 from cli.app import answer
-from tests.sidecar import ENVIRONMENT
+from tests.sidecar import COMMAND, ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,10 @@ class Done:
 
 
 def quietpager(*arguments: str, **options: str) -> Done:
-    """Run a command in this process: it would take seconds to load in one of its own."""
+    """Run a command in this process: it would take seconds to load in one of its own.
+
+    Not `up`, which becomes another program.
+    """
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     with (
         patch.dict(os.environ, ENVIRONMENT | options, clear=True),
@@ -30,6 +34,18 @@ def quietpager(*arguments: str, **options: str) -> Done:
     ):
         code = answer(arguments)
     return Done(code, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
+
+
+def process(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user's shell would."""
+    return subprocess.run(
+        (*COMMAND, *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT | options,
+        timeout=60,
+    )
 
 
 def attribute(key: str, value: str | int | float) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Rows of the user's own mapping reach the lake, by whichever way telemetry comes in."""
 
 import json
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cli.running import quietpager
-from tests.sidecar import start_sidecar
+from tests.sidecar import children, start_sidecar, until_gone
 
 OWN = """
 [[mapping]]
@@ -89,8 +90,10 @@ def test_a_tenant_of_the_file_is_erased(tmp_path: Path, config: Path) -> None:
         {"scope": {}, "spans": [span("x", customer__id="acme"), span("y", customer__id="globex")]}
     ]}]}  # fmt: skip
     httpx.post(f"{sidecar.endpoints['OTLP/HTTP']}/v1/traces", json=body).raise_for_status()
-    sidecar.process.kill()
-    sidecar.process.wait(60)
+    orphans = children(sidecar).values()
+    sidecar.end(signal.SIGKILL)
+    for pid in orphans:
+        until_gone(pid)
 
     done = quietpager(
         "erase", "--tenant", "acme", "--yes", "--data", str(sidecar.data), "--config", str(config)

@@ -1,6 +1,5 @@
 """`quietpager up`: starts, says where, drains, and refuses clearly."""
 
-import json
 import os
 import signal
 import socket
@@ -12,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.running import quietpager, run
-from tests.sidecar import Sidecar, start_sidecar
+from tests.cli.running import process, quietpager, run
+from tests.sidecar import Sidecar, children, log_lines, start_sidecar, until_gone
 
 Start = Callable[..., Sidecar]
 
@@ -41,26 +40,6 @@ def count_spans(data: Path) -> int:
     query = "SELECT count(*) AS n FROM spans"
     done = quietpager("sql", "--data", str(data), "--format", "csv", query)
     return int(done.stdout.split()[-1])
-
-
-def log_lines(sidecar: Sidecar, event: str) -> list[dict[str, str]]:
-    """What the supervisor logged of an event."""
-    lines = map(json.loads, sidecar.log.read_text().splitlines())
-    return [line for line in lines if line["event"] == event]
-
-
-def children(sidecar: Sidecar) -> dict[str, int]:
-    """Process ids by role: the latest start of each."""
-    return {line["role"]: int(line["pid"]) for line in log_lines(sidecar, "process.ready")}
-
-
-def until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}/stat").exists():
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.05)
 
 
 def test_endpoints(sidecar: Sidecar) -> None:
@@ -104,9 +83,7 @@ def test_port_in_use(tmp_path: Path) -> None:
     """A port that is taken is told with its number, the endpoint and the option."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = quietpager(
-            "up", "--data", str(tmp_path / "data"), "--otlp-grpc", f"127.0.0.1:{port}"
-        )
+        done = process("up", "--data", str(tmp_path / "data"), "--otlp-grpc", f"127.0.0.1:{port}")
 
     assert done.returncode == 1
     assert done.stdout == ""
@@ -118,7 +95,7 @@ def test_port_in_use(tmp_path: Path) -> None:
 
 def test_one_per_directory(sidecar: Sidecar) -> None:
     """A second sidecar on the same data is refused, and told which process has it."""
-    done = quietpager("up", "--data", str(sidecar.data))
+    done = process("up", "--data", str(sidecar.data))
 
     assert done.returncode == 1
     assert done.stderr == (
@@ -134,7 +111,7 @@ def test_bad_objectives(tmp_path: Path) -> None:
         'slo = "slo.yaml"\notlp_http = "127.0.0.1:0"\notlp_grpc = "127.0.0.1:0"\n'
         'dashboard = "127.0.0.1:0"'
     )
-    done = quietpager("up", "--config", str(tmp_path / "quietpager.toml"))
+    done = process("up", "--config", str(tmp_path / "quietpager.toml"))
 
     assert done.returncode == 2
     assert "slo.yaml:1: " in done.stderr.splitlines()[-1]
