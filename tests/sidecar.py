@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from cli.config import Config
 from cli.supervise import SETTINGS_VARIABLE
+from tests.ports import free_port
 
 COMMAND = (sys.executable, "-m", "cli")
 ENVIRONMENT = {
@@ -93,7 +93,7 @@ class Processes:
     def __init__(
         self, data: Path, log: Path, *, inside: Sequence[str] = (), **settings: Any
     ) -> None:
-        http_port, grpc_port = _free_ports(2)
+        http_port, grpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{http_port}"
         self.grpc = f"127.0.0.1:{grpc_port}"
         self.log = log
@@ -172,11 +172,3 @@ class Processes:
                 stderr=log,
                 text=True,
             )
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [taken.getsockname()[1] for taken in sockets]
-    for taken in sockets:
-        taken.close()
-    return ports

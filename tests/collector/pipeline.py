@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,15 +17,10 @@ from ruamel.yaml import YAML
 
 from analytics import Analytics
 from lake import Lake
+from tests.ports import free_port
 
 START_SECONDS = 30
 ARRIVAL_SECONDS = 45
-
-
-def free_port() -> int:
-    """A port nobody listens on; for addresses that must outlive a restart."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.collector.pipeline import Pipeline, answers, free_port, wait_until
+from tests.collector.pipeline import Pipeline, answers, wait_until
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.collector, pytest.mark.timeout(240)]
 

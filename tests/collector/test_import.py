@@ -13,8 +13,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from analytics import Analytics
 from lake import Lake
 from tests.cli.running import quietpager
-from tests.collector.pipeline import Pipeline, Process, free_port, wait_until
+from tests.collector.pipeline import Pipeline, Process, wait_until
 from tests.collector.test_pipeline import RECORDED, recorded_spans
+from tests.ports import free_port
 
 NOW = datetime.now(UTC).replace(microsecond=123456)
 EVENTS: list[dict[str, Any]] = [
