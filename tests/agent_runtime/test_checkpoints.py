@@ -56,6 +56,18 @@ def test_a_checkpoint_that_is_being_written_gets_written(tmp_path: Path) -> None
     asyncio.run(run())
 
 
+async def cut_once(saving: asyncio.Event, runtime: Runtime) -> list[Event]:
+    """What the client of a run is told that is cut while a checkpoint is being written."""
+
+    async def read() -> list[Event]:
+        return [event async for event in runtime.astream("go", thread_id="t", **WHO)]
+
+    reading = asyncio.create_task(read())
+    await saving.wait()
+    runtime.cut()
+    return await reading
+
+
 def test_a_run_that_is_cut_in_its_last_checkpoint_is_done(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
@@ -72,14 +84,7 @@ def test_a_run_that_is_cut_in_its_last_checkpoint_is_done(
     async def run() -> list[Event]:
         store = Slow(tmp_path / "threads.db")
         async with Runtime(graph_of(hello), agent_name="a", store=store) as runtime:
-
-            async def read() -> list[Event]:
-                return [event async for event in runtime.astream("go", thread_id="t", **WHO)]
-
-            reading = asyncio.create_task(read())
-            await saving.wait()
-            runtime.cut()
-            events = await reading
+            events = await cut_once(saving, runtime)
             with pytest.raises(NothingToResume):
                 await runtime.resume("t", **WHO)
             return events
@@ -108,14 +113,7 @@ def test_a_run_that_was_never_kept_cannot_be_resumed(
     async def run() -> list[Event]:
         store = Hanging(tmp_path / "threads.db")
         async with Runtime(graph_of(hello), agent_name="a", store=store) as runtime:
-
-            async def read() -> list[Event]:
-                return [event async for event in runtime.astream("go", thread_id="t", **WHO)]
-
-            reading = asyncio.create_task(read())
-            await saving.wait()
-            runtime.cut()
-            return await reading
+            return await cut_once(saving, runtime)
 
     interrupted = asyncio.run(run())[-2]
     assert (interrupted.name, interrupted.data["resume"]) == ("interrupted", False)
