@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from analytics.questions import ORDER, VIEWS, Step, in_passing, steps_for
+from analytics.questions import FACTS, ORDER, VIEWS, Step, as_view, in_passing, steps_for
 from lake import TABLES, Snapshot
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 KEPT_SNAPSHOTS = 4
 """Snapshots whose steps are kept for the next question: an overview asks many of the same."""
+
+HELD_ROWS = 50_000
+"""Rows of spans, and of lines, up to which a question reads them once and into memory, about 1 kB
+each; of more, each step reads the columns it needs."""
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 REFUSED = "only SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these can be run"
@@ -126,6 +130,7 @@ class Engine:
     def _prepare(self, readable: Path) -> None:
         database = self._database
         database.execute("SET GLOBAL TimeZone = 'UTC'")
+        database.execute("SET GLOBAL parquet_metadata_cache = true")  # files never change
         database.execute("SET allowed_directories = [$1]", [str(readable.absolute())])
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
@@ -156,6 +161,8 @@ class Engine:
             if step.name not in session.built:
                 if step.name == "prices":
                     self._list_prices()
+                if step.name in FACTS:
+                    step = _held_or_seen(session.connection, step)
                 session.connection.execute(step.sql)
                 if step.name == "models_used":
                     self._match_models(session)
@@ -213,6 +220,19 @@ def one_line(error: duckdb.Error) -> str:
     text = " ".join(message.split())
     line = position.partition(":")[0]
     return f"{text} (line {line} of the query)" if line else text
+
+
+def _held_or_seen(connection: duckdb.DuckDBPyConnection, facts: Step) -> Step:
+    """The step as a table where it has few rows, else as a view."""
+    seen = as_view(facts)
+    if seen == facts:
+        return seen
+    connection.execute(seen.sql)
+    counted = connection.table(facts.name).limit(HELD_ROWS + 1).aggregate("COUNT(*)")
+    if counted.fetchall()[0][0] > HELD_ROWS:
+        return seen
+    connection.execute(f"DROP VIEW {facts.name}")
+    return facts
 
 
 def _interruptibly(

@@ -21,8 +21,12 @@ VIEWS = (
 )
 """The views that are an interface: names and columns may be added, never renamed."""
 
+FACTS = ("span_facts", "log_facts")
+"""The steps that all others read the lake through."""
+
 # Every file of sql/views/, each after those it rests on.
 ORDER = (
+    *FACTS,
     "prices",
     "models_used",
     "call_prices",
@@ -133,12 +137,12 @@ def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
     So no more than the columns it needs is worked out, and less is held in memory.
     """
     read = Counter(name for text in (sql, *(step.sql for step in steps)) for name in _read_in(text))
-    return tuple(
-        replace(step, sql=step.sql.replace("TEMP TABLE", "TEMP VIEW", 1))
-        if read[step.name] == 1
-        else step
-        for step in steps
-    )
+    return tuple(as_view(step) if read[step.name] == 1 else step for step in steps)
+
+
+def as_view(step: Step) -> Step:
+    """The step, worked out anew wherever it is read."""
+    return replace(step, sql=step.sql.replace("TEMP TABLE", "TEMP VIEW", 1))
 
 
 @cache

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 from lake.column import TableSchema
@@ -96,11 +98,12 @@ class Snapshot:
             )
         )
         time = ColumnExpression(table.time)
+        bounds = []
         if self.since is not None:
-            rows = rows.filter(time >= ConstantExpression(self.since))
+            bounds.append(time >= ConstantExpression(self.since))
         if self.until is not None:
-            rows = rows.filter(time < ConstantExpression(self.until))
-        return rows
+            bounds.append(time < ConstantExpression(self.until))
+        return rows.filter(reduce(and_, bounds)) if bounds else rows
 
 
 def _refusing(

@@ -17,7 +17,7 @@ candidates AS (
 -- Where no trace is a candidate nothing is read.
 responses AS (
     SELECT response_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'llm' AND response_id IS NOT NULL
       AND span_class IN (SELECT span_class FROM candidates)
     GROUP BY response_id
@@ -28,7 +28,7 @@ told AS (
         calls.trace_id, calls.span_id, calls.start_time, calls.response_id,
         calls.service_name || '/' || calls.scope_name AS told_by,
         traces.agent_spans > 0 AS in_agent_run
-    FROM lake_spans AS calls
+    FROM span_facts AS calls
     SEMI JOIN responses ON responses.response_id = calls.response_id
     JOIN trace_identity AS traces ON traces.trace_id = calls.trace_id
     WHERE calls.span_class = 'llm'
@@ -52,7 +52,7 @@ echoes AS (
 ),
 other_calls AS (
     SELECT calls.trace_id
-    FROM lake_spans AS calls
+    FROM span_facts AS calls
     ANTI JOIN echoes ON echoes.trace_id = calls.trace_id AND echoes.span_id = calls.span_id
     WHERE calls.span_class IN ('llm', 'tool')
       AND calls.trace_id IN (SELECT trace_id FROM echoes)
@@ -64,14 +64,14 @@ agentless AS (
 ),
 roots AS (
     SELECT spans.trace_id, min_by(spans.span_id, spans.start_time) AS span_id
-    FROM lake_spans AS spans
+    FROM span_facts AS spans
     JOIN agentless ON agentless.trace_id = spans.trace_id
     WHERE spans.parent_span_id IS NULL
     GROUP BY spans.trace_id
 ),
 links AS (
     SELECT spans.trace_id, spans.span_id, spans.parent_span_id, spans.kind, spans.start_time
-    FROM lake_spans AS spans
+    FROM span_facts AS spans
     JOIN (SELECT trace_id FROM agentless EXCEPT SELECT trace_id FROM roots) AS rootless
         ON rootless.trace_id = spans.trace_id
 )

@@ -99,7 +99,7 @@ attributed AS (
         )
     ANTI JOIN (
         SELECT trace_id
-        FROM lake_spans
+        FROM span_facts
         WHERE span_class IN ('llm', 'agent', 'node')
           AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     ) AS used ON used.trace_id = runs.trace_id

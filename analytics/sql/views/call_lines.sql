@@ -9,7 +9,7 @@ without_span AS (
     SELECT lines.*
     FROM run_lines AS lines
     ANTI JOIN (
-        SELECT trace_id, span_id, span_class FROM lake_spans WHERE span_class IN ('llm', 'tool')
+        SELECT trace_id, span_id, span_class FROM span_facts WHERE span_class IN ('llm', 'tool')
     ) AS spans
         ON spans.trace_id = lines.trace_id AND spans.span_id = lines.span_id
         AND spans.span_class = lines.span_class

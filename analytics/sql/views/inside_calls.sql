@@ -10,13 +10,13 @@ CREATE OR REPLACE TEMP TABLE inside_calls AS
 WITH RECURSIVE
 parents AS (
     SELECT trace_id, parent_span_id AS span_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class <> 'tool' AND parent_span_id IS NOT NULL
     GROUP BY trace_id, parent_span_id
 ),
 wrappers AS (
     SELECT calls.trace_id, calls.span_id
-    FROM lake_spans AS calls
+    FROM span_facts AS calls
     SEMI JOIN parents ON parents.trace_id = calls.trace_id AND parents.span_id = calls.span_id
     WHERE calls.span_class = 'llm'
 ),
@@ -25,7 +25,7 @@ children AS (
         inner_spans.trace_id, inner_spans.parent_span_id AS outer_id, inner_spans.span_id,
         inner_spans.span_class = 'llm' OR inner_spans.input_tokens IS NOT NULL
             OR inner_spans.output_tokens IS NOT NULL AS tells
-    FROM lake_spans AS inner_spans
+    FROM span_facts AS inner_spans
     SEMI JOIN wrappers
         ON wrappers.trace_id = inner_spans.trace_id
         AND wrappers.span_id = inner_spans.parent_span_id
@@ -40,7 +40,7 @@ passages AS (
 ),
 links AS (
     SELECT trace_id, span_id, parent_span_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class <> 'tool' AND parent_span_id IS NOT NULL
       AND trace_id IN (SELECT trace_id FROM passages)
 ),

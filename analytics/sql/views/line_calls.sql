@@ -9,7 +9,7 @@ CREATE OR REPLACE TEMP TABLE line_calls AS
 WITH
 responses AS (
     SELECT trace_id, response_id, output_tokens, start_time, end_time
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'llm' AND response_id IN (SELECT response_id FROM call_lines)
 ),
 unreported AS (
@@ -64,7 +64,7 @@ placed AS (
 ),
 trace_spans AS (
     SELECT trace_id, span_id, span_class
-    FROM lake_spans
+    FROM span_facts
     WHERE trace_id IN (SELECT known_trace FROM placed)
     GROUP BY trace_id, span_id, span_class
 ),

@@ -41,13 +41,13 @@ calls AS (
     ANTI JOIN log_runs AS traced ON traced.trace_id = lines.trace_id
     ANTI JOIN (
         SELECT run_id
-        FROM lake_spans
+        FROM span_facts
         WHERE span_class = 'agent' AND run_id IN (SELECT run_id FROM lines)
         UNION ALL
         SELECT run_id FROM run_spans
     ) AS agents ON agents.run_id = lines.run_id
     ANTI JOIN (
-        SELECT trace_id FROM lake_spans WHERE trace_id IN (SELECT trace_id FROM lines)
+        SELECT trace_id FROM span_facts WHERE trace_id IN (SELECT trace_id FROM lines)
     ) AS spans ON spans.trace_id = lines.trace_id
 )
 SELECT

@@ -47,7 +47,7 @@ told AS (
                 spans.start_time, spans.trace_id, spans.span_id, spans.received_at
         ) AS usage_place
     FROM merged_calls AS merged
-    JOIN lake_spans AS spans
+    JOIN span_facts AS spans
         ON spans.trace_id = merged.trace_id AND spans.span_id = merged.span_id
     LEFT JOIN told_endings AS endings
         ON endings.trace_id = spans.trace_id AND endings.span_id = spans.span_id
@@ -111,7 +111,7 @@ SELECT
     spans.error_class, spans.attempt,
     COALESCE(LOWER(spans.operation) LIKE '%embed%', FALSE) AS embeds,
     NULL AS twin_thread_id, NULL AS twin_tenant_id, NULL AS twin_user_id
-FROM lake_spans AS spans
+FROM span_facts AS spans
 ANTI JOIN merged_calls AS merged
     ON merged.trace_id = spans.trace_id AND merged.span_id = spans.span_id
 LEFT JOIN told_endings AS endings

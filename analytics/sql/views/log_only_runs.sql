@@ -15,12 +15,12 @@ SELECT
     cache_write_tokens, reasoning_tokens, llm_calls, tool_calls, tool_errors
 FROM log_runs
 ANTI JOIN (
-    SELECT run_id FROM lake_spans WHERE span_class = 'agent'
+    SELECT run_id FROM span_facts WHERE span_class = 'agent'
     UNION ALL
     SELECT run_id FROM run_spans
 ) AS agents ON agents.run_id = log_runs.run_id
 ANTI JOIN (
-    SELECT trace_id FROM lake_spans WHERE span_class = 'agent'
+    SELECT trace_id FROM span_facts WHERE span_class = 'agent'
     UNION ALL
     SELECT trace_id FROM agentless_roots
 ) AS traces ON traces.trace_id = log_runs.trace_id

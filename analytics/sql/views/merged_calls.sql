@@ -10,7 +10,7 @@ CREATE OR REPLACE TEMP TABLE merged_calls AS
 WITH
 involved AS (
     SELECT trace_id, span_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'llm'
     GROUP BY trace_id, span_id
     HAVING COUNT(*) > 1

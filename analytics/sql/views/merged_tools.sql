@@ -17,7 +17,7 @@ tools AS (
         trace_id, span_id,
         MIN(tool_name) AS tool_name,
         MIN(tool_call_id) AS tool_call_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'tool'
     GROUP BY trace_id, span_id
 ),
@@ -26,7 +26,7 @@ children AS (
     SELECT
         inner_spans.trace_id, tools.span_id AS outer_id, inner_spans.span_id,
         inner_spans.span_class = 'tool' AS is_tool
-    FROM lake_spans AS inner_spans
+    FROM span_facts AS inner_spans
     JOIN tools
         ON tools.trace_id = inner_spans.trace_id
         AND tools.span_id = inner_spans.parent_span_id
@@ -34,7 +34,7 @@ children AS (
 ),
 links AS (
     SELECT trace_id, parent_span_id, span_id, span_class = 'tool' AS is_tool
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class IN ('tool', 'node', 'other')
       AND trace_id IN (SELECT trace_id FROM children)
 ),
@@ -83,7 +83,7 @@ outermost AS (
 ),
 named_twice AS (
     SELECT trace_id, tool_call_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'tool' AND tool_call_id IS NOT NULL
     GROUP BY trace_id, tool_call_id
     HAVING MIN(scope_name) <> MAX(scope_name)
@@ -95,7 +95,7 @@ tries AS (
             PARTITION BY calls.trace_id, calls.tool_call_id, calls.scope_name
             ORDER BY MIN(calls.start_time), calls.span_id
         ) AS try
-    FROM lake_spans AS calls
+    FROM span_facts AS calls
     SEMI JOIN named_twice
         ON named_twice.trace_id = calls.trace_id
         AND named_twice.tool_call_id = calls.tool_call_id

@@ -8,10 +8,10 @@ SELECT DISTINCT
     COALESCE(response_model, '') AS response_model
 FROM (
     SELECT provider, request_model, response_model
-    FROM lake_spans
+    FROM span_facts
     UNION ALL
     SELECT provider, request_model, response_model
-    FROM lake_logs
+    FROM log_facts
     WHERE span_class IN ('llm', 'agent')
 ) AS names
 WHERE request_model IS NOT NULL OR response_model IS NOT NULL

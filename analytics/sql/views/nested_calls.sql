@@ -15,7 +15,7 @@ facts AS (
         COUNT(input_tokens) + COUNT(output_tokens) > 0 AS has_usage,
         COUNT(*) FILTER (WHERE outcome = 'error' OR status = 'error') > 0 AS failed,
         COUNT(*) FILTER (WHERE LOWER(operation) LIKE '%embed%') > 0 AS embeds
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'llm' AND trace_id IN (SELECT trace_id FROM inside_calls)
     GROUP BY trace_id, span_id
 ),

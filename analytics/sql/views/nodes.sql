@@ -10,7 +10,7 @@ executions AS (
         COALESCE(node, name) AS node, start_time AS started_at, duration_ms,
         COALESCE(outcome, CASE WHEN status = 'error' THEN 'error' ELSE 'success' END) AS outcome,
         error_class, error_message
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'node'
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
 ),

@@ -12,14 +12,14 @@ crowded AS (
     SELECT trace_id FROM trace_identity WHERE agent_spans > 1
     UNION
     SELECT agents.trace_id
-    FROM lake_spans AS agents
-    JOIN lake_spans AS nodes
+    FROM span_facts AS agents
+    JOIN span_facts AS nodes
         ON nodes.trace_id = agents.trace_id AND nodes.span_id = agents.parent_span_id
     WHERE agents.span_class = 'agent' AND nodes.span_class = 'node'
 ),
 links AS (
     SELECT trace_id, span_id, span_class, MIN(parent_span_id) AS parent_span_id
-    FROM lake_spans
+    FROM span_facts
     WHERE trace_id IN (SELECT trace_id FROM crowded)
     GROUP BY trace_id, span_id, span_class
 ),

@@ -14,7 +14,7 @@ heard AS (
         COALESCE(members.run_id, identity.run_id) AS run_id,
         COALESCE(members.agent_name, identity.agent_name) AS agent_name,
         COALESCE(members.feature, identity.feature) AS feature
-    FROM lake_spans AS spans
+    FROM span_facts AS spans
     LEFT JOIN run_members AS members
         ON members.trace_id = spans.trace_id AND members.span_id = spans.span_id
     LEFT JOIN trace_identity AS identity

@@ -15,7 +15,7 @@ CREATE OR REPLACE TEMP TABLE repeated_calls AS
 WITH
 responses AS (
     SELECT response_id
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'llm' AND response_id IS NOT NULL
     GROUP BY response_id
     HAVING COUNT(*) > 1
@@ -25,7 +25,7 @@ told AS (
         trace_id, span_id, response_id,
         MIN(start_time) AS start_time,
         MAX(output_tokens) AS output_tokens
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'llm' AND response_id IN (SELECT response_id FROM responses)
     GROUP BY trace_id, span_id, response_id
 ),

@@ -5,7 +5,7 @@ CREATE OR REPLACE TEMP VIEW rolled_up AS
 WITH RECURSIVE
 links AS (
     SELECT trace_id, span_id, parent_span_id
-    FROM lake_spans
+    FROM span_facts
     WHERE trace_id IN (SELECT trace_id FROM rollup_spans)
 ),
 -- UNION ends loops.

@@ -16,7 +16,7 @@ rollups AS (
         response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, outcome, outcome_reason, status, error_class,
         attempt
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class <> 'llm'
       AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
@@ -26,7 +26,7 @@ sent AS (
         trace_id, span_id, parent_span_id,
         input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
         span_class = 'llm' AND COALESCE(LOWER(operation) LIKE '%embed%', FALSE) AS embeds
-    FROM lake_spans
+    FROM span_facts
     WHERE trace_id IN (SELECT trace_id FROM rollups)
 ),
 -- Whatever lies between, the spans of a trace are below its root, if it has one.
@@ -66,7 +66,7 @@ inside AS (
         inside.trace_id, inside.span_id,
         COUNT(*) FILTER (WHERE calls.outcome = 'error' OR calls.status = 'error') > 0 AS failed
     FROM inside_calls AS inside
-    JOIN lake_spans AS calls
+    JOIN span_facts AS calls
         ON calls.trace_id = inside.trace_id AND calls.span_id = inside.outer_id
     WHERE calls.input_tokens IS NOT NULL OR calls.output_tokens IS NOT NULL
     GROUP BY inside.trace_id, inside.span_id
@@ -91,7 +91,7 @@ circular AS (
         SELECT trace_id FROM deepest
         UNION ALL
         SELECT trace_id
-        FROM lake_spans
+        FROM span_facts
         WHERE span_class = 'llm' AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     ) AS counted ON counted.trace_id = rollups.trace_id
     QUALIFY row_number() OVER (

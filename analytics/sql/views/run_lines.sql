@@ -16,6 +16,6 @@ SELECT
     lines.cache_write_tokens, lines.reasoning_tokens, lines.tool_name, lines.tool_call_id,
     lines.outcome, lines.outcome_reason, lines.error_class, lines.error_message, lines.attempt,
     lines.idempotency_key, lines.llm_calls, lines.tool_calls, lines.tool_errors
-FROM lake_logs AS lines
+FROM log_facts AS lines
 LEFT JOIN thread_runs AS threads ON threads.log_id = lines.log_id
 WHERE lines.span_class IN ('agent', 'llm', 'tool', 'node')

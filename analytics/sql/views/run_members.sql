@@ -10,7 +10,7 @@ WITH RECURSIVE
 links AS (
     SELECT trace_id, span_id, parent_span_id, span_class, start_time, tenant_id, user_id,
         thread_id, run_id, agent_name, feature, hearsay
-    FROM lake_spans
+    FROM span_facts
     WHERE trace_id IN (SELECT trace_id FROM outermost_agents WHERE runs_of_trace > 1)
 ),
 below (trace_id, span_id, root_id) AS (

@@ -22,7 +22,7 @@ candidates AS (
         1 AS runs_of_trace, trace_id, span_id, span_class, run_id, thread_id, tenant_id, user_id,
         agent_name, feature, start_time, end_time, duration_ms, ttfb_ms, status, outcome,
         outcome_reason, error_class, error_message
-    FROM lake_spans AS spans
+    FROM span_facts AS spans
     ANTI JOIN outermost_agents AS crowded ON crowded.trace_id = spans.trace_id
     WHERE span_class = 'agent'
     UNION ALL
@@ -31,7 +31,7 @@ candidates AS (
         spans.thread_id, spans.tenant_id, spans.user_id, spans.agent_name, spans.feature,
         spans.start_time, spans.end_time, spans.duration_ms, spans.ttfb_ms, spans.status,
         spans.outcome, spans.outcome_reason, spans.error_class, spans.error_message
-    FROM lake_spans AS spans
+    FROM span_facts AS spans
     JOIN chosen ON chosen.trace_id = spans.trace_id AND chosen.span_id = spans.span_id
 ),
 -- The copies of a span sent twice are alike, or the earlier was sent before the span ended.

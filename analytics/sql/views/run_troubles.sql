@@ -14,19 +14,19 @@ told AS (
     SELECT
         trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,
         end_time
-    FROM lake_spans
+    FROM span_facts
     WHERE outcome = 'interrupt' AND span_class IN ('agent', 'node')
     UNION ALL
     SELECT
         trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,
         end_time
-    FROM lake_spans
+    FROM span_facts
     WHERE outcome = 'error' AND span_class = 'agent'
       AND trace_id IN (SELECT trace_id FROM outermost_agents)
 ),
 links AS (
     SELECT trace_id, span_id, parent_span_id, span_class
-    FROM lake_spans
+    FROM span_facts
     WHERE trace_id IN (SELECT trace_id FROM told WHERE outcome = 'error')
 ),
 -- Every span above an agent that failed. UNION ends loops.
@@ -48,7 +48,7 @@ in_tools AS (
 ),
 good AS (
     SELECT trace_id, MAX(start_time) AS started_at
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'agent' AND outcome = 'success'
       AND trace_id IN (SELECT trace_id FROM told WHERE outcome = 'error')
     GROUP BY trace_id

@@ -17,11 +17,11 @@ told AS (
     SELECT
         log_id, span_class, run_id, trace_id, thread_id, tenant_id, time, duration_ms,
         run_id IS NULL AND trace_id IS NULL AS unnamed
-    FROM lake_logs
+    FROM log_facts
     WHERE span_class IN ('agent', 'llm', 'tool', 'node')
       AND thread_id IN (
           SELECT thread_id
-          FROM lake_logs
+          FROM log_facts
           WHERE span_class IN ('agent', 'llm', 'tool', 'node')
             AND thread_id IS NOT NULL AND run_id IS NULL AND trace_id IS NULL
       )

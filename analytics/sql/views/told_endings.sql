@@ -8,7 +8,7 @@ SELECT
     MIN(finish_reason) AS finish_reason,
     MAX(outcome) AS outcome,
     MAX(outcome_reason) AS outcome_reason
-FROM lake_logs
+FROM log_facts
 WHERE event_name = 'gen_ai.choice' AND finish_reason IS NOT NULL
   AND trace_id IS NOT NULL AND span_id IS NOT NULL
 GROUP BY trace_id, span_id

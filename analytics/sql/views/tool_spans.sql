@@ -11,7 +11,7 @@ copies AS (
         end_time, duration_ms, tool_name, tool_call_id,
         COALESCE(outcome, CASE WHEN status = 'error' THEN 'error' ELSE 'success' END) AS outcome,
         error_class, error_message, attempt, idempotency_key
-    FROM lake_spans
+    FROM span_facts
     WHERE span_class = 'tool'
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
 ),

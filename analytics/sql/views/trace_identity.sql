@@ -20,7 +20,7 @@ told AS (
         CASE WHEN silent OR hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
         CASE WHEN silent OR hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
         CASE WHEN silent OR hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
-    FROM (SELECT *, span_class = 'tool' AS silent FROM lake_spans) AS spans
+    FROM (SELECT *, span_class = 'tool' AS silent FROM span_facts) AS spans
 ),
 named AS (
     SELECT
@@ -87,7 +87,7 @@ heard AS (
             min_by(feature, start_time) FILTER (WHERE span_class = 'agent' AND feature IS NOT NULL),
             min_by(feature, start_time) FILTER (WHERE feature IS NOT NULL)
         ) AS feature
-    FROM lake_spans
+    FROM span_facts
     WHERE hearsay IS NOT NULL OR span_class = 'tool'
     GROUP BY trace_id
 )
