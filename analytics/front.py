@@ -40,6 +40,7 @@ class Analytics:
     ) -> None:
         self._lake = lake
         self._versions: Mapping[str, int] | None = None
+        self._cuts: dict[tuple[datetime | None, datetime | None], Snapshot] = {}
         self._in_passing = False
         self._engine = Engine(lake.root, prices, memory_limit=memory_limit, threads=threads)
 
@@ -88,6 +89,7 @@ class Analytics:
         """
         twin = copy(self)
         twin._versions = self._lake.versions()  # noqa: SLF001 - of its own class
+        twin._cuts = {}  # noqa: SLF001
         return twin
 
     def in_passing(self) -> "Analytics":
@@ -143,8 +145,13 @@ class Analytics:
         )
 
     def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:
-        return self._lake.snapshot(
+        if (cut := self._cuts.get((since, until))) is not None:
+            return cut
+        snapshot = self._lake.snapshot(
             since=since and since - PADDING,
             until=until and until + PADDING,
             versions=self._versions,
         )
+        if self._versions is not None:  # pinned: it is the same for the next question
+            self._cuts[since, until] = snapshot
+        return snapshot
