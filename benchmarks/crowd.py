@@ -72,8 +72,12 @@ class Measured:
     """Calls of the model that were made again, because the machine was too slow for them."""
 
 
-def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Measured:
+def measure(
+    folder: Path, seconds: float, streams: int, answers: Answers, processes: int
+) -> Measured:
     """Keep so many streams open for `seconds`, after as long as it takes to get there.
+
+    So many processes serve the agent.
 
     :raises RuntimeError: when an answer is not whole, or client, log and ledger do not agree.
     """
@@ -92,13 +96,13 @@ def measure(folder: Path, seconds: float, streams: int, answers: Answers) -> Mea
         running(
             "agent",
             [sys.executable, str(PROGRAMS / "served.py"), model_url, otlp_url,
-             f"sqlite:///{folder}/crowd.db"],
+             f"sqlite:///{folder}/crowd.db", str(processes)],
             folder / "agent.log",
         ) as agent,
     ):  # fmt: skip
-        (agent_url,) = agent.lines(1)
+        agent_url = agent.lines(processes)[0]
         vendor.follow(model_url, dict(answers.rule))
-        progress(f"{streams} streams through the agent, {seconds:.0f} s")
+        progress(f"{streams} streams through {processes} processes of it, {seconds:.0f} s")
         asked = Crowd(
             agent_url, "/threads/%s/runs", json.dumps({"input": "hello"}), b"event: token\n",
             b"event: run.end\n", streams / answers.seconds, answers.seconds + seconds, headers=WHO,

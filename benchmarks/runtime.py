@@ -1,7 +1,7 @@
 """What the agent runtime costs: a node, a conversation beside other frameworks, a crowd's wait.
 
     python benchmarks/runtime.py [--seconds 60] [--peers langgraph,pydantic-ai] [--json]
-        [--streams 500] [--tokens 50]
+        [--streams 500] [--tokens 50] [--processes 2]
 
 Every part is a process of its own on this machine: the agents, the model server
 (`demo.model_server`), a sink for spans, and whoever asks. What each figure is, is in
@@ -33,6 +33,7 @@ class Options:
     peers: tuple[str, ...]
     streams: int
     tokens: int
+    processes: int
     as_json: bool
 
 
@@ -46,9 +47,10 @@ def main() -> None:
             "python": python_version(),
             "load_before": os.getloadavg()[0],
             "ten_million_additions_s": _additions_s(),
+            "processes": options.processes,
         }
         answers = crowd.Answers(options.tokens)
-        measured = crowd.measure(home, options.seconds, options.streams, answers)
+        measured = crowd.measure(home, options.seconds, options.streams, answers, options.processes)
         figures |= _crowd_figures(measured)
         figures |= _framework_figures(frameworks.compare(home, options.seconds, options.peers))
     print(json.dumps(figures) if options.as_json else _table(figures))
@@ -75,9 +77,14 @@ def _options() -> Options:
     )  # fmt: skip
     parser.add_argument("--streams", type=int, default=500, help="size of the crowd (500)")
     parser.add_argument("--tokens", type=int, default=50, help="of each answer, five a second (50)")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(),
+        help="that serve the crowd's agent (as many as there are cores)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
-    return Options(chosen.seconds, chosen.peers, chosen.streams, chosen.tokens, chosen.json)
+    return Options(chosen.seconds, chosen.peers, chosen.streams, chosen.tokens,
+                   chosen.processes, chosen.json)  # fmt: skip
 
 
 def _framework_figures(results: frameworks.Results) -> Figures:
@@ -165,8 +172,9 @@ def _table(figures: Figures) -> str:
                 f"{peer['node_overhead_p50_ms']:.2f} / {peer['node_overhead_p95_ms']:.2f} ms",
             ))  # fmt: skip
     rows += [
-        ("streams open at a time, tokens",
-         f"{figures['streams']:.0f}, {figures['tokens_per_s']:,.0f} a second"),
+        ("streams open at a time, tokens, processes that serve them",
+         (f"{figures['streams']:.0f}, {figures['tokens_per_s']:,.0f} a second, "
+         f"{figures['processes']}")),
         ("first token later by, p50 / p95 / p99", f"{ms('ttfb_overhead')} ms"),
         ("the same by the runtime's own line", f"{ms('ttfb_overhead_at_edge')} ms"),
         ("the same without the runtime between", f"{ms('ttfb_overhead_direct')} ms"),
