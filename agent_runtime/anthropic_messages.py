@@ -15,6 +15,9 @@ VERSION = "2023-06-01"
 MAX_TOKENS = 4096
 """The protocol wants a limit; a model's ``parameters`` may say ``max_tokens``."""
 
+NOTHING_SAID_YET = "(The user has said nothing yet.)"
+"""Stands before a thread that an assistant's greeting begins: the protocol wants a user's turn."""
+
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -124,7 +127,7 @@ def _first(count: int | None, before: int | None) -> int | None:
 
 
 def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """Users and assistants take turns: what either says in a row is one message of blocks."""
+    """Users and assistants take turns, a user first; what either says in a row is one message."""
     turns: list[dict[str, Any]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"
@@ -133,6 +136,8 @@ def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:
             turns[-1]["content"] += blocks
         elif blocks:
             turns.append({"role": role, "content": blocks})
+    if turns and turns[0]["role"] == "assistant":
+        turns.insert(0, {"role": "user", "content": [{"type": "text", "text": NOTHING_SAID_YET}]})
     return turns
 
 

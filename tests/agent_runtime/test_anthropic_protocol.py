@@ -163,6 +163,19 @@ def test_requests_are_in_anthropics_words(telemetry: Telemetry) -> None:
     ]  # fmt: skip
 
 
+def test_a_thread_may_begin_with_a_greeting(telemetry: Telemetry) -> None:
+    """The protocol wants a user's turn first: one is put before what an assistant said first."""
+    with answering(GOOD) as (url, asked):
+        run_graph(asking(raw(url), Message("assistant", "How can I help?")), "one")
+    [request] = asked
+    assert request.body["messages"] == [
+        {"role": "user", "content": [
+            {"type": "text", "text": "(The user has said nothing yet.)"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "How can I help?"}]},
+        {"role": "user", "content": [{"type": "text", "text": "one"}]},
+    ]  # fmt: skip
+
+
 def test_thoughts_go_back_with_the_results_of_tools(telemetry: Telemetry) -> None:
     """Signed thinking blocks are sent again unchanged, and are not shown to the user."""
     thinking = stream(
