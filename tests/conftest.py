@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ NO_SKIPS = os.environ.get("QUIETPAGER_NO_SKIPS") == "1"
 settings.register_profile("everyday", max_examples=50, deadline=None)
 settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile("everyday")
+# Whoever is begun in the background of a script ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # These wait for processes most of the time: begun first, they leave no worker alone at the end.
 BEGUN_FIRST = ("quickstarts", "faults", "collector", "end_to_end", "demo")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
