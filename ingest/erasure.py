@@ -16,6 +16,7 @@ from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.naming import quarantined_files_naming, waiting_files_naming
 from ingest.remove import remove_tenant
 from ingest.segments import recover
+from ingest.set_aside import take_out_of_quarantine
 from ingest.write import TABLE_OF, WriterSettings, run_writer
 from lake import TABLES, AttributeMap, Lake, rows_of_tenant, traces_of
 from lake.mapping_file import SHIPPED
@@ -34,14 +35,16 @@ class Erasure:
     """How many rows of a tenant were taken out of each table, and what is left of it (nothing).
 
     `tenant` is its name as the lake has it. `left` counts the rows in the lake; `waiting` are the
-    segments of the journal that name it, since its senders go on, and `quarantined` those that
-    were set aside, which nothing but their owner deletes.
+    segments of the journal that name it, since its senders go on. `cleared` are the files in
+    quarantine that it was taken out of, `quarantined` those that hold its name still, within a
+    longer one.
     """
 
     tenant: str
     removed: Mapping[str, int]
     left: Mapping[str, int]
     waiting: tuple[Path, ...]
+    cleared: tuple[Path, ...]
     quarantined: tuple[Path, ...]
 
 
@@ -71,8 +74,10 @@ def erase(
         removed.update(gone)
         if not (waiting := waiting_files_naming(data, tenant)):
             break
+    with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS):
+        cleared = take_out_of_quarantine(data, tenant, mapping)
     quarantined = quarantined_files_naming(data, tenant)
-    return Erasure(short(tenant), removed, left, waiting, quarantined)
+    return Erasure(short(tenant), removed, left, waiting, cleared, quarantined)
 
 
 def _take_out(

@@ -111,6 +111,19 @@ class SegmentRows:
         self.damage = first if self._damages == 1 else f"{first}, and {self._damages - 1} more"
 
 
+def can_be_decoded(signal: Signal, record: Record, mapping: AttributeMap) -> bool:
+    """Whether the rows of a record come into the lake: what tells `SegmentRows` to set it aside."""
+    try:
+        decoded = decode(signal, [bytes(record.request)], [record.received_unix_nano])
+        for _ in ROWS_OF[signal](decoded, mapping):
+            pass
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - as `SegmentRows` does
+        return False
+    return True
+
+
 def _by_hour(rows: pa.Table) -> dict[int, int]:
     seconds = pc.divide(rows["received_at"].cast(pa.int64()), 1_000_000)
     counted = pc.value_counts(pc.divide(seconds, HOUR_SECONDS))

@@ -81,7 +81,7 @@ def encode_record(request: bytes, received_unix_nano: int, records: int, digest:
     """A record as it stands in a segment."""
     tail = received_unix_nano.to_bytes(8, "little") + records.to_bytes(4, "little") + digest
     checksum = crc32c(tail, crc32c(request)).to_bytes(4, "little")
-    length = _varint(len(request) + TRAILER_BYTES)
+    length = varint(len(request) + TRAILER_BYTES)
     return b"".join((length, request, _TRAILER_TAG, tail, checksum))
 
 
@@ -94,23 +94,30 @@ def read_records(
     what was written; the records before it have been yielded by then. With `on_damage`, which is
     told instead, the records behind a corrupt one follow as far as the lengths lead to them.
     """
+    for _, found in pieces(path):
+        if isinstance(found, Record):
+            yield found
+        elif on_damage is None:
+            raise found
+        else:
+            on_damage(found)
+
+
+def pieces(path: Path) -> Iterator[tuple[memoryview, Record | JournalError]]:
+    """Every stretch of a segment, in order, and the record that it is or why it is none.
+
+    Together they are the file. Where no length leads on, the rest of it is the last one.
+    """
     data = memoryview(path.read_bytes())
     offset = 0
     while offset < len(data):
         try:
             start, end = _record_bounds(path, data, offset)
         except JournalError as damage:
-            if on_damage is None:
-                raise
-            on_damage(damage)
+            yield data[offset:], damage
             return
-        if (record := _checked(data[start:end])) is not None:
-            yield record
-        else:
-            corrupt = CorruptRecord(path, offset, "the record fails its checksum")
-            if on_damage is None:
-                raise corrupt
-            on_damage(corrupt)
+        corrupt = CorruptRecord(path, offset, "the record fails its checksum")
+        yield data[offset:end], _checked(data[start:end]) or corrupt
         offset = end
 
 
@@ -151,7 +158,7 @@ def retire(segment: Segment, digests: Sequence[bytes]) -> None:
     """Delete a segment that is in the lake, keeping its digests to recognise retried batches."""
     folder = segment.path.parent / "digests"
     folder.mkdir(exist_ok=True)
-    _write_durably(folder / f"{segment.sequence:020d}", b"".join(digests))
+    write_durably(folder / f"{segment.sequence:020d}", b"".join(digests))
     segment.path.unlink(missing_ok=True)
 
 
@@ -163,7 +170,7 @@ def quarantine(segment: Segment, reason: str) -> Path:
     folder = segment.path.parent / "quarantine"
     folder.mkdir(exist_ok=True)
     target = folder / segment.path.name
-    _write_durably(target.with_suffix(".reason"), reason.encode())
+    write_durably(target.with_suffix(".reason"), reason.encode())
     segment.path.replace(target)
     sync_directory(folder)
     sync_directory(segment.path.parent)
@@ -263,7 +270,8 @@ def sync_file(path: Path) -> None:
         os.close(fd)
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
+    """Make `content` the content of `path`, all or nothing, so that it survives a power cut."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
     sync_file(partial)
@@ -321,7 +329,8 @@ def _record_bounds(path: Path, data: memoryview | mmap, offset: int) -> tuple[in
     raise CorruptRecord(path, offset, "the record has no length")
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """How protobuf writes a length."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -37,7 +37,8 @@ def erase(
     Rows that name no tenant go with their trace. Only files that hold such rows are rewritten; it
     may run beside the sidecar, and readers see each day with the rows or without. The old files
     are deleted an hour later, or at once with --now. Its alerts and their history go as well.
-    Segments in quarantine that name it are left to you, and told.
+    It leaves the segments in quarantine, too: what of them was stored goes from there, and of the
+    rest what names it. Where its name stands within a longer one, they are left to you, and told.
 
     Exit code 0: nothing is left. 1: something is, and stderr says where; or it could not be done.
     """
@@ -72,6 +73,8 @@ def erase(
     alerts = _erase_alerts(settings, erasure.tenant)
     if alerts:
         print(f"{'alerts':8}{alerts:>12,} states and incidents removed")
+    if erasure.cleared:
+        print(f"{'aside':8}{len(erasure.cleared):>12,} files in quarantine rewritten or deleted")
     if erasure.waiting:
         say(
             f"rows of {tenant!r} come in still, such as into {erasure.waiting[0]}; stop its "
@@ -79,8 +82,8 @@ def erase(
         )
     if erasure.quarantined:
         say(
-            f"{len(erasure.quarantined)} segments in quarantine name {tenant!r}, the first being "
-            f"{erasure.quarantined[0]}; delete them, then erase again"
+            f"{len(erasure.quarantined)} files in quarantine hold {tenant!r} within a longer word, "
+            f"the first being {erasure.quarantined[0]}; delete what is its, then erase again"
         )
     if not now:
         say(

@@ -1,5 +1,7 @@
 """What is kept, for how long, and that every record stays accounted for."""
 
+import json
+import os
 import threading
 import time
 from collections import Counter
@@ -21,6 +23,7 @@ from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
 from ingest.lock import DirectoryInUse, sole
+from ingest.naming import as_a_whole, waiting_files_naming
 from ingest.remove import remove_tenant
 from lake import Lake, traces_of
 from tests.ingest.batches import logs, spans
@@ -278,7 +281,7 @@ def test_erasure_tells_what_names_the_tenant_outside_of_the_lake(
     writer = threading.Thread(target=run_writer, args=(WriterSettings(data=receiver.data), stop))
     aside = receiver.data / "journal" / "logs" / "quarantine" / "7.open"
     aside.parent.mkdir()
-    aside.write_bytes(b"\x0a\x04acme")
+    aside.write_bytes(b"\x0a\x09acme-corp")
     (aside.parent / "8.journal").write_bytes(b"\x0a\x06globex")
     accept(receiver, of_tenant("acme"))
     with sole(receiver.data, "writer"):
@@ -295,6 +298,53 @@ def test_erasure_tells_what_names_the_tenant_outside_of_the_lake(
     assert erasure.quarantined == (aside,)
     aside.unlink()
     assert erase(receiver.data, "acme").quarantined == ()
+
+
+def test_erasure_reaches_what_was_set_aside(start_receiver: StartReceiver) -> None:
+    """Of a damaged segment only what is damaged and another's is left: the rest was stored."""
+    receiver = start_receiver()
+    tenants_of_damaged, trace = ("acme", "globex", "acme-corp"), os.urandom(16)
+    accept(receiver, *(of_tenant(tenant, count=1) for tenant in tenants_of_damaged))
+    accept(receiver, of_tenant("acme", trace=trace), of_tenant(None, trace=trace))
+    accept(receiver, of_tenant("initech"))
+    receiver.stop()
+    [segment] = (receiver.data / "journal" / "traces").glob("*.journal")
+    content = segment.read_bytes()
+    for tenant in tenants_of_damaged:
+        damaged = content.rindex(b"chat gpt-5", 0, content.index(tenant.encode()))
+        content = content[:damaged] + b"X" + content[damaged + 1 :]
+    segment.write_bytes(content)
+    write(receiver.data)
+    [aside] = (receiver.data / "journal" / "traces" / "quarantine").glob("*.journal")
+    assert trace in aside.read_bytes()
+
+    erasure = erase(receiver.data, "acme")
+
+    left = aside.read_bytes()
+    assert (erasure.cleared, erasure.quarantined) == ((aside,), (aside,)), "acme-corp holds it"
+    assert (b"globex" in left, left.count(b"acme"), trace in left, b"initech" in left) == (
+        True, 1, False, False,
+    )  # fmt: skip
+    account = total(receiver.data)
+    assert (account.quarantined, account.erased, account.stored) == (3, 4, 2)
+    erase(receiver.data, "acme-corp")
+    erase(receiver.data, "globex")
+    assert list(aside.parent.iterdir()) == [], "nobody is alarmed by what is no longer there"
+
+
+@pytest.mark.parametrize(
+    "spelt", ["größe", r"\"größe\" & co", r"gr\u00f6\u00dfe", r"gr\u00F6\u00DFe"]
+)
+def test_a_name_in_json_text_is_found(tmp_path: Path, spelt: str) -> None:
+    """Metadata that is sent as JSON text escapes what a name holds, each library in its way."""
+    waiting = tmp_path / "journal" / "traces" / "7.journal"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(f'{{"tenant_id": "{spelt}"}}'.encode())
+    tenant = json.loads(f'"{spelt}"')
+
+    assert waiting_files_naming(tmp_path, tenant) == (waiting,)
+    assert as_a_whole(tenant).search(waiting.read_bytes())
+    assert not as_a_whole(tenant[:-1]).search(waiting.read_bytes())
 
 
 def test_swept_files_are_gone_at_once(start_receiver: StartReceiver) -> None:
