@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := agent_runtime analytics cli dashboards demo ingest lake
 
+# Where Python may not keep what it compiled, each process compiles anew: seconds of each start.
+unexport PYTHONDONTWRITEBYTECODE
+
 ##@ Use
 
 .PHONY: help

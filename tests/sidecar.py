@@ -17,8 +17,11 @@ from cli.supervise import SETTINGS_VARIABLE
 from tests.ports import free_port
 
 COMMAND = (sys.executable, "-m", "cli")
+# Processes keep what they compiled: the tests start hundreds, and compiling takes each up to 3 s.
 ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith("QUIETPAGER_")
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("QUIETPAGER_") and name != "PYTHONDONTWRITEBYTECODE"
 } | {"NO_COLOR": "1"}
 IN_ORDER_OF_DRAINING = ("receiver", "writer")
 
