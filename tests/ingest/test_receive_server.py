@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -191,6 +192,43 @@ def test_clients_that_only_connect_leave_room_for_others(
             caller.begin()
             caller.send(framed(b""), last=True)
             assert caller.answer().code == 0
+
+
+POST = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "again", "answer"),
+    [
+        (POST, b"x: y\r\n", b"HTTP/1.1 431 "),
+        (POST + b"x: ", b"y", b"HTTP/1.1 431 "),
+        (b"POST /", b"v", b"HTTP/1.1 431 "),
+        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\n", b"x: y\r\n", b""),
+        (POST + b"transfer-encoding: chunked\r\n\r\n1;", b"x", b""),
+    ],
+    ids=["headers", "header", "path", "trailers", "chunk-extension"],
+)
+def test_what_is_not_a_body_is_limited_too(
+    receiver: RunningReceiver, begin: bytes, again: bytes, answer: bytes
+) -> None:
+    """A client that never ends what stands around a body is cut off before it fills the memory."""
+    host, _, port = receiver.http.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as stranger:
+        stranger.sendall(begin)
+        with pytest.raises(ConnectionError):
+            send_for_ever(stranger, again)
+        answered = b""
+        with suppress(ConnectionError):
+            answered = stranger.recv(65_536)
+    assert answered.startswith(answer)
+    assert post(receiver, b"").status_code == 200
+
+
+def send_for_ever(stranger: socket.socket, again: bytes) -> None:
+    """3 MiB of it at the most: to whoever takes so much, more would make no difference."""
+    for _ in range(200):
+        stranger.sendall(again * (16_384 // len(again)))
+        time.sleep(0.02)
 
 
 def test_a_stalled_upload_is_given_up(start_receiver: StartReceiver) -> None:
