@@ -34,7 +34,24 @@ def damage_of_log(table: Path, error: Exception) -> str:
                 json.loads(line)
         except (OSError, ValueError) as fault:
             return f"{entries[number]}: cannot be read ({fault}); {_RESTORE}"
+    hint = log / "_last_checkpoint"
+    if wrong := _fault_of_hint(hint):
+        return f"{hint}: {wrong}; delete it: what it is a hint to is there"
     return f"{table}: cannot be opened ({_first_line(error)}); {_RESTORE}"
+
+
+def _fault_of_hint(hint: Path) -> str | None:
+    """That the file which says where the newest checkpoint is, if there is one, leads nowhere.
+
+    One that cannot be read is no fault: Delta's library does without it.
+    """
+    try:
+        number = int(json.loads(hint.read_bytes())["version"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if not any(hint.parent.glob(f"{number:020d}.checkpoint*.parquet")):
+        return f"names checkpoint {number}, which is missing"
+    return None
 
 
 def damage_of_files(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from deltalake import DeltaTable
 
 from analytics import Analytics, QueryError
 from lake import Lake, LakeError
@@ -102,3 +103,23 @@ def test_a_pinned_reader_does_not_take_a_damaged_table_for_an_empty_one(lake: La
         assert pinned.query("SELECT count(*) AS n FROM logs").to_pylist() == [{"n": 1}]
         with pytest.raises(QueryError, match=f"{2:020d}.json: is missing"):
             pinned.query("SELECT count(*) FROM spans")
+
+
+@pytest.mark.parametrize("hint", [None, '{"version":999,"size":5}'])
+def test_a_hint_that_leads_nowhere_costs_no_row(lake: Lake, hint: str | None) -> None:
+    """Where the log itself is whole, the error says what to delete, and then all is there."""
+    delta = DeltaTable(lake.root / "spans")
+    delta.create_checkpoint()
+    log = lake.root / "spans" / "_delta_log"
+    if hint is None:
+        (log / f"{delta.version():020d}.checkpoint.parquet").unlink()
+    else:
+        (log / "_last_checkpoint").write_text(hint)
+
+    with pytest.raises(LakeError) as damaged:
+        lake.position("spans")
+
+    assert str(damaged.value).startswith(f"{log / '_last_checkpoint'}: names checkpoint ")
+    assert "delete it" in str(damaged.value)
+    (log / "_last_checkpoint").unlink()
+    assert len(names(lake.snapshot())) == 2 * MERGE_FROM_FILES
