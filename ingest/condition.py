@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ingest.ledger import Ledger, hour_of
 from ingest.lock import KEEPER, Holder, holder
-from ingest.segments import backlog_of, quarantined_in
+from ingest.recovery import quarantined_in
+from ingest.segments import backlog_of
 
 ALWAYS = ("sidecar", "receiver", "writer", "reader")
 """The tasks that are being done all the time while a sidecar runs."""

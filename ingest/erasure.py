@@ -14,8 +14,8 @@ from ingest.ledger import Ledger
 from ingest.limits import short
 from ingest.lock import KEEPER, DirectoryInUse, sole
 from ingest.naming import quarantined_files_naming, waiting_files_naming
+from ingest.recovery import recover
 from ingest.remove import remove_tenant
-from ingest.segments import recover
 from ingest.set_aside import take_out_of_quarantine
 from ingest.write import TABLE_OF, WriterSettings, run_writer
 from lake import TABLES, AttributeMap, Lake, rows_of_tenant, traces_of

@@ -27,6 +27,7 @@ import structlog
 
 from ingest.duplicates import DUPLICATE_WINDOW_SECONDS, accepted_before, steady_clock
 from ingest.ledger import NoteSegment, hour_of
+from ingest.recovery import quarantine, quarantined_in, recover
 from ingest.segments import (
     Backlog,
     CorruptRecord,
@@ -40,10 +41,7 @@ from ingest.segments import (
     encode_record,
     next_sequence,
     prune_digests,
-    quarantine,
-    quarantined_in,
     read_records,
-    recover,
     retire,
     sync_directory,
 )

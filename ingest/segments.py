@@ -1,4 +1,6 @@
-"""Journal segments on disk: how a record is written, read, recovered, retired and set aside.
+"""Journal segments on disk: how a record is written, read and retired.
+
+What a crash or damage left of one is seen to in `ingest.recovery`.
 
 A segment is a plain stream of varint-length-delimited OTLP export requests. Each message ends
 with one extra protobuf field (number 1000, 32 bytes) that OTLP readers skip as unknown:
@@ -17,9 +19,7 @@ A signal's directory holds `{sequence:020d}.open` (being written), `{sequence:02
 
 import hashlib
 import os
-import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,8 +27,6 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from crc32c import crc32c
-
-from ingest.ledger import NoteSegment, hour_of
 
 DIGEST_BYTES = 16
 TRAILER_BYTES = 35
@@ -149,62 +147,12 @@ def backlog_of(directory: Path) -> Backlog:
     return Backlog(total, 0.0 if oldest is None else max(0.0, time.time() - oldest))
 
 
-def quarantined_in(directory: Path) -> list[Path]:
-    """The reasons of the segments that were set aside, oldest first."""
-    return sorted((directory / "quarantine").glob("*.reason"))
-
-
 def retire(segment: Segment, digests: Sequence[bytes]) -> None:
     """Delete a segment that is in the lake, keeping its digests to recognise retried batches."""
     folder = segment.path.parent / "digests"
     folder.mkdir(exist_ok=True)
     write_durably(folder / f"{segment.sequence:020d}", b"".join(digests))
     segment.path.unlink(missing_ok=True)
-
-
-def quarantine(segment: Segment, reason: str) -> Path:
-    """Move a segment that cannot be decoded out of the writer's way; returns its new path.
-
-    The reason stands beside it in a `.reason` file. Nothing deletes a quarantined segment.
-    """
-    folder = segment.path.parent / "quarantine"
-    folder.mkdir(exist_ok=True)
-    target = folder / segment.path.name
-    write_durably(target.with_suffix(".reason"), reason.encode())
-    segment.path.replace(target)
-    sync_directory(folder)
-    sync_directory(segment.path.parent)
-    return target
-
-
-def recover(directory: Path, note: NoteSegment) -> list[JournalError]:
-    """Close the `.open` segments that a crash left, cut behind the last whole record.
-
-    Nothing acknowledged is cut: a record is acknowledged after it and all before it are on disk,
-    so only the tail of a write that never finished can be torn. Where something else damaged the
-    tail, a copy of the file goes to quarantine first; damage between whole records stays in the
-    segment for the writer to find. `note` learns what each holds before it is closed. Returns what
-    was found, for the log.
-    """
-    found: list[JournalError] = []
-    for path in sorted(directory.glob("*.open")):
-        accepted, damage, tail = _examined(path)
-        found += damage
-        size = path.stat().st_size
-        if tail:
-            size = tail[0].offset
-            if any(isinstance(each, CorruptRecord) for each in tail):
-                (directory / "quarantine").mkdir(exist_ok=True)
-                shutil.copy2(path, directory / "quarantine" / path.name)
-            os.truncate(path, size)
-        if size == 0:
-            path.unlink()
-            continue
-        sync_file(path)
-        note(int(path.stem), accepted, {})
-        path.rename(path.with_suffix(".journal"))
-    sync_directory(directory)
-    return found
 
 
 def next_sequence(directory: Path, now: Callable[[], float]) -> int:
@@ -287,19 +235,6 @@ def _digests_in(path: Path) -> Iterator[tuple[bytes, float]]:
             _, end = _record_bounds(path, data, end)
             received = int.from_bytes(data[end - 32 : end - 24], "little")
             yield data[end - 20 : end - 4], received / 1e9
-
-
-def _examined(path: Path) -> tuple[Counter[int], list[JournalError], list[JournalError]]:
-    """What a segment holds: the whole records' contents by hour, all damage, and that part of it
-    behind which no whole record follows.
-    """
-    accepted: Counter[int] = Counter()
-    found: list[JournalError] = []
-    before_last_whole = 0
-    for record in read_records(path, found.append):
-        accepted[hour_of(record.received_unix_nano)] += record.records
-        before_last_whole = len(found)
-    return accepted, found, found[before_last_whole:]
 
 
 def _checked(message: memoryview) -> Record | None:

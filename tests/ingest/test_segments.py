@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ingest.recovery import quarantine, recover
 from ingest.segments import (
     CorruptRecord,
     JournalError,
@@ -19,9 +20,7 @@ from ingest.segments import (
     load_digests,
     next_sequence,
     prune_digests,
-    quarantine,
     read_records,
-    recover,
     retire,
 )
 from tests.ingest.batches import unnoted

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.recovery import recover
 from ingest.segments import (
     CorruptRecord,
     JournalError,
@@ -15,7 +16,6 @@ from ingest.segments import (
     encode_record,
     load_digests,
     read_records,
-    recover,
 )
 from tests.ingest.batches import unnoted
 
