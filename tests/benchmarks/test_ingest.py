@@ -1,12 +1,10 @@
 """The benchmark of ingest measures what it says. How fast anything is, no test asks."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from tests.benchmarks.conftest import Run
 
 FIGURES = {
     "spans_per_s",
@@ -29,29 +27,11 @@ FIGURES = {
 }
 
 
-@pytest.fixture(scope="module")
-def benchmark(repository: Path) -> Path:
-    """The script."""
-    return repository / "benchmarks" / "ingest.py"
-
-
-def run(benchmark: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the script as a user's shell would."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("QUIETPAGER_")}
-    return subprocess.run(
-        (sys.executable, str(benchmark), *options),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-
-
 @pytest.mark.nightly
 @pytest.mark.timeout(600)
-def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
+def test_a_short_run_gives_every_figure(run: Run) -> None:
     """Two seconds of real load through the real sidecar give one JSON object of plain numbers."""
-    answer = run(benchmark, "--seconds", "2", "--peers", "none", "--json")
+    answer = run("--seconds", "2", "--peers", "none", "--json")
     assert answer.returncode == 0, answer.stderr
     figures = json.loads(answer.stdout.splitlines()[-1])
     assert figures["peers"] == {}
@@ -74,9 +54,9 @@ def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
     ],
 )
 def test_what_it_cannot_do_is_said_before_anything_runs(
-    benchmark: Path, options: tuple[str, ...], said: str
+    run: Run, options: tuple[str, ...], said: str
 ) -> None:
     """A peer that it does not know, no time at all: one line that names the value."""
-    answer = run(benchmark, *options)
+    answer = run(*options)
     assert answer.returncode == 2
     assert said in answer.stderr

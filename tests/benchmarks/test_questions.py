@@ -1,30 +1,17 @@
 """The benchmark of questions answers what it says it answers, over a lake of its own."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-
-@pytest.fixture(scope="module")
-def benchmark(repository: Path) -> Path:
-    """The script."""
-    return repository / "benchmarks" / "questions.py"
-
-
-def run(benchmark: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the script as a user's shell would."""
-    command = (sys.executable, str(benchmark), *options)
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from tests.benchmarks.conftest import Run
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
-def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
+def test_a_short_run_gives_every_figure(run: Run) -> None:
     """One JSON object with, for each size, each question's time beside that of reading once."""
-    answer = run(benchmark, "--seconds", "0.01", "--spans", "400", "--json")
+    answer = run("--seconds", "0.01", "--spans", "400", "--json")
     assert answer.returncode == 0, answer.stderr
     of_size = json.loads(answer.stdout.splitlines()[-1])["400"]
     assert of_size.pop("read_s") > 0
@@ -36,8 +23,8 @@ def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
     assert all(figure > 0 for figure in of_size.values())
 
 
-def test_a_size_that_cuts_traces_is_refused(benchmark: Path) -> None:
+def test_a_size_that_cuts_traces_is_refused(run: Run) -> None:
     """One line that names the value and what it must be."""
-    answer = run(benchmark, "--spans", "500")
+    answer = run("--spans", "500")
     assert answer.returncode == 2
     assert "500: each must be a multiple of 400" in answer.stderr

@@ -1,11 +1,10 @@
 """The benchmark of the runtime measures what it says. How fast anything is, no test asks."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from tests.benchmarks.conftest import Run
 
 FIGURES = {
     "node_overhead_p95_ms",
@@ -21,24 +20,12 @@ FIGURES = {
 }
 
 
-@pytest.fixture(scope="module")
-def benchmark(repository: Path) -> Path:
-    """The script."""
-    return repository / "benchmarks" / "runtime.py"
-
-
-def run(benchmark: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the script as a user's shell would."""
-    command = (sys.executable, str(benchmark), *options)
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.timeout(300)
-def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
+def test_a_short_run_gives_every_figure(run: Run) -> None:
     """A few streams and conversations over real processes give one JSON object of plain numbers;
     every answer was whole, and client, log and ledger agreed."""
     short = ("--seconds", "1", "--streams", "20", "--tokens", "5", "--peers", "none", "--json")
-    answer = run(benchmark, *short)
+    answer = run(*short)
     assert answer.returncode == 0, answer.stderr
     figures = json.loads(answer.stdout.splitlines()[-1])
     assert figures["peers"] == {}
@@ -48,8 +35,8 @@ def test_a_short_run_gives_every_figure(benchmark: Path) -> None:
     assert figures["runs"] > 0
 
 
-def test_a_peer_it_does_not_know_is_named(benchmark: Path) -> None:
+def test_a_peer_it_does_not_know_is_named(run: Run) -> None:
     """One line that names the value, before anything runs."""
-    answer = run(benchmark, "--peers", "crewai")
+    answer = run("--peers", "crewai")
     assert answer.returncode == 2
     assert "no peer 'crewai'; there are langgraph, pydantic-ai, or none" in answer.stderr
