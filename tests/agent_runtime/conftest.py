@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -26,6 +26,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from agent_runtime import configure_telemetry
 from demo.model_server import ModelServer, Rule, running
 from tests.postgres import Cluster
+
+if TYPE_CHECKING:
+    from .payments import Payments
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients that read no certificates at their start, which takes longer than a request."""
@@ -211,3 +214,12 @@ def wait_until(holds: Callable[[], object], seconds: float = 10.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def bank() -> "Iterator[Payments]":
+    """Upstream that charges as often as it is told to, and can be asked about keys."""
+    from .payments import payments  # which needs `listening` of this module
+
+    with payments(keyed=False) as bank:
+        yield bank

@@ -1,26 +1,16 @@
-"""Tools that write: which calls are one write, and what a run does with a doubt."""
+"""Tools that write: which calls are one write, and what a run does meanwhile."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from agent_runtime import (
-    END,
     AgentRuntimeError,
     Context,
-    Graph,
-    Message,
-    NotDone,
-    RunResult,
     Runtime,
-    State,
     Store,
     StoreError,
-    Tool,
-    ToolCall,
     open_store,
     tool,
     writes,
@@ -28,63 +18,8 @@ from agent_runtime import (
 from agent_runtime.store import Row
 
 from .conftest import Telemetry, wait_until
-from .payments import Payments, payments
-
-WHO = {"thread_id": "t1", "tenant_id": "acme", "user_id": "ada"}
-Work = Callable[[Runtime], Awaitable[None]]
-
-
-@pytest.fixture
-def bank() -> Iterator[Payments]:
-    """Upstream that charges as often as it is told to, and can be asked about keys."""
-    with payments(keyed=False) as bank:
-        yield bank
-
-
-def charger(bank: Payments, **options: Any) -> Tool:
-    """A tool that charges."""
-
-    @tool(writes=True, **{"timeout_s": 5} | options)
-    async def charge(order: str, cents: int, ctx: Context) -> Any:
-        answer = await ctx.http.post(
-            f"{bank.url}/charges",
-            json={"order": order, "cents": cents},
-            headers={"idempotency-key": ctx.idempotency_key},
-        )
-        return answer.raise_for_status().json()
-
-    return charge
-
-
-def call(name: str = "charge", number: int = 1, /, **arguments: Any) -> ToolCall:
-    return ToolCall(f"call_{number}", name, json.dumps(arguments))
-
-
-def asking(tools: list[Tool], *calls: ToolCall, times: int = 1) -> Graph:
-    """Asks for the calls, so often in a turn and under the same ids, as some models do."""
-    graph = Graph()
-
-    @graph.node(entry=True)
-    async def agent(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
-        asked = state.values.get("asked", 0)
-        if asked == times:
-            return {"messages": [Message("assistant", "done")], "asked": 0}, END
-        return {"messages": [Message("assistant", "", calls)], "asked": asked + 1}, "tools"
-
-    graph.tools("tools", tools, then="agent")
-    return graph
-
-
-def with_runtime(graph: Graph, work: Work) -> None:
-    async def run() -> None:
-        async with Runtime(graph, agent_name="shop") as runtime:
-            await work(runtime)
-
-    asyncio.run(run())
-
-
-def answers(result: RunResult) -> list[Any]:
-    return [json.loads(each.content) for each in result.messages if each.role == "tool"]
+from .payments import Payments
+from .writing import PEN, WHO, answers, asking, call, charger, with_runtime
 
 
 async def leave_while_it_charges(runtime: Runtime, bank: Payments) -> None:
@@ -94,9 +29,6 @@ async def leave_while_it_charges(runtime: Runtime, bank: Payments) -> None:
     await asyncio.to_thread(wait_until, lambda: bank.effects)
     task.cancel()
     await asyncio.wait({task})
-
-
-PEN = {"order": "pen", "cents": 500}
 
 
 def test_each_call_that_a_model_makes_is_a_write(bank: Payments, telemetry: Telemetry) -> None:
@@ -287,88 +219,6 @@ def test_what_was_done_is_the_result_though_it_cannot_be_noted(
     asyncio.run(run())
     [event] = telemetry.span("execute_tool").events
     assert (event.name, (event.attributes or {})["error.message"]) == ("finish failed", "unplugged")
-
-
-def test_a_write_in_doubt_asks_a_human(bank: Payments, telemetry: Telemetry) -> None:
-    """The run is interrupted with what they need to know; their answer is the tool's."""
-    bank.faults = ["lose the reply"]
-
-    async def work(runtime: Runtime) -> None:
-        asked = (await runtime.run("a pen", **WHO)).outcome
-        assert (asked.kind, asked.reason) == ("interrupt", "human")
-        assert asked.payload["kind"] == "write_in_doubt"
-        assert (asked.payload["tool"], asked.payload["arguments"]) == ("charge", PEN)
-        assert asked.payload["idempotency_key"] == bank.keys[0]
-        assert asked.payload["error_class"] == "httpx.RemoteProtocolError"
-        unclear = await runtime.resume(**WHO, value="it was done, I think")
-        assert unclear.outcome.reason == "human"
-        result = await runtime.resume(**WHO, value={"done": True, "result": {"charge": 0}})
-        assert (result.outcome.kind, answers(result)) == ("success", [{"charge": 0}])
-
-    with_runtime(asking([charger(bank)], call(**PEN)), work)
-    assert len(bank.requests) == 1
-    outcomes = [line["outcome"] for line in telemetry.lines("agent.tool")]
-    assert outcomes == ["interrupt", "interrupt", "success"]
-
-
-def test_what_a_human_found_not_done_is_done_when_the_thread_is_resumed(
-    bank: Payments, telemetry: Telemetry
-) -> None:
-    """Once, under the same key; if that is in doubt again, they are asked again."""
-    bank.faults = ["fail first", "lose the reply"]
-
-    async def work(runtime: Runtime) -> None:
-        assert (await runtime.run("a pen", **WHO)).outcome.reason == "human"
-        again = await runtime.resume(**WHO, value={"done": False})
-        assert again.outcome.reason == "human"
-        assert len(bank.effects) == 1
-        result = await runtime.resume(**WHO, value={"done": True})
-        assert (result.outcome.kind, answers(result)) == ("success", [None])
-
-    with_runtime(asking([charger(bank)], call(**PEN)), work)
-    assert len(bank.requests) == 2
-    assert len(set(bank.requests)) == 1
-
-
-def test_upstream_is_asked_with_the_context_of_the_write(
-    bank: Payments, telemetry: Telemetry
-) -> None:
-    """A ``resolve`` gets key and context, and its answer is the tool's."""
-    bank.faults = ["lose the reply"]
-
-    async def became(key: str, ctx: Context) -> Any:
-        assert key == ctx.idempotency_key
-        found = await ctx.http.get(f"{bank.url}/charges/{key}")
-        if found.status_code == 404:
-            raise NotDone(key)
-        return found.raise_for_status().json()
-
-    async def work(runtime: Runtime) -> None:
-        result = await runtime.run("a pen", **WHO)
-        assert answers(result) == [{"charge": 0, "cents": 500}]
-
-    with_runtime(asking([charger(bank, resolve=became)], call(**PEN)), work)
-    assert len(bank.requests) == 1
-    assert (telemetry.span("execute_tool").attributes or {})["agent.replayed"] is True
-
-
-def test_a_write_may_wait_for_approval(bank: Payments, telemetry: Telemetry) -> None:
-    """It holds no claim meanwhile, and acts once it was approved."""
-    charge = charger(bank)
-
-    @tool(writes=True)
-    async def charge_if_approved(order: str, cents: int, ctx: Context) -> Any:
-        if not ctx.interrupt({"approve": order}):
-            raise NotDone("not approved")
-        return await charge.function(order, cents, ctx)
-
-    async def work(runtime: Runtime) -> None:
-        assert (await runtime.run("a pen", **WHO)).outcome.payload == {"approve": "pen"}
-        assert bank.requests == []
-        result = await runtime.resume(**WHO, value=True)
-        assert answers(result) == [{"charge": 0, "cents": 500}]
-
-    with_runtime(asking([charge_if_approved], call("charge_if_approved", 1, **PEN)), work)
 
 
 def test_a_refusal_is_a_result_that_the_model_sees(bank: Payments, telemetry: Telemetry) -> None:

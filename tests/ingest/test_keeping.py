@@ -1,16 +1,10 @@
 """What is kept, for how long, and that every record stays accounted for."""
 
-import json
-import os
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,69 +12,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from cli.checks import examine
 from cli.config import Config
-from ingest import HourAccount, StillInJournal, WriterSettings, erase, run_writer, sweep, verify
+from ingest import erase, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
 from ingest.lock import DirectoryInUse, sole
-from ingest.naming import as_a_whole, waiting_files_naming
 from ingest.remove import remove_tenant
 from lake import Lake, traces_of
 from tests.ingest.batches import logs, spans
-from tests.ingest.running import RunningReceiver
-
-DAY = timedelta(days=1)
-NOW = datetime.now(UTC)
-PROTOBUF = {"content-type": "application/x-protobuf"}
-StartReceiver = Callable[..., RunningReceiver]
-
-
-def of_tenant(
-    tenant: str | None, *, count: int = 2, trace: bytes | None = None, at: datetime = NOW
-) -> ExportTraceServiceRequest:
-    """Spans of a tenant, or of nobody; all of one trace if it is given."""
-    request = spans(count, start=int(at.timestamp() * 1e9) - 2 * 10**9)
-    for span in request.resource_spans[0].scope_spans[0].spans:
-        if trace:
-            span.trace_id = trace
-        if tenant:
-            span.attributes.add(key="tenant.id").value.string_value = tenant
-    return request
-
-
-def accept(receiver: RunningReceiver, *requests: object) -> None:
-    for request in requests:
-        path = "traces" if isinstance(request, ExportTraceServiceRequest) else "logs"
-        body = request.SerializeToString()  # type: ignore[attr-defined]
-        answer = httpx.post(f"{receiver.http}/v1/{path}", content=body, headers=PROTOBUF)
-        assert answer.status_code == 200
-
-
-def write(data: Path) -> None:
-    """One pass of the writer."""
-    stop = threading.Event()
-    stop.set()
-    run_writer(WriterSettings(data=data), stop)
-
-
-def tenants(data: Path) -> Counter[str | None]:
-    with duckdb.connect() as connection:
-        Lake(data / "lake").snapshot().attach(connection)
-        found = connection.execute("SELECT tenant_id FROM lake_spans").fetchall()
-    return Counter(tenant for (tenant,) in found)
-
-
-def total(data: Path, signal: str = "traces") -> HourAccount:
-    """The accounts of all hours of a signal together; nothing may be missing in any."""
-    hours = [each for each in verify(data) if each.signal == signal]
-    assert hours
-    assert {each.missing for each in hours} == {0}, hours
-    counts = {
-        name: sum(getattr(each, name) for each in hours)
-        for name in HourAccount.__dataclass_fields__
-        if name not in {"signal", "hour"}
-    }
-    return HourAccount(signal=signal, hour=hours[0].hour, **counts)
+from tests.ingest.kept import DAY, NOW, StartReceiver, accept, of_tenant, tenants, total, write
 
 
 def test_what_is_accepted_waits_and_then_is_stored(start_receiver: StartReceiver) -> None:
@@ -221,130 +161,6 @@ def test_a_clock_set_far_ahead_expires_nothing_for_a_day(start_receiver: StartRe
     assert keep(settings, ahead + timedelta(hours=24)), "it is the time after all"
     assert tenants(receiver.data) == {}
     assert total(receiver.data).expired == 4
-
-
-def test_erasure_takes_a_tenant_and_its_traces(start_receiver: StartReceiver) -> None:
-    """Rows that name nobody go with a trace that names the tenant; all others stay."""
-    receiver = start_receiver()
-    trace = bytes(range(16))
-    accept(
-        receiver,
-        of_tenant("acme", count=1, trace=trace),
-        of_tenant(None, count=3, trace=trace),
-        of_tenant("globex"),
-        of_tenant(None),
-    )
-    receiver.stop()
-
-    erasure = erase(receiver.data, "acme")
-
-    assert erasure.removed == {"spans": 4, "logs": 0} | dict.fromkeys(
-        erasure.removed.keys() - {"spans", "logs"}, 0
-    )
-    assert not any(erasure.left.values())
-    assert tenants(receiver.data) == {"globex": 2, None: 2}
-    assert total(receiver.data).erased == 4
-
-
-def test_erasure_beside_a_running_sidecar(start_receiver: StartReceiver) -> None:
-    """It waits for what was accepted before, and rows keep coming meanwhile."""
-    receiver = start_receiver()
-    stop = threading.Event()
-    writer = threading.Thread(
-        target=run_writer, args=(WriterSettings(data=receiver.data, compact_every_commits=1), stop)
-    )
-    with sole(receiver.data, "writer"):
-        writer.start()
-        try:
-            for _ in range(3):
-                accept(receiver, of_tenant("acme"), of_tenant("globex"))
-                time.sleep(0.3)
-            erasure = erase(receiver.data, "acme")
-            accept(receiver, of_tenant("globex"))
-        finally:
-            receiver.stop()
-            stop.set()
-            writer.join(60)
-
-    assert erasure.removed["spans"] == 6
-    assert tenants(receiver.data) == {"globex": 8}
-    assert total(receiver.data).erased == 6
-
-
-def test_erasure_tells_what_names_the_tenant_outside_of_the_lake(
-    start_receiver: StartReceiver,
-) -> None:
-    """Nothing is said to be gone while the journal holds it; what was set aside is named."""
-    receiver = start_receiver(segment_seconds=3600)
-    accept(receiver, of_tenant("globex"))
-    stop = threading.Event()
-    writer = threading.Thread(target=run_writer, args=(WriterSettings(data=receiver.data), stop))
-    aside = receiver.data / "journal" / "logs" / "quarantine" / "7.open"
-    aside.parent.mkdir()
-    aside.write_bytes(b"\x0a\x09acme-corp")
-    (aside.parent / "8.journal").write_bytes(b"\x0a\x06globex")
-    accept(receiver, of_tenant("acme"))
-    with sole(receiver.data, "writer"):
-        writer.start()
-        try:
-            with pytest.raises(StillInJournal, match="erase again"):
-                erase(receiver.data, "acme", patience_seconds=0.3)
-        finally:
-            receiver.stop()
-            stop.set()
-            writer.join(60)
-    erasure = erase(receiver.data, "acme")
-    assert (erasure.removed["spans"], erasure.waiting) == (2, ())
-    assert erasure.quarantined == (aside,)
-    aside.unlink()
-    assert erase(receiver.data, "acme").quarantined == ()
-
-
-def test_erasure_reaches_what_was_set_aside(start_receiver: StartReceiver) -> None:
-    """Of a damaged segment only what is damaged and another's is left: the rest was stored."""
-    receiver = start_receiver()
-    tenants_of_damaged, trace = ("acme", "globex", "acme-corp"), os.urandom(16)
-    accept(receiver, *(of_tenant(tenant, count=1) for tenant in tenants_of_damaged))
-    accept(receiver, of_tenant("acme", trace=trace), of_tenant(None, trace=trace))
-    accept(receiver, of_tenant("initech"))
-    receiver.stop()
-    [segment] = (receiver.data / "journal" / "traces").glob("*.journal")
-    content = segment.read_bytes()
-    for tenant in tenants_of_damaged:
-        damaged = content.rindex(b"chat gpt-5", 0, content.index(tenant.encode()))
-        content = content[:damaged] + b"X" + content[damaged + 1 :]
-    segment.write_bytes(content)
-    write(receiver.data)
-    [aside] = (receiver.data / "journal" / "traces" / "quarantine").glob("*.journal")
-    assert trace in aside.read_bytes()
-
-    erasure = erase(receiver.data, "acme")
-
-    left = aside.read_bytes()
-    assert (erasure.cleared, erasure.quarantined) == ((aside,), (aside,)), "acme-corp holds it"
-    assert (b"globex" in left, left.count(b"acme"), trace in left, b"initech" in left) == (
-        True, 1, False, False,
-    )  # fmt: skip
-    account = total(receiver.data)
-    assert (account.quarantined, account.erased, account.stored) == (3, 4, 2)
-    erase(receiver.data, "acme-corp")
-    erase(receiver.data, "globex")
-    assert list(aside.parent.iterdir()) == [], "nobody is alarmed by what is no longer there"
-
-
-@pytest.mark.parametrize(
-    "spelt", ["größe", r"\"größe\" & co", r"gr\u00f6\u00dfe", r"gr\u00F6\u00DFe"]
-)
-def test_a_name_in_json_text_is_found(tmp_path: Path, spelt: str) -> None:
-    """Metadata that is sent as JSON text escapes what a name holds, each library in its way."""
-    waiting = tmp_path / "journal" / "traces" / "7.journal"
-    waiting.parent.mkdir(parents=True)
-    waiting.write_bytes(f'{{"tenant_id": "{spelt}"}}'.encode())
-    tenant = json.loads(f'"{spelt}"')
-
-    assert waiting_files_naming(tmp_path, tenant) == (waiting,)
-    assert as_a_whole(tenant).search(waiting.read_bytes())
-    assert not as_a_whole(tenant[:-1]).search(waiting.read_bytes())
 
 
 def test_swept_files_are_gone_at_once(start_receiver: StartReceiver) -> None:
