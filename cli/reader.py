@@ -45,6 +45,8 @@ def serve_reader(
     server = _Server(
         uvicorn.Config(
             app,
+            # It bounds the head of a request, which httptools does not.
+            http="h11",
             access_log=False,
             log_config=None,
             server_header=False,

@@ -54,7 +54,7 @@ def create_app(intake: Intake) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(exposition(intake), headers={"content-type": CONTENT_TYPE})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *(export_route(signal) for signal in SIGNALS),
             Route("/healthz", healthz),
@@ -63,6 +63,9 @@ def create_app(intake: Intake) -> Starlette:
         ],
         exception_handlers={HTTPException: _unrouted, Exception: _failed},
     )
+    # An exporter does not follow a redirect, and would be told nothing of the path it should use.
+    app.router.redirect_slashes = False
+    return app
 
 
 @dataclass
@@ -87,6 +90,7 @@ async def _export(request: Request, signal: Signal, intake: Intake) -> Response:
     incoming = _Incoming(request)
     try:
         form = _format_of(request)
+        _check_transfer(request)
         here = _check_meant_for(request, intake)
         with intake.memory.hold() as held:
             await intake.admit()
@@ -130,6 +134,18 @@ def _format_of(request: Request) -> Format:
             f"Content-Type {content_type!r} is not supported; "
             "use application/x-protobuf or application/json",
         ) from None
+
+
+def _check_transfer(request: Request) -> None:
+    """Refuse transfer codings other than chunked, whose body would be read as it is (RFC 9112)."""
+    codings = request.headers.get("transfer-encoding", "chunked").strip()
+    if codings.lower() != "chunked":
+        raise Refusal(
+            Kind.NOT_IMPLEMENTED,
+            "unsupported_transfer",
+            f"Transfer-Encoding {codings!r} is not supported; send the body chunked or with its "
+            "length, and name its compression in Content-Encoding",
+        )
 
 
 async def _read(incoming: _Incoming, held: Held, intake: Intake) -> bytes:

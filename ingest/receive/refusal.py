@@ -24,6 +24,7 @@ class Kind(Enum):
     TOO_LARGE = (413, Code.RESOURCE_EXHAUSTED)
     MISDIRECTED = (421, Code.FAILED_PRECONDITION)
     UNSUPPORTED = (415, Code.INVALID_ARGUMENT)
+    NOT_IMPLEMENTED = (501, Code.UNIMPLEMENTED)
     UNAVAILABLE = (503, Code.UNAVAILABLE)
 
     def __init__(self, http_status: int, code: int) -> None:

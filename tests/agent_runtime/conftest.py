@@ -106,9 +106,7 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def telemetry(
-    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Telemetry]:
+def telemetry(exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> Telemetry:
     """Spans and lines as an application configures them, but kept here."""
     stdout = io.StringIO()
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
@@ -120,8 +118,7 @@ def telemetry(
     monkeypatch.undo()
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(stdout))
     exporter.clear()
-    yield Telemetry(exporter, stdout)
-    structlog.reset_defaults()
+    return Telemetry(exporter, stdout)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Stage:
         return asyncio.create_task(supervise(children, on_ready, self.stop))
 
     async def until(self, what: str, times: int = 1) -> list[str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.ready is None or len(self.notes(what)) < times:  # noqa: ASYNC110 - a file
                 await asyncio.sleep(0.01)
         return self.notes(what)

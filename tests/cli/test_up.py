@@ -55,6 +55,15 @@ def test_endpoints(sidecar: Sidecar) -> None:
     assert httpx.get(f"{sidecar.endpoints['Dashboard']}/readyz").is_success
 
 
+def test_an_endless_head_is_not_kept(sidecar: Sidecar) -> None:
+    """The dashboard hangs up on a client whose headers never end, and holds little of them."""
+    host, _, port = sidecar.endpoints["Dashboard"].removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 32 * 1024 * 1024)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_drains(number: int, start: Start, tmp_path: Path) -> None:
     """SIGTERM and Ctrl-C write everything that was acknowledged, and exit 0."""

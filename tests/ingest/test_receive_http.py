@@ -236,6 +236,7 @@ def test_another_path_is_404_and_names_the_supported_ones(receiver: RunningRecei
         "/v1development/profiles is not served; this receiver takes traces at /v1/traces, "
         "logs at /v1/logs, metrics at /v1/metrics"
     )
+    assert post(receiver, b"", path="/v1/traces/").status_code == 404, "exporters do not redirect"
 
 
 def test_bad_spans_are_refused_and_the_rest_is_stored(receiver: RunningReceiver) -> None:

@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> AlertStore:
 
 
 @pytest.fixture(autouse=True)
-def json_logs() -> Iterator[None]:
+def json_logs() -> None:
     """Log lines as the product writes them, instead of structlog's colourful tracebacks."""
     structlog.configure(
         processors=[
@@ -32,5 +32,3 @@ def json_logs() -> Iterator[None]:
             structlog.processors.JSONRenderer(),
         ]
     )
-    yield
-    structlog.reset_defaults()
