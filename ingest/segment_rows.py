@@ -21,7 +21,7 @@ ROWS_OF: Mapping[Signal, Callable[[Decoded, AttributeMap], Iterator[pa.Table]]] 
     "logs": log_rows,
     "metrics": metric_rows,
 }
-PART_BYTES = 2 * 1024 * 1024
+PART_BYTES = 4 * 1024 * 1024
 """Of requests decoded together: enough to work on columns, little enough to hold in memory."""
 
 _Numbered = tuple[int, Record]

@@ -1,6 +1,7 @@
 """Secrets in texts, and texts that are too long. Every distinct text is looked at once."""
 
 import re
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +38,23 @@ def masked(texts: pa.Array) -> pa.Array:
         without = [_without_cards(text) for text in distinct.filter(card).to_pylist()]
         distinct = pc.replace_with_mask(distinct, card, pa.array(without, pa.string()))
     return texts if distinct is encoded.dictionary else distinct.take(encoded.indices)
+
+
+def masked_together(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """The same of columns of names, which are few: to prepare the search takes longer than it."""
+    encoded = {name: texts.dictionary_encode() for name, texts in columns.items()}
+    before = pa.concat_arrays([each.dictionary for each in encoded.values()])
+    after = masked(before)
+    if after is before:
+        return dict(columns)
+    found: dict[str, pa.Array] = {}
+    start = 0
+    for name, each in encoded.items():
+        names = after.slice(start, len(each.dictionary))
+        start += len(names)
+        same = names.equals(each.dictionary)
+        found[name] = columns[name] if same else names.take(each.indices)
+    return found
 
 
 def cut(texts: pa.Array) -> pa.Array:

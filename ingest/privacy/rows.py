@@ -13,7 +13,7 @@ from ingest.limits import short
 from ingest.privacy.attributes import Owners, screened_map
 from ingest.privacy.bodies import screened_bodies, telling_events
 from ingest.privacy.documents import without_content_within
-from ingest.privacy.masking import cut, masked
+from ingest.privacy.masking import cut, masked, masked_together
 from ingest.privacy.quotes import without_quotes
 from ingest.privacy.shape import Flags
 from ingest.privacy.titles import without_titles
@@ -57,8 +57,7 @@ class Screen:
             lost += dropped
         for name in _MESSAGES & columns.keys():
             after[name] = _screened_messages(columns[name], kept)
-        for name in _NAMES & columns.keys():
-            after[name] = masked(columns[name])
+        after |= masked_together({name: columns[name] for name in _NAMES & columns.keys()})
         if "events" in columns:
             after["name"] = without_titles(after["name"], _whole(rows["scope_name"]), kept)
         self._count(rows, lost)
