@@ -179,9 +179,9 @@ def load_digests(directory: Path, since: float) -> dict[bytes, float]:
         with suppress(FileNotFoundError, JournalError, ValueError):
             if segment.path.stat().st_mtime > since:
                 found.update((d, (segment.sequence, at)) for d, at in _digests_in(segment.path))
-    for path in sorted(directory.glob("digests/*")):
+    for path in _digest_files(directory):
         retired_at = path.stat().st_mtime
-        data = path.read_bytes() if retired_at > since and path.name.isdigit() else b""
+        data = path.read_bytes() if retired_at > since else b""
         for start in range(0, len(data), DIGEST_BYTES):
             digest = data[start : start + DIGEST_BYTES]
             found.setdefault(digest, (int(path.name), retired_at))
@@ -199,7 +199,7 @@ def prune_digests(directory: Path, before: float) -> None:
 
     The newest stays because it is how an otherwise empty directory remembers its last sequence.
     """
-    for path in sorted(directory.glob("digests/*"))[:-1]:
+    for path in _digest_files(directory)[:-1]:
         if path.stat().st_mtime < before:
             path.unlink()
 
@@ -225,6 +225,11 @@ def write_durably(path: Path, content: bytes) -> None:
     sync_file(partial)
     partial.replace(path)
     sync_directory(path.parent)
+
+
+def _digest_files(directory: Path) -> list[Path]:
+    """Those that are whole, oldest first: one that the writer still writes may be gone at once."""
+    return sorted(path for path in directory.glob("digests/*") if path.name.isdigit())
 
 
 def _digests_in(path: Path) -> Iterator[tuple[bytes, float]]:

@@ -208,3 +208,12 @@ def test_pruning_keeps_the_newest_digest_file(tmp_path: Path) -> None:
         os.utime(tmp_path / "digests" / f"{sequence:020d}", (sequence, sequence))
     prune_digests(tmp_path, before=10.0)
     assert [path.name for path in (tmp_path / "digests").iterdir()] == [f"{3:020d}"]
+
+
+def test_a_digest_file_that_is_being_written_is_not_read(tmp_path: Path) -> None:
+    """The writer gives it its name when it is whole; the other one may be gone by then."""
+    retire(Segment(1, tmp_path / "1.journal"), [b"a" * 16])
+    (tmp_path / "digests" / f"{2:020d}.partial").symlink_to("gone")
+    assert list(load_digests(tmp_path, since=0.0)) == [b"a" * 16]
+    prune_digests(tmp_path, before=0.0)
+    assert next_sequence(tmp_path, lambda: 0.0) == 3  # its sequence is taken all the same
