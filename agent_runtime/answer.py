@@ -1,11 +1,17 @@
 """What every provider's protocol has to say, and the answer that is put together from it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.trimming import estimated_tokens
+
+MOST_TOKENS = 2**53
+"""Numbers beyond are no counts, and not even exact."""
+LONGEST_NAME = 64
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class Wire(Protocol):
@@ -53,14 +59,23 @@ class Answer:
     _thoughts: list[str] = field(default_factory=list)
     _calls: dict[int, dict[str, str]] = field(default_factory=dict)
 
+    def comes_from(self, response_id: object, model: object) -> None:
+        """What the provider calls the answer and its model, where that is a name at all."""
+        if isinstance(response_id, str) and response_id:
+            self.response_id = self.response_id or response_id
+        if isinstance(model, str) and model:
+            self.model = model
+
     def say(self, text: str) -> None:
-        """Text for the user."""
+        """Text for the user. :raises TypeError: when it is none, here and below."""
+        _check_text(text)
         self.tokens += 1
         self._text.append(text)
         self.on_text(text)
 
     def think(self, text: str) -> None:
         """Thought: it shows that the model is at work, and is billed, but is nobody's to read."""
+        _check_text(text)
         self.tokens += 1
         self._thoughts.append(text)
 
@@ -73,6 +88,9 @@ class Answer:
     ) -> None:
         """A piece of the tool call at ``index`` or, where that is not said, of the one that has
         the id; without either, of the last one, unless it has another name."""
+        _check_text(id_ or "", name or "", arguments)
+        if not isinstance(index, int | None):
+            raise TypeError(f"a tool call at {index!r}, which is no number")
         self.tokens += 1
         place = self._place(id_, name) if index is None else index
         call = self._calls.setdefault(place, {"id": "", "name": "", "arguments": ""})
@@ -93,10 +111,10 @@ class Answer:
                 break
         return max(self._calls, default=-1) + 1
 
-    def finish(self, reason: str) -> None:
+    def finish(self, reason: object) -> None:
         """The model is done."""
         self.tokens += 1
-        self.finish_reason = reason
+        self.finish_reason = str(reason)
 
     def message(self) -> Message:
         """The whole answer as a message, each tool call with an id of its own."""
@@ -121,3 +139,23 @@ class Answer:
         came = estimated_tokens(*self._text, *self._thoughts, *calls)
         known = self.usage or Usage(prompt_tokens, 0)
         return replace(known, output_tokens=max(known.output_tokens, came), source="estimated")
+
+
+def name_to_send(name: str, tools: Sequence[Mapping[str, Any]]) -> str:
+    """Of a tool that was called: a model may have made it up, and vendors refuse a whole thread,
+    for ever, in which a name has other characters than theirs."""
+    known = any(tool["name"] == name for tool in tools)
+    return name if known else _NOT_IN_NAMES.sub("_", name)[:LONGEST_NAME] or "unknown"
+
+
+def counted(value: object) -> int | None:
+    """A number of tokens; None for what can be none, as a provider's bug may have it."""
+    if isinstance(value, int | float) and 0 <= value < MOST_TOKENS and value == int(value):
+        return int(value)
+    return None
+
+
+def _check_text(*values: object) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r:.80} where text belongs")

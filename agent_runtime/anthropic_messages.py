@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from agent_runtime.answer import Answer
+from agent_runtime.answer import Answer, counted, name_to_send
 from agent_runtime.errors import StreamBroken, error_text
 from agent_runtime.messages import Message, ToolCall, Usage
 
@@ -39,7 +39,7 @@ def body(
         "max_tokens": MAX_TOKENS,
         **parameters,
         "model": model,
-        "messages": _turns(each for each in messages if each.role != "system"),
+        "messages": _turns([each for each in messages if each.role != "system"], tools),
         "stream": True,
         "metadata": {"user_id": user},
     }
@@ -64,14 +64,14 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
             raise StreamBroken(f"error in the stream: {error_text(chunk.get('error'))}")
         case "message_start":
             message = chunk["message"]
-            answer.response_id, answer.model = message.get("id"), message.get("model")
-            answer.usage = _usage(message.get("usage") or {}, None)
+            answer.comes_from(message.get("id"), message.get("model"))
+            answer.usage = _usage(message.get("usage"), None)
         case "content_block_start":
             _begin(chunk["index"], chunk["content_block"], answer)
         case "content_block_delta":
             _go_on(chunk["index"], chunk["delta"], answer)
         case "message_delta":
-            answer.usage = _usage(chunk.get("usage") or {}, answer.usage)
+            answer.usage = _usage(chunk.get("usage"), answer.usage)
             if reason := (chunk.get("delta") or {}).get("stop_reason"):
                 answer.finish(reason)
 
@@ -102,36 +102,37 @@ def _go_on(index: int, delta: Mapping[str, Any], answer: Answer) -> None:
             answer.thinking[-1]["signature"] = delta["signature"]
 
 
-def _usage(usage: Mapping[str, Any], before: Usage | None) -> Usage | None:
+def _usage(reported: object, before: Usage | None) -> Usage | None:
     """Counts in the sense of `Usage`: here the cached parts are beside the input, not in it.
 
     The event that ends a message repeats some of the counts, as it likes.
     """
-    if before is None and usage.get("input_tokens") is None:
+    usage = reported if isinstance(reported, dict) else {}
+    if before is None and counted(usage.get("input_tokens")) is None:
         return None
     known = before or Usage(0, 0)
-    read_tokens = _first(usage.get("cache_read_input_tokens"), known.cached_tokens)
-    write_tokens = _first(usage.get("cache_creation_input_tokens"), known.cache_write_tokens)
+
+    def said(name: str, before: int | None) -> int | None:
+        return before if (now := counted(usage.get(name))) is None else now
+
+    read_tokens = said("cache_read_input_tokens", known.cached_tokens)
+    write_tokens = said("cache_creation_input_tokens", known.cache_write_tokens)
     beside = (known.cached_tokens or 0) + (known.cache_write_tokens or 0)
-    uncached = _first(usage.get("input_tokens"), known.input_tokens - beside)
+    uncached = said("input_tokens", known.input_tokens - beside)
     return Usage(
         (uncached or 0) + (read_tokens or 0) + (write_tokens or 0),
-        _first(usage.get("output_tokens"), known.output_tokens) or 0,
+        said("output_tokens", known.output_tokens) or 0,
         read_tokens,
         cache_write_tokens=write_tokens,
     )
 
 
-def _first(count: int | None, before: int | None) -> int | None:
-    return before if count is None else count
-
-
-def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:
+def _turns(messages: Iterable[Message], tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Users and assistants take turns, a user first; what either says in a row is one message."""
     turns: list[dict[str, Any]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = _blocks(message)
+        blocks = _blocks(message, tools)
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
@@ -141,22 +142,23 @@ def _turns(messages: Iterable[Message]) -> list[dict[str, Any]]:
     return turns
 
 
-def _blocks(message: Message) -> list[dict[str, Any]]:
+def _blocks(message: Message, tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if message.tool_call_id is not None:
         result = {"type": "tool_result", "tool_use_id": _id(message.tool_call_id)}
         return [result | ({"content": message.content} if message.content else {})]
     text = [{"type": "text", "text": message.content}] if message.content.strip() else []
-    return [*map(dict, message.thinking), *text, *map(_tool_use, message.tool_calls)]
+    calls = (_tool_use(call, name_to_send(call.name, tools)) for call in message.tool_calls)
+    return [*map(dict, message.thinking), *text, *calls]
 
 
-def _tool_use(call: ToolCall) -> dict[str, Any]:
+def _tool_use(call: ToolCall, name: str) -> dict[str, Any]:
     try:
         arguments = orjson.loads(call.arguments)
     except orjson.JSONDecodeError:
         arguments = None
     if not isinstance(arguments, dict):  # what a model wrote need not be an object, but it must be
         arguments = {"invalid_arguments": call.arguments}
-    return {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": arguments}
+    return {"type": "tool_use", "id": _id(call.id), "name": name, "input": arguments}
 
 
 def _id(of_call: str) -> str:

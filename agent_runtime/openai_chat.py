@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent_runtime.answer import Answer
+from agent_runtime.answer import Answer, counted, name_to_send
 from agent_runtime.errors import StreamBroken, error_text
 from agent_runtime.messages import Message, Usage
 
@@ -32,7 +32,7 @@ def body(
     request: dict[str, Any] = {
         **parameters,
         "model": model,
-        "messages": [_message(message) for message in messages],
+        "messages": [_message(message, tools) for message in messages],
         "stream": True,
         "stream_options": {"include_usage": True},
         "user": user,
@@ -46,10 +46,8 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
     """Take in one chunk."""
     if error := chunk.get("error"):
         raise StreamBroken(f"error in the stream: {error_text(error)}")
-    answer.response_id = answer.response_id or chunk.get("id")
-    answer.model = chunk.get("model") or answer.model
-    if usage := chunk.get("usage"):
-        answer.usage = _usage(usage)
+    answer.comes_from(chunk.get("id"), chunk.get("model"))
+    answer.usage = _usage(chunk.get("usage")) or answer.usage
     for choice in chunk.get("choices") or ():
         delta = choice.get("delta") or {}
         # Not OpenAI's: DeepSeek and vLLM say reasoning_content, OpenRouter reasoning.
@@ -67,7 +65,7 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
             answer.finish(reason)
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     sent: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_call_id is not None:
         sent["tool_call_id"] = message.tool_call_id
@@ -76,20 +74,40 @@ def _message(message: Message) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
+                "function": {
+                    "name": name_to_send(call.name, tools),
+                    "arguments": call.arguments,
+                },
             }
             for call in message.tool_calls
         ]
     return sent
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    return Usage(
-        input_tokens=usage.get("prompt_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        cached_tokens=prompt.get("cached_tokens"),
-        reasoning_tokens=completion.get("reasoning_tokens"),
-        cache_write_tokens=prompt.get("cache_write_tokens"),
+def _usage(said: object) -> Usage | None:
+    """The counts; None where they are none. What is wrong with a bill spoils no answer."""
+    usage = _object(said)
+    prompt, completion = (
+        counted(usage.get("prompt_tokens")),
+        counted(usage.get("completion_tokens")),
     )
+    if prompt is None or completion is None:
+        return None
+    of_prompt = _object(usage.get("prompt_tokens_details"))
+    cached = _part(of_prompt, "cached_tokens", prompt)
+    written = _part(of_prompt, "cache_write_tokens", prompt - (cached or 0))
+    reasoning = counted(_object(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    # Not OpenAI's: xAI and Gemini count reasoning beside the completion, in the total only.
+    if reasoning and usage.get("total_tokens") == prompt + completion + reasoning:
+        completion += reasoning
+    return Usage(prompt, completion, cached, reasoning, written)
+
+
+def _part(of: Mapping[str, Any], name: str, whole: int) -> int | None:
+    """A part of a whole, which it cannot exceed: it would make the rest a refund."""
+    part = counted(of.get(name))
+    return None if part is None else min(part, whole)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

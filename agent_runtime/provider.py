@@ -10,6 +10,7 @@ import orjson
 
 from agent_runtime import anthropic_messages, openai_chat
 from agent_runtime.answer import Answer, Wire
+from agent_runtime.as_json import as_json
 from agent_runtime.clients import proxy_for
 from agent_runtime.errors import (
     FirstTokenTimeout,
@@ -55,7 +56,7 @@ async def receive(
             Patience(first_token_timeout_s) as patience,
             client.post(
                 model.url + wire.path,
-                data=orjson.dumps(body),
+                data=as_json(body),
                 headers={"content-type": "application/json", **headers, **wire.headers(model.key)},
                 proxy=proxy_for(model.url),
                 allow_redirects=False,

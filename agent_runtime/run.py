@@ -112,7 +112,8 @@ class Run:
         await self._give_back()
         outcome = self._ended()
         if outcome.kind == "interrupt":
-            yield [Event("interrupted", {"reason": outcome.reason, "resume": self._can_be_resumed,
+            resume = self._can_be_resumed and self.at.next_node != END
+            yield [Event("interrupted", {"reason": outcome.reason, "resume": resume,
                                          "payload": outcome.payload})]  # fmt: skip
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
@@ -149,7 +150,7 @@ class Run:
         self._finished = True
         try:
             if not self._task.done():
-                self.cut("shutdown" if self._stopping else "client_disconnect")
+                self.cut(self._reason_to_end())
                 await asyncio.wait({self._task}, timeout=UNWIND_S)
             await self._give_back()
         finally:
@@ -170,10 +171,14 @@ class Run:
     def _ended(self) -> Outcome:
         return self.outcome or self._cut or Outcome("interrupt")
 
+    def _reason_to_end(self) -> Reason:
+        """Of a run that is over before its client has read the end."""
+        return "shutdown" if self._stopping else "client_disconnect"
+
     def _summarise(self) -> None:
         outcome = self._ended()
         if outcome.kind == "success" and not self._delivered:
-            outcome = Outcome("interrupt", "client_disconnect")
+            outcome = Outcome("interrupt", self._reason_to_end())
         self.outcome = outcome
         ttfb_ms = self._edge.ttfb_ms
         self._span.set_attribute("agent.outcome", outcome.kind)

@@ -1,10 +1,8 @@
 """Server-sent events, both ways (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
-import json
 from collections.abc import Iterator
 
-import orjson
-
+from agent_runtime.as_json import as_json
 from agent_runtime.events import Event
 
 TOKEN_LINE = b"event: token\n"
@@ -14,11 +12,7 @@ def encode(event: Event) -> bytes:
     """One event as it goes over the wire; one that says nothing is a comment."""
     if event.name == "keepalive":
         return b": keepalive\n\n"
-    try:
-        data = orjson.dumps(event.data)
-    except TypeError:  # numbers beyond 64 bits, text that is not Unicode: rare, but JSON
-        data = json.dumps(event.data).encode()
-    return b"event: %b\ndata: %b\n\n" % (event.name.encode(), data)
+    return b"event: %b\ndata: %b\n\n" % (event.name.encode(), as_json(event.data))
 
 
 class Decoder:

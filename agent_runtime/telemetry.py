@@ -1,7 +1,6 @@
 """Spans over OTLP and JSON lines on stdout: the application's side, and the names used by ours."""
 
 import asyncio
-import json
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from agent_runtime.as_json import as_json
 from agent_runtime.aside import in_thread
 from agent_runtime.errors import error_class, error_message, mask_secrets
 from agent_runtime.exporting import FLUSH_S, export_over_otlp
@@ -124,7 +124,4 @@ def trace_fields(current: Span) -> dict[str, str]:
 
 
 def _json(line: Any, **_: Any) -> str:
-    try:
-        return orjson.dumps(line, default=repr).decode()
-    except TypeError:  # numbers beyond 64 bits, text that is not Unicode: rare, but not to be lost
-        return json.dumps(line, default=repr)
+    return as_json(line, default=repr, options=orjson.OPT_NON_STR_KEYS).decode()

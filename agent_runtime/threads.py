@@ -7,8 +7,7 @@ whatever is written must show the newest one: a run that was taken for dead chan
 import asyncio
 import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, Self
@@ -16,6 +15,7 @@ from typing import Any, Final, Self
 import orjson
 from pydantic import TypeAdapter
 
+from agent_runtime.as_json import as_json
 from agent_runtime.errors import (
     LeaseLost,
     NothingToResume,
@@ -177,7 +177,7 @@ class HeldThread:
             turn_id=at.turn_id,
             step=at.step,
             next_node=at.next_node,
-            messages=_encoded("messages", at.state.messages[self._messages :], 0),
+            messages=_encoded("messages", at.state.messages[self._messages :], 0, asdict),
             state_values=_encoded("values", at.state.values),
             interrupts=_encoded("answers", {"asked": waiting, "answers": at.answers}),
             tally=_encoded(
@@ -237,19 +237,16 @@ async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Chec
     ), last["seq"]
 
 
-def _encoded(name: str, value: Any, options: int = JSON_ONLY) -> str:
+def _encoded(
+    name: str,
+    value: Any,
+    options: int = JSON_ONLY,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
     try:
-        return orjson.dumps(value, option=options).decode()
+        return as_json(value, default=default, options=options).decode()
     except TypeError as error:
-        # Numbers beyond 64 bits and halves of surrogate pairs are its limits, and shall end no run.
-        if not re.search("64-bit|UTF-8", str(error)):
-            raise StateNotStorable(
-                f"{name} of the state cannot be kept: {error}; use what JSON has: text, numbers, "
-                "true, false, null, lists, and objects with text for keys"
-            ) from error
-        text = json.dumps(value, ensure_ascii=False, default=_message)
-        return text.encode("utf-8", "replace").decode()
-
-
-def _message(value: Any) -> dict[str, Any]:
-    return asdict(value)
+        raise StateNotStorable(
+            f"{name} of the state cannot be kept: {error}; use what JSON has: text, numbers, "
+            "true, false, null, lists, and objects with text for keys"
+        ) from error

@@ -14,7 +14,7 @@ from agent_runtime.claims import Claim, digest
 from agent_runtime.errors import NotDone, StoreError, error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import current_node, current_write, node_attributes
-from agent_runtime.interrupts import Interrupt
+from agent_runtime.interrupts import Interrupt, interrupt_in
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message, ToolCall
 from agent_runtime.metrics import tool_measured
@@ -213,16 +213,21 @@ async def _answer(
                 f"tool {tool.name} did not answer within {tool.timeout_s:g} s"
             ) from None
         raise
-    except (asyncio.CancelledError, SystemExit) as error:
-        # Not of the run, but of what the tool waited for, or of a library that takes itself for the
-        # program: one would lose the result, the other end the process.
-        if is_cut_off(error):
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        # Not of the run, but of what the tool waited for, of a library that takes itself for the
+        # program, or of one in Rust that panics: it would lose the result, or end run or process.
+        if is_cut_off(error) or interrupt_in(error) is not None:
             raise
         raise RuntimeError(f"tool {tool.name} ended with {error!r}") from error
 
 
 def _text(answer: object) -> str:
-    return answer if isinstance(answer, str) else pydantic_core.to_json(answer).decode()
+    """As the model reads it: half of a surrogate pair, as in names of files, cannot be sent."""
+    if not isinstance(answer, str):
+        return pydantic_core.to_json(answer).decode()
+    return answer.encode("utf-8", "replace").decode()
 
 
 def _failure(error: Exception) -> str:

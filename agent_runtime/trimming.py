@@ -43,7 +43,7 @@ def estimated_prompt_tokens(
 
 def estimated_tokens(*texts: str) -> int:
     """About how many tokens texts take together."""
-    return -(-sum(len(text.encode()) for text in texts) // BYTES_PER_TOKEN)
+    return -(-sum(len(text.encode("utf-8", "replace")) for text in texts) // BYTES_PER_TOKEN)
 
 
 def trim(messages: Sequence[Message], budget: int) -> Trimmed:
@@ -89,7 +89,7 @@ def trim(messages: Sequence[Message], budget: int) -> Trimmed:
 
 def shorten(text: str, limit: int) -> str:
     """``text`` in at most ``limit`` bytes of UTF-8, with a mark where it was cut."""
-    whole = text.encode()
+    whole = text.encode("utf-8", "replace")
     if len(whole) <= limit:
         return text
     mark = f"… [{len(whole)} bytes, cut]"

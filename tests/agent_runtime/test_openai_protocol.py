@@ -45,7 +45,6 @@ GOOD = stream(text("fine", "stop"))
         stream({"choices": [1]}),
         stream({"choices": 1}),
         stream({"choices": [{"delta": {"tool_calls": ["x"]}}]}),
-        stream({"usage": "n/a"}, text("fine", "stop")),
         stream({"error": {"message": "overloaded", "type": "server_error"}}),
         stream({"choices": [{"index": 0, "delta": {"role": "assistant"}}]}),
         stream(),

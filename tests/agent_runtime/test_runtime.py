@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import structlog
 from opentelemetry.trace import StatusCode
 
-from agent_runtime import END, Context, Draining, Graph, Runtime, State
+from agent_runtime import END, Context, Draining, Event, Graph, Runtime, State
+from agent_runtime.edge import Edge
 from demo.model_server import ModelServer, Rule
 
 from .agents import support
@@ -96,6 +98,31 @@ def test_a_drain_stops_runs_between_nodes(telemetry: Telemetry) -> None:
             for line in telemetry.lines()] == [
         ("agent.node", "success", None), ("agent.run", "interrupt", "shutdown"),
     ]  # fmt: skip
+
+
+def test_a_client_that_is_late_at_a_shutdown_is_told_the_truth(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn is done, but its client had not read the end when the summary had to be written: to
+    both it is an interrupt by the shutdown, with nothing to resume."""
+    monkeypatch.setattr(sys.modules["agent_runtime.runtime"], "UNWIND_S", 0.1)
+
+    async def late() -> list[Event]:
+        started, release = asyncio.Event(), asyncio.Event()
+        release.set()
+        graph = waiting(started, release)
+        runtime = Runtime(graph, agent_name="support", finish_s=0.1, drain_s=0.2)
+        run = await runtime.begin("hello", **WHO, edge=Edge())
+        await runtime.drain()
+        events = [event async for some in run.events() for event in some]
+        await runtime.aclose()
+        return events
+
+    *_, interrupted, end = asyncio.run(late())
+    assert interrupted.data == {"reason": "shutdown", "resume": False, "payload": None}
+    line = telemetry.summary()
+    assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "shutdown")
+    assert (end.data["outcome"], end.data["outcome_reason"]) == ("interrupt", "shutdown")
 
 
 def test_a_run_that_is_cut_before_it_began_ends(telemetry: Telemetry) -> None:

@@ -60,8 +60,9 @@ def was_interrupted(answer: Answer) -> bool:
     """Whether its client was told that it may be resumed; if it was not, it had its end."""
     told = answer.data("interrupted")
     assert answer.end["outcome"] == ("interrupt" if told else "success")
-    assert all(data["reason"] == "shutdown" and data["resume"] for data in told)
-    return bool(told)
+    assert all(data["reason"] == "shutdown" for data in told)
+    # One that reads too slowly may have everything but the end, which it is told is to be had.
+    return any(data["resume"] for data in told)
 
 
 @pytest.mark.timeout(300)

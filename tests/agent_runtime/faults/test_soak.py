@@ -27,7 +27,8 @@ async def soak(agent: Served, seconds: float, memory: list[float]) -> dict[str, 
     async def user(thread: str) -> None:
         answers[thread] = await ask(client, agent.url, thread, {"input": "hello"})
 
-    limits = httpx.Limits(max_connections=None)
+    # Each user comes on a connection of their own: one that is used again may be closed meanwhile.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with (
         httpx.AsyncClient(timeout=120, limits=limits) as client,
         asyncio.TaskGroup() as group,
