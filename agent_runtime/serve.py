@@ -116,8 +116,8 @@ def serve(
     503 and Retry-After, at least for ``drain_delay_s`` seconds so that load balancers can notice.
     Then the server is stopped, the stores are closed behind the last checkpoint, and telemetry is
     sent. That is over 7.5 s after the longer one of ``drain_delay_s`` and the runtime's
-    ``drain_s``; give the process that much. A second signal, more than a second after the first,
-    cuts the runs in flight and ends the process within a second.
+    ``drain_s``; give the process that much. A second signal cuts the runs in flight and ends the
+    process within a second; see docs/threads.md for workers, which get one signal twice.
     """
     agents = {"": runtime} if isinstance(runtime, Runtime) else dict(runtime)
     runtimes = tuple(agents.values())

@@ -1,6 +1,7 @@
 """Drains runtimes on SIGTERM and SIGINT before the server hears of it."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -16,8 +17,8 @@ from agent_runtime.runtime import Runtime
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REPEATED_S = 1.0
-"""A terminal signals a whole group of processes, and a supervisor among them its workers as well,
-uvicorn's within half a second."""
+"""What a supervisor sends its workers behind what they got themselves: a terminal, or systemd,
+signals all processes of a group. uvicorn's takes up to half a second."""
 LAST_WORDS_S = 0.7
 """What a second signal leaves for the summaries and the clients of runs it cuts."""
 END_S = 7.5
@@ -32,10 +33,10 @@ CLIENTS_S = 3
 def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[None]:
     """While in the context, a first signal drains and then goes to the server's own handler.
 
-    A second one, which does not come within REPEATED_S, cuts the runs and ends the process,
-    whatever it is doing; and so does END_S. A server would close its listener first, and cancel
-    streams before their last words. Off the main thread, where Python takes no signal handlers,
-    nothing is done.
+    A second one cuts the runs and ends the process, whatever it is doing; and so does END_S, unless
+    the context is left before. What a worker of uvicorn's or gunicorn's gets within REPEATED_S is
+    the first one again. A server would close its listener first, and cancel streams before their
+    last words. Off the main thread, where Python takes no signal handlers, nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,7 +45,9 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
     of_server: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     draining: list[asyncio.Task[None]] = []
     grace_s = max([delay_s, *(each.drain_s for each in runtimes)]) + END_S
+    repeated_s = REPEATED_S if _has_supervisor() else 0.0
     first, signals = 0.0, 0
+    ends: list[threading.Timer] = []
 
     def give_back() -> None:
         for number, handler in of_server.items():
@@ -76,7 +79,7 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         now = time.monotonic()
         if signals == 0:
             first = now
-        elif now - first < REPEATED_S:
+        elif now - first < repeated_s:
             return
         signals += 1
         if signals <= 2:
@@ -86,6 +89,7 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
             )
             end.daemon = True
             end.start()
+            ends.append(end)
         loop.call_soon_threadsafe(on_loop, number)
 
     for number in SIGNALS:
@@ -94,6 +98,13 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         yield
     finally:
         give_back()
+        for end in ends:
+            end.cancel()
+
+
+def _has_supervisor() -> bool:
+    by_gunicorn = "gunicorn" in os.environ.get("SERVER_SOFTWARE", "")
+    return by_gunicorn or multiprocessing.parent_process() is not None
 
 
 def _hurry(of_server: Callable[..., Any], seconds: float) -> None:

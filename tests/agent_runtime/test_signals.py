@@ -1,6 +1,7 @@
 """What signals do to a process, seen from within: how often they count, and when it is too late."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
@@ -70,9 +71,16 @@ def signalled(node: Callable[[], Awaitable[None]], *signals: int, drain_s: float
     return asyncio.run(asyncio.wait_for(go(), 20))
 
 
-def test_a_signal_that_comes_twice_counts_once(process: Process, telemetry: Telemetry) -> None:
-    """A worker gets Ctrl-C from the terminal and SIGTERM from its supervisor: that is no second
+@pytest.mark.parametrize("supervisor", ["uvicorn", "gunicorn"])
+def test_a_signal_that_a_worker_gets_twice_counts_once(
+    process: Process, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, supervisor: str
+) -> None:
+    """It gets Ctrl-C from the terminal and SIGTERM from its supervisor: that is no second
     request, and the run has the time to finish."""
+    if supervisor == "uvicorn":
+        monkeypatch.setattr(multiprocessing, "parent_process", object)
+    else:
+        monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/25.0.0")
 
     async def node() -> None:
         await asyncio.sleep(0.5)
@@ -82,11 +90,11 @@ def test_a_signal_that_comes_twice_counts_once(process: Process, telemetry: Tele
     assert (process.told, process.ended) == ([signal.SIGINT], [])
 
 
-def test_one_that_comes_later_is_a_second_one(
+def test_a_second_one_cuts_the_run(
     process: Process, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It cuts the run."""
-    monkeypatch.setattr(SHUTDOWN, "REPEATED_S", 0.05)
+    """At once, when nobody is there who would send it twice."""
+    monkeypatch.delenv("SERVER_SOFTWARE", raising=False)
 
     async def node() -> None:
         await asyncio.sleep(60)
@@ -110,3 +118,17 @@ def test_a_process_that_is_held_up_ends_in_time(
 
     signalled(node, signal.SIGTERM, drain_s=0.1)
     assert ended_by_then == [128 + signal.SIGTERM]
+
+
+def test_what_comes_behind_the_end_of_serving_has_the_time_it_needs(
+    process: Process, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that goes on when its server has ended is not ended with it."""
+    monkeypatch.setattr(SHUTDOWN, "END_S", 0.2)
+
+    async def node() -> None:
+        await asyncio.sleep(0.05)
+
+    signalled(node, signal.SIGTERM, drain_s=0.1)
+    time.sleep(0.5)
+    assert process.ended == []

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.shutdown import REPEATED_S
 from demo.model_server import ModelServer, Rule, ToolCall
 from tests.agent_runtime.conftest import Answer, ask, wait_until
 
@@ -78,7 +77,6 @@ def test_a_second_signal_of_another_kind(
         wait_until(lambda: vendor.calls())
         agent.signal()
         wait_until(lambda: not is_ready(agent.url))
-        time.sleep(REPEATED_S)
         agent.signal(signal.SIGINT)
         assert agent.end() < 10
         assert asked.result().end["outcome_reason"] == "shutdown"
