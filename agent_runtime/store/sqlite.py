@@ -21,7 +21,7 @@ from agent_runtime.store.statements import schema_steps, statement
 from agent_runtime.tally import Tally
 
 BUSY_S = 5.0
-"""How long to wait for another process that writes."""
+"""How long a statement waits, also for those before it, when another process writes."""
 MOVE_AFTER = 256
 """Statements until what they wrote is moved from the log to the file; about 4 MB."""
 
@@ -50,27 +50,28 @@ class SqliteStore:
         if not durable and self._opened and self._lock.acquire(blocking=False):
             try:
                 return _rows(self._opened, text, values)
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 if not _is_busy(error):
                     raise self._failed(error) from error
             finally:
                 self._lock.release()
                 self._count()
-        return await self._in_thread(lambda: self._run(text, values, durable), tally)
+        return await self._in_thread(lambda until: self._run(text, values, durable, until), tally)
 
     async def close(self) -> None:
         """Close the file behind everything that was begun."""
-        await self._in_thread(self._close)
+        await self._in_thread(lambda _: self._close())
 
-    async def _in_thread(self, work: Callable[[], T], tally: Tally | None = None) -> T:
+    async def _in_thread(self, work: Callable[[float], T], tally: Tally | None = None) -> T:
         submitted = time.perf_counter()
+        until = time.monotonic() + BUSY_S
         began = submitted
 
         def timed() -> T:
             nonlocal began
             began = time.perf_counter()
             with self._lock:
-                return work()
+                return work(until)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
@@ -96,9 +97,11 @@ class SqliteStore:
             if self._opened:
                 self._opened.execute("PRAGMA wal_checkpoint")
 
-    def _run(self, text: str, values: dict[str, Any], durable: bool) -> list[dict[str, Any]]:
-        connection = self._connection()
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
+    def _run(
+        self, text: str, values: dict[str, Any], durable: bool, until: float
+    ) -> list[dict[str, Any]]:
+        connection = self._connection(until)
+        connection.execute(f"PRAGMA busy_timeout = {_left_s(until) * 1000:.0f}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         try:
             return _rows(connection, text, values)
@@ -106,13 +109,13 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA busy_timeout = 0")
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self, until: float) -> sqlite3.Connection:
         if self._opened is None:
             connection = sqlite3.connect(
-                self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+                self.path, timeout=_left_s(until), isolation_level=None, check_same_thread=False
             )
             connection.row_factory = sqlite3.Row
-            _write_ahead(connection)
+            _write_ahead(connection, until)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             _migrate(connection)
@@ -139,10 +142,14 @@ def _is_busy(error: Exception) -> bool:
     )
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
+def _left_s(until: float) -> float:
+    return max(0.001, until - time.monotonic())  # 0 stands for no limit in some places
+
+
+def _write_ahead(connection: sqlite3.Connection, until: float) -> None:
     """Turn the log on. Where two ask for it at once SQLite refuses one, without waiting first."""
     for attempt in stamina.retry_context(
-        on=_is_busy, attempts=None, timeout=BUSY_S, wait_initial=0.01, wait_max=0.2
+        on=_is_busy, attempts=None, timeout=_left_s(until), wait_initial=0.01, wait_max=0.2
     ):
         with attempt:
             connection.execute("PRAGMA journal_mode = WAL")

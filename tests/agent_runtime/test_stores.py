@@ -2,12 +2,17 @@
 
 import asyncio
 import sqlite3
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from agent_runtime import StoreError
 from agent_runtime.store import SqliteStore, open_store
 from agent_runtime.store.sqlite import MOVE_AFTER
 
@@ -73,6 +78,55 @@ def test_a_file_that_others_write_stops_nobody_else(tmp_path: Path) -> None:
     rows, turns = asyncio.run(run())
     assert [row["fence"] for row in rows] == [1]
     assert turns == 20
+
+
+def test_those_who_wait_for_a_file_give_up_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one after the other, or a crowd would wait for minutes behind another process."""
+    monkeypatch.setattr(sys.modules["agent_runtime.store.sqlite"], "BUSY_S", 0.5)
+    store = SqliteStore(tmp_path / "agent.db")
+
+    async def run() -> tuple[list[BaseException | list[dict[str, Any]]], float]:
+        await store.open()
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            waiting = (
+                store.execute(
+                    "acquire_lease", **{**THREAD, "thread_id": f"t{number}"}, owner="one",
+                    lease_s=60.0, create=True,
+                )
+                for number in range(20)
+            )  # fmt: skip
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            took_s = time.monotonic() - began
+        await store.close()
+        return results, took_s
+
+    results, took_s = asyncio.run(run())
+    assert {type(result) for result in results} == {StoreError}
+    assert took_s < 20 * 0.5 / 2
+
+
+def test_a_damaged_file_is_an_error_of_the_store(tmp_path: Path) -> None:
+    """So that clients are told to come again, and a write that was claimed is in doubt."""
+    store = SqliteStore(tmp_path / "agent.db")
+
+    async def run() -> None:
+        await store.open()
+        await store.execute("acquire_lease", **THREAD, owner="one", lease_s=60.0, create=True)
+        with closing(sqlite3.connect(store.path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = store.path.stat().st_size
+        with store.path.open("r+b") as file:
+            file.seek(4096)  # behind the first page, which says that it is a database
+            file.write(b"Z" * (size - 4096))
+        with pytest.raises(StoreError, match=r"agent\.db: database disk image is malformed"):
+            await store.execute("load_thread", **THREAD)
+        await store.close()
+
+    asyncio.run(run())
 
 
 def test_the_log_behind_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
