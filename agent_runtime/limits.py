@@ -1,7 +1,7 @@
 """What one run may spend, and how many runs one tenant may have at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -73,8 +73,11 @@ NOTHING_SPENT = Spent()
 class Budget:
     """What a turn has spent of what it may: its run, and those that it goes on with."""
 
-    def __init__(self, limits: Limits, before: Spent = NOTHING_SPENT) -> None:
+    def __init__(
+        self, limits: Limits, before: Spent, note: Callable[[Spent], Awaitable[None]]
+    ) -> None:
         self._limits = limits
+        self._note = note
         self._reserved = NOTHING_SPENT
         self._settled = asyncio.Event()
         self.spent = before
@@ -84,19 +87,26 @@ class Budget:
         """Whether there is anything to keep to."""
         return self._limits.run_tokens is not None or self._limits.run_usd is not None
 
+    @property
+    def at_most(self) -> Spent:
+        """What is spent if the calls under way use all that they may."""
+        return self.spent + self._reserved
+
     @asynccontextmanager
     async def reserved(self, model: str, at_most: Usage) -> AsyncIterator[None]:
         """Around a call that may use so much, which waits while others may use up what is left.
 
-        What is left is not lost to a reservation: a call that is alone may exceed the budget.
+        What is left is not lost to a reservation: a call that is alone may exceed the budget. It is
+        noted before: of a process that dies meanwhile nobody else knows that it spent anything.
         """
         wanted = self._cost(model, at_most)
-        while self._reserved.tokens and self._exceeded_by(self.spent + self._reserved + wanted):
+        while self._reserved.tokens and self._exceeded_by(self.at_most + wanted):
             self.check(model)
             self._settled.clear()
             await self._settled.wait()
         self._reserved += wanted
         try:
+            await self._note(self.at_most)
             yield
         finally:
             self._reserved -= wanted

@@ -217,12 +217,11 @@ class Run:
 
     async def _note_spending(self) -> None:
         """Keep what the node that did not finish has spent, for whoever goes on with the turn."""
-        budget, outcome = self.context.budget, self._ended()
-        if not budget.limited or budget.spent == self.at.spent:
-            return
-        if not isinstance(outcome.error, StoreError):
+        context = self.context
+        if context.budget.limited and not isinstance(self._ended().error, StoreError):
+            noting = self._thread.note_spending(context.budget.at_most)
             with suppress(StoreError, asyncio.CancelledError):
-                await self._save(self.at)
+                await context.under_way.finish(noting)
 
     async def _keep_thread(self) -> None:
         await self._thread.keep()
@@ -273,8 +272,8 @@ class Run:
 
     async def _save(self, at: Checkpoint) -> None:
         """Write a checkpoint; being cut off does not keep it from being written."""
-        at = replace(at, spent=self.context.budget.spent)
-        saving = asyncio.create_task(self._thread.save(at, self.context.tally))
+        at = replace(at, spent=self.context.budget.at_most)
+        saving = asyncio.create_task(self._thread.save(at))
         try:
             await asyncio.shield(saving)
         except asyncio.CancelledError:

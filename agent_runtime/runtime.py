@@ -193,7 +193,8 @@ class Runtime:
             outbox = Outbox()
             context = Context(
                 identity, outbox.put, self._providers, self._http, self._store, tally,
-                self._claims, self._under_way, outbox.room, Budget(self._limits, first.spent),
+                self._claims, self._under_way, outbox.room,
+                Budget(self._limits, first.spent, thread.note_spending),
             )  # fmt: skip
             run = Run(
                 self._graph, thread, first, context, outbox,

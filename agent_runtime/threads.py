@@ -79,14 +79,18 @@ class Resume:
 class HeldThread:
     """A thread of which the lease is held."""
 
-    def __init__(self, store: Store, key: ThreadKey, fence: int, lease_s: float) -> None:
+    def __init__(
+        self, store: Store, key: ThreadKey, fence: int, lease_s: float, tally: Tally
+    ) -> None:
         self._store = store
+        self._tally = tally
         self._key = asdict(key)
         self._fence = fence
         self._lease_s = lease_s
         self._until = asyncio.get_running_loop().time() + lease_s
         self._seq = 0
         self._messages = 0
+        self._writing = asyncio.Lock()
         self.found: Checkpoint | None = None
         """Where it stood when the lease was taken; None for a new thread."""
 
@@ -116,7 +120,7 @@ class HeldThread:
             raise ThreadBusy(
                 f"thread {key.thread_id!r} is being run", max(1, math.ceil(left[0]["seconds"]))
             )
-        held = cls(store, key, rows[0]["fence"], lease_s)
+        held = cls(store, key, rows[0]["fence"], lease_s, tally)
         try:
             held.found, held._seq = await _load(store, key, tally)
         except BaseException:
@@ -160,35 +164,45 @@ class HeldThread:
                 return
             self._until = asked + self._lease_s
 
-    async def save(self, at: Checkpoint, tally: Tally) -> None:
+    async def save(self, at: Checkpoint) -> None:
         """Write a checkpoint.
 
         :raises LeaseLost: when the thread is no longer ours; nothing was written.
         :raises StateNotStorable: when a value is not JSON.
         """
         waiting = None if at.asked is None else asdict(at.asked)
+        async with self._writing:
+            await self._write(
+                "save_checkpoint",
+                at.spent,
+                seq=self._seq + 1,
+                run_id=at.run_id,
+                turn_id=at.turn_id,
+                step=at.step,
+                next_node=at.next_node,
+                messages=_encoded("messages", at.state.messages[self._messages :], 0, asdict),
+                state_values=_encoded("values", at.state.values),
+                interrupts=_encoded("answers", {"asked": waiting, "answers": at.answers}),
+            )
+            self._seq += 1
+            self._messages = len(at.state.messages)
+
+    async def note_spending(self, spent: Spent) -> None:
+        """Note what the turn may have spent by now, for whoever goes on with it.
+
+        :raises LeaseLost: when the thread is no longer ours.
+        """
+        async with self._writing:
+            await self._write("note_spending", spent, seq=self._seq)
+
+    async def _write(self, statement: str, spent: Spent, **values: Any) -> None:
+        used = {"turn_tokens": spent.tokens, "turn_usd": str(spent.usd)}
+        tally = _encoded("tally", self._tally.fields() | used)
         rows = await self._store.execute(
-            "save_checkpoint",
-            tally,
-            **self._key,
-            fence=self._fence,
-            seq=self._seq + 1,
-            run_id=at.run_id,
-            turn_id=at.turn_id,
-            step=at.step,
-            next_node=at.next_node,
-            messages=_encoded("messages", at.state.messages[self._messages :], 0, asdict),
-            state_values=_encoded("values", at.state.values),
-            interrupts=_encoded("answers", {"asked": waiting, "answers": at.answers}),
-            tally=_encoded(
-                "tally",
-                tally.fields() | {"turn_tokens": at.spent.tokens, "turn_usd": str(at.spent.usd)},
-            ),
+            statement, self._tally, **self._key, fence=self._fence, tally=tally, **values
         )
         if not rows:
             raise LeaseLost(f"another run has thread {self._key['thread_id']!r} now")
-        self._seq += 1
-        self._messages = len(at.state.messages)
 
     async def release(self) -> None:
         """Give the lease back. When that fails, it runs out by itself."""

@@ -159,7 +159,7 @@ def test_a_full_disk_is_named(tmp_path: Path, telemetry: Telemetry) -> None:
         async with Runtime(graph_of(hello), agent_name="a", store=store) as runtime:
             await runtime.run("hi", thread_id="t", **WHO)
             await store._in_thread(
-                lambda: store._connection().execute("PRAGMA max_page_count = 12")
+                lambda until: store._connection(until).execute("PRAGMA max_page_count = 12")
             )
             result = await runtime.run("x" * 100_000, thread_id="t", **WHO)
             assert isinstance(result.outcome.error, StoreError)

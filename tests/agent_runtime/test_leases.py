@@ -154,7 +154,7 @@ def test_late_writes_are_refused(dsn: str) -> None:
             await asyncio.sleep(0.15)
             await HeldThread.acquire(store, key, "r2", 15.0, Tally(), create=False)
             with pytest.raises(LeaseLost, match="another run has thread 't'"):
-                await late.save(late.first("late", "r1", "hello"), Tally())
+                await late.save(late.first("late", "r1", "hello"))
             await late.release()
             with pytest.raises(ThreadBusy):
                 await runtime.run("hi", thread_id="t", **WHO)

@@ -21,8 +21,11 @@ from agent_runtime import (
     RunResult,
     Runtime,
     State,
+    Store,
+    StoreError,
     TenantBusy,
     Usage,
+    open_store,
     public_prices,
     serve,
 )
@@ -174,6 +177,58 @@ def test_a_budget_is_one_of_the_turn(dsn: str, vendor: ModelServer, telemetry: T
 
     assert asyncio.run(go()) == [None, None, None, "budget", "budget", None]
     assert len(vendor.calls()) == 4
+
+
+class Dying:
+    """A store as a process sees it until it dies: nothing that comes behind arrives."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.dead = False
+
+    async def open(self) -> None:
+        await self._store.open()
+
+    async def execute(self, statement: str, *tally: Any, **values: Any) -> list[dict[str, Any]]:
+        if self.dead:
+            raise StoreError("the process is dead")
+        return await self._store.execute(statement, *tally, **values)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+def test_what_a_process_that_died_was_calling_is_paid_from_the_budget(
+    dsn: str, vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """As the most that it may have used, which is all that is known; of calls that came to their
+    end it is known better."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=50, text="word " * 40))
+    graph = chatting(model_at(vendor, parameters={"max_tokens": 100}))
+    limits = Limits(run_tokens=250)  # the prompt is estimated at some 180
+
+    async def go() -> tuple[int, RunResult, int]:
+        store = Dying(open_store(dsn))
+        async with Runtime(
+            graph, agent_name="a", limits=limits, store=store, lease_s=0.3
+        ) as runtime:
+            dies = asyncio.create_task(runtime.run("hello", **WHO))
+            await asyncio.to_thread(wait_until, vendor.calls)
+            store.dead = True
+            await dies
+        vendor.follow(Rule(first_token_ms=0, token_ms=0, text="word " * 40))
+        async with Runtime(graph, agent_name="a", limits=limits, store=dsn) as runtime:
+            at, _ = await runtime.thread("t1", tenant_id="acme")
+            resumed = await runtime.resume(**WHO)
+            await runtime.run("hello", **WHO)
+            after, _ = await runtime.thread("t1", tenant_id="acme")
+        return at.spent.tokens, resumed, after.spent.tokens
+
+    unknown, resumed, known = asyncio.run(go())
+    assert 250 < unknown < 350
+    assert (resumed.outcome.kind, resumed.outcome.reason) == ("error", "budget")
+    *_, last = vendor.calls()
+    assert known == last.prompt_tokens + last.completion_tokens
 
 
 def test_failed_attempts_are_paid_from_the_budget(

@@ -83,6 +83,7 @@ def main() -> None:
         finish_s=settings["finish_s"],
         drain_s=settings["drain_s"],
         store=settings["store"],
+        lease_s=settings.get("lease_s", 15),
     )
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         print(listener.getsockname()[1], flush=True)

@@ -114,6 +114,7 @@ def serving(
     otlp: str | None = None,
     finish_s: float = 10,
     drain_s: float = 15,
+    lease_s: float = 15,
     **model: Any,
 ) -> Iterator[Served]:
     """The agent from when it is ready; it calls `url`, and sends spans there or to `otlp`.
@@ -123,7 +124,7 @@ def serving(
     number = len(list(home.glob("agent-*.log")))
     log = home / f"agent-{number}.log"
     settings = {"vendor": vendor.base_url, "services": url, "otlp": otlp or url, "model": model,
-                "finish_s": finish_s, "drain_s": drain_s,
+                "finish_s": finish_s, "drain_s": drain_s, "lease_s": lease_s,
                 "store": f"sqlite:///{home}/threads.db"}  # fmt: skip
     with log.open("w") as stdout, log.with_suffix(".err").open("w") as stderr:
         process = subprocess.Popen(
