@@ -15,14 +15,14 @@ from agent_runtime.context import Context
 from agent_runtime.edge import Edge
 from agent_runtime.errors import LeaseLost, RecursionLimitReached, RunTimeout, StoreError
 from agent_runtime.events import Event
-from agent_runtime.graph import END, Graph, State
+from agent_runtime.graph import END, Graph, Node
 from agent_runtime.identity import current_node, current_run, node_attributes
 from agent_runtime.interrupts import Answers, Asked, interrupt_in
 from agent_runtime.lines import write_line
 from agent_runtime.metrics import run_ended
 from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
-from agent_runtime.telemetry import TRACER, record_error, span, trace_fields
+from agent_runtime.telemetry import end_span, record_error, span, started_span, trace_fields
 from agent_runtime.threads import Checkpoint, HeldThread
 from agent_runtime.under_way import succeeded
 
@@ -70,15 +70,15 @@ class Run:
         self._cut: Outcome | None = None
         self._delivered = False
         self._finished = False
-        self._span = TRACER.start_span(
+        self._span = started_span(
             f"invoke_agent {self.identity.agent_name}",
-            context=otel_context.Context(),
-            kind=SpanKind.SERVER if self._served else SpanKind.INTERNAL,
-            attributes={
+            {
                 **self.identity.attributes(),
                 "agent.turn.id": self.identity.turn_id,
                 "gen_ai.operation.name": "invoke_agent",
             },
+            SpanKind.SERVER if self._served else SpanKind.INTERNAL,
+            context=otel_context.Context(),
             links=() if link is None else (link,),
             start_time=self._edge.accepted_unix_nano,
         )
@@ -113,8 +113,8 @@ class Run:
         outcome = self._ended()
         if outcome.kind == "interrupt":
             resume = self._can_be_resumed and self.at.next_node != END
-            yield [Event("interrupted", {"reason": outcome.reason, "resume": resume,
-                                         "payload": outcome.payload})]  # fmt: skip
+            told = {"reason": outcome.reason, "resume": resume, "payload": outcome.payload}
+            yield [Event("interrupted", told)]
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
         # Messages of errors are for the operators; the client gets the run's id to ask about.
@@ -155,8 +155,10 @@ class Run:
             await self._give_back()
         finally:
             self._begin_to_give_back()  # who waited for the task may have been cancelled again
-            self._summarise()
-            self._on_finish(self)
+            try:
+                self._summarise()
+            finally:
+                self._on_finish(self)
 
     async def _give_back(self) -> None:
         """Let others run the thread."""
@@ -181,14 +183,12 @@ class Run:
             outcome = Outcome("interrupt", self._reason_to_end())
         self.outcome = outcome
         ttfb_ms = self._edge.ttfb_ms
-        self._span.set_attribute("agent.outcome", outcome.kind)
-        if outcome.reason is not None:
-            self._span.set_attribute("agent.outcome_reason", outcome.reason)
-        if ttfb_ms is not None:
-            self._span.set_attribute("agent.ttfb_ms", ttfb_ms)
+        said = {"agent.outcome": outcome.kind, "agent.outcome_reason": outcome.reason,
+                "agent.ttfb_ms": ttfb_ms}  # fmt: skip
+        self._span.set_attributes({key: each for key, each in said.items() if each is not None})
         if outcome.error is not None:
             record_error(self._span, outcome.error)
-        self._span.end()
+        end_span(self._span)
         summary = {
             "turn_id": self.identity.turn_id,
             "node": self._node,
@@ -252,13 +252,9 @@ class Run:
         with span(f"node {name}", attributes) as current:
             try:
                 self.context.answers = Answers(self.at.answers)
-                update, following = await node(self.at.state, self.context)
-                await self._save(self._behind(step, self.at.state.updated(update), following))
+                await self._work(node, step)
             except BaseException as error:
                 outcome = self._outcome_of(error)
-                if (interrupt := interrupt_in(error)) is not None:
-                    asked = Asked(interrupt.key, interrupt.payload)
-                    await self._save(replace(self.at, asked=asked))
                 raise
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
@@ -267,8 +263,17 @@ class Run:
                 write_line("agent.node", current, self.identity, outcome, fields)
         self.context.emit(Event("node.end", {"node": name, "step": step}))
 
-    def _behind(self, step: int, state: State, following: str) -> Checkpoint:
-        return Checkpoint(self.identity.run_id, self.identity.turn_id, step, following, state)
+    async def _work(self, node: Node, step: int) -> None:
+        """Have the node do its work, and keep what came of it: a new state or a question."""
+        try:
+            update, following = await node(self.at.state, self.context)
+        except BaseException as error:
+            if (interrupt := interrupt_in(error)) is not None:
+                asked = Asked(interrupt.key, interrupt.payload)
+                await self._save(replace(self.at, asked=asked))
+            raise
+        state, who = self.at.state.updated(update), self.identity
+        await self._save(Checkpoint(who.run_id, who.turn_id, step, following, state))
 
     async def _save(self, at: Checkpoint) -> None:
         """Write a checkpoint; being cut off does not keep it from being written."""

@@ -35,6 +35,8 @@ Auth = Callable[[Request], tuple[str, str] | Awaitable[tuple[str, str]]]
 """Says for whom a request is made: tenant id and user id. Raises HTTPException to refuse it."""
 
 ThreadId = Annotated[str, Path(max_length=200, pattern=r"^[\w.:@~-]+$")]
+MOST_BODY = 4 * 2**20
+"""Bytes of a request, all of which are held in memory."""
 RETRY_AFTER_S = 5.0
 """When the store may be there again."""
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -108,6 +110,7 @@ def serve(
     - ``POST /threads/{thread_id}/runs`` with ``{"input": "..."}`` answers server-sent events
       (`Event`); with several agents the path begins with the agent's name. 409 with Retry-After
       while the thread is being run. A comment is sent after ``keepalive_s`` seconds of silence.
+      A request has 4 MiB at most.
     - ``POST /threads/{thread_id}/resume`` does so, too; ``{"value": ...}`` is a human's answer.
     - ``GET /threads/{thread_id}`` answers where the thread stands.
     - ``GET /healthz`` answers 200 while the process lives, ``GET /readyz`` 503 once it shuts down.
@@ -139,7 +142,9 @@ def serve(
                 await flush_telemetry()
 
     # The run's own span is the server's span; FastAPI's would be a second one without a tenant.
-    app = FastAPI(title="Agents", lifespan=lifespan, telemetry={"tracing": False})
+    app = FastAPI(
+        title="Agents", lifespan=lifespan, telemetry={"tracing": False}, max_body_size=MOST_BODY
+    )
     app.add_middleware(EdgeMiddleware)
     app.include_router(_health(runtimes))
     for name, each in agents.items():

@@ -68,13 +68,8 @@ def span(
     name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind = SpanKind.INTERNAL
 ) -> Iterator[Span]:
     """A span around a piece of work; an error is recorded on it, being cut off is an interrupt."""
-    with TRACER.start_as_current_span(
-        name,
-        kind=kind,
-        attributes=dict(attributes),
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as current:
+    current = started_span(name, attributes, kind)
+    with trace.use_span(current, record_exception=False, set_status_on_exception=False):
         try:
             yield current
         except asyncio.CancelledError as error:
@@ -89,6 +84,27 @@ def span(
             else:
                 record_error(current, error)
             raise
+        finally:
+            end_span(current)
+
+
+def started_span(
+    name: str, attributes: Mapping[str, AttributeValue], kind: SpanKind, **options: Any
+) -> Span:
+    """A span; one that says nothing when a processor of the application's fails at it."""
+    try:
+        return TRACER.start_span(name, kind=kind, attributes=dict(attributes), **options)
+    except Exception as error:  # noqa: BLE001 - telemetry ends no run
+        LOG.warning("telemetry.failed", error_class=error_class(error))
+        return trace.INVALID_SPAN
+
+
+def end_span(current: Span) -> None:
+    """End a span, whatever processors of the application do about it."""
+    try:
+        current.end()
+    except Exception as error:  # noqa: BLE001 - telemetry ends no run
+        LOG.warning("telemetry.failed", error_class=error_class(error))
 
 
 def record_error(current: Span, error: BaseException) -> None:

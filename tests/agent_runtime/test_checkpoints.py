@@ -135,6 +135,22 @@ def test_what_cannot_be_kept_is_an_error(value: object) -> None:
     assert "use what JSON has" in str(error)
 
 
+def test_a_question_that_cannot_be_kept_is_an_error(telemetry: Telemetry) -> None:
+    """Of the run and of its node alike: nobody is asked anything."""
+
+    async def ask(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        ctx.interrupt(object())
+        return {}, END
+
+    async def run() -> RunResult:
+        async with Runtime(graph_of(ask), agent_name="a") as runtime:
+            return await runtime.run("go", thread_id="t", **WHO)
+
+    assert isinstance(asyncio.run(run()).outcome.error, StateNotStorable)
+    for line in (*telemetry.lines("agent.node"), telemetry.summary()):
+        assert line["error_class"] == "agent_runtime.errors.StateNotStorable"
+
+
 def test_odd_text_and_numbers_are_kept(dsn: str) -> None:
     """Zero characters, halves of surrogate pairs and numbers beyond 64 bits end no run."""
 

@@ -1,6 +1,7 @@
 """The HTTP side: who may ask, what is answered, and what becomes of clients who leave."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 from fastapi import HTTPException, Request
 
 from agent_runtime import END, Context, Graph, Runtime, SqliteStore, State, StoreError, serve
+from agent_runtime.serve import MOST_BODY
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at, support
@@ -72,6 +74,22 @@ def test_bad_requests_are_refused(
     with listening(serve(support(vendor))) as url:
         response = httpx.post(f"{url}/threads/{path}/runs", json=body, headers=CALLER)
     assert response.status_code == 422
+    assert not vendor.calls()
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_request_has_a_size_at_most(
+    vendor: ModelServer, telemetry: Telemetry, in_pieces: bool
+) -> None:
+    """All of it is held in memory; it is 413 whether its length is said before or not."""
+    body = json.dumps({"input": "x" * MOST_BODY}).encode()
+    pieces = (body[at : at + 2**16] for at in range(0, len(body), 2**16))
+    with listening(serve(support(vendor))) as url:
+        response = httpx.post(
+            f"{url}/threads/t1/runs", content=pieces if in_pieces else body,
+            headers=CALLER | {"Content-Type": "application/json"},
+        )  # fmt: skip
+    assert response.status_code == 413
     assert not vendor.calls()
 
 

@@ -1,10 +1,14 @@
 """The spans that a run leaves: one trace, and what each of them names."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+from opentelemetry.context import Context as OtelContext
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import SpanKind
 
 from agent_runtime import END, Context, Graph, Runtime, State, serve
@@ -156,3 +160,38 @@ def test_a_callers_trace_is_linked(vendor: ModelServer, telemetry: Telemetry) ->
     assert run.parent is None
     [link] = run.links
     assert (link.context.trace_id, link.context.span_id) == (7, 9)
+
+
+class Failing(SpanProcessor):
+    """Somebody else's, with a bug."""
+
+    def __init__(self) -> None:
+        self.fails_at = "nothing"
+
+    def on_start(self, span: Span, parent_context: OtelContext | None = None) -> None:
+        if self.fails_at == "on_start":
+            raise RuntimeError
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self.fails_at == "on_end":
+            raise RuntimeError
+
+
+@pytest.mark.parametrize("fails_at", ["on_start", "on_end"])
+def test_a_processor_of_spans_that_fails_ends_no_run(
+    vendor: ModelServer,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_at: str,
+) -> None:
+    """The run succeeds, and its lines are whole."""
+    provider, failing = TracerProvider(), Failing()
+    provider.add_span_processor(failing)
+    monkeypatch.setattr(sys.modules["agent_runtime.telemetry"], "TRACER", provider.get_tracer("x"))
+    failing.fails_at = fails_at
+    vendor.follow(Rule(tool_calls=(WEATHER,)))
+    with listening(serve(support(vendor))) as url:
+        assert ask(url, "hello").end["outcome"] == "success"
+    assert telemetry.summary()["outcome"] == "success"
+    events = Counter(line["event"] for line in telemetry.lines())
+    assert events == {"agent.cost": 2, "agent.node": 3, "agent.tool": 1, "agent.run": 1}
