@@ -5,11 +5,16 @@ import re
 MESSAGE_CHARACTERS = 500
 
 _SECRETS = re.compile(
-    r"""\b(?:sk|pk|rk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{8,}
+    r"""\b(?:sk|pk|rk|ghp|gho|github_pat|xox[abp])[-_][A-Za-z0-9_-]{8,}
+      | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b
+      | \bAIza[A-Za-z0-9_-]{35}
+      | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
       | (?<=bearer\ )[^\s"',]+
       | (?<=basic\ )[A-Za-z0-9+/=]{8,}
       | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)
       | (?:(?<=key=)|(?<=key:\ )|(?<=token=)|(?<=secret=)|(?<=password=))[^\s&"',]+
+      | (?:(?<=key":\ ")|(?<=key":")|(?<=token":\ ")|(?<=token":")|(?<=secret":\ ")|(?<=secret":")
+        |(?<=password":\ ")|(?<=password":"))[^"]+
     """,
     re.IGNORECASE | re.VERBOSE,
 )

@@ -23,7 +23,8 @@ class Decoder:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        """Of the line that is not finished; in pieces, because it may come in many."""
         self._data: list[str] = []
         self._split = False
         """Whether a line ended with CR where a chunk did: an LF that follows is part of it."""
@@ -33,8 +34,12 @@ class Decoder:
         if self._split:
             chunk = chunk.removeprefix(b"\n")
         self._split = chunk.endswith(b"\r")
-        text = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, self._rest = text.split(b"\n")
+        first, *others = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest.append(first)
+        if not others:
+            return
+        lines = [b"".join(self._rest), *others[:-1]]
+        self._rest = others[-1:]
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" ").decode("utf-8", "replace"))

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from opentelemetry.trace import StatusCode
 
 from agent_runtime import END, Context, Runtime, State, serve
+from agent_runtime.errors import error_message
 
 from .agents import graph_of
 from .conftest import Telemetry, ask, listening
@@ -90,3 +92,25 @@ def test_the_last_allowed_node_may_end_the_run(telemetry: Telemetry) -> None:
 
     assert asyncio.run(run()) == "success"
     assert len(telemetry.lines("agent.node")) == 25
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sk-proj-SECRET1234",
+        "Authorization: Bearer SECRET1234",
+        "postgresql://agent:SECRET1234@db/agents",
+        "https://x.example/?api_key=SECRET1234&q=1",
+        '{"api_key": "SECRET1234", "client_secret":"SECRET1234"}',
+        "AKIASECRET1234567890",
+        "AIzaSECRET1234567890123456789012345678x",
+        "eyJhbGciOiJIUzI1NiJ9.SECRET1234.SECRET1234",
+        "github_pat_SECRET1234",
+    ],
+)
+def test_what_looks_like_a_key_is_masked(said: str) -> None:
+    """Whoever's it is, in whatever an error quotes."""
+    told = error_message(ValueError(f"refused: {said}; try again"))
+    assert "SECRET" not in told
+    assert "refused: " in told
+    assert "[masked]" in told

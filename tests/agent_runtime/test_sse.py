@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,14 @@ def test_any_text_survives_any_cut(texts: list[str], size: int, newline: bytes) 
     wire = b"".join(map(encode, events)).replace(b"\n", newline)
     chunks = [wire[at : at + size] for at in range(0, len(wire), size)]
     assert [json.loads(data) for data in decoded(chunks)] == [event.data for event in events]
+
+
+@pytest.mark.timeout(60)
+def test_an_event_may_come_in_thousands_of_pieces() -> None:
+    """What it takes grows with its length, not with the square of it, which here is hours."""
+    piece = b"x" * 4096
+    [data] = decoded([b"data: ", *[piece] * 20_000, b"\n\n"])
+    assert len(data) == 20_000 * 4096
 
 
 def test_comments_are_skipped_and_data_lines_joined() -> None:
