@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_runtime.errors import GraphError
+from agent_runtime.errors import GraphError, StateNotStorable
 from agent_runtime.messages import Message
 from agent_runtime.tool_calls import call_tools
 from agent_runtime.tools import Tool
@@ -35,6 +35,9 @@ class State:
         """The state after a node: its ``messages`` are added, its other values replace."""
         values = {key: value for key, value in update.items() if key != "messages"}
         added = tuple(update.get("messages", ()))
+        for each in added:
+            if not isinstance(each, Message):
+                raise StateNotStorable(f"a node left {each!r:.80} as a message; make it a Message")
         return State((*self.messages, *added), {**self.values, **values})
 
 

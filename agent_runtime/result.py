@@ -14,6 +14,7 @@ class RunResult:
 
     run_id: str
     text: str
+    """What the agent said last; empty when it said nothing."""
     messages: tuple[Message, ...]
     outcome: Outcome
     usage: Tally
@@ -21,12 +22,13 @@ class RunResult:
 
 async def result_of(run: Run) -> RunResult:
     """Run to the end."""
+    before = len(run.at.state.messages)
     try:
         async for _ in run.events():
             pass
     finally:
         await run.finish()
     assert run.outcome is not None  # noqa: S101 - set by finish
-    return RunResult(
-        run.identity.run_id, run.text, run.at.state.messages, run.outcome, run.context.tally
-    )
+    messages = run.at.state.messages
+    said = (each.content for each in reversed(messages[before:]) if each.role == "assistant")
+    return RunResult(run.identity.run_id, next(said, ""), messages, run.outcome, run.context.tally)

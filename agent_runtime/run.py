@@ -62,7 +62,6 @@ class Run:
         before = thread.found
         self._can_be_resumed = before is not None and before.turn_id == begins_at.turn_id
         self._giving_back: asyncio.Task[None] | None = None
-        self._first_message = len(begins_at.state.messages)
         self._served = edge is not None
         self._edge = edge or Edge()
         self._node: str | None = None
@@ -88,13 +87,6 @@ class Run:
             self._task.add_done_callback(lambda _: deadline.cancel())
         # Not at the end of the task itself: one that is cut at once never gets there.
         self._task.add_done_callback(lambda _: self._outbox.end())
-
-    @property
-    def text(self) -> str:
-        """What the agent said last; empty when it said nothing."""
-        said = (m.content for m in reversed(self.at.state.messages[self._first_message :])
-                if m.role == "assistant")  # fmt: skip
-        return next(said, "")
 
     async def events(self, keepalive_s: float | None = None) -> AsyncIterator[Sequence[Event]]:
         """Everything the client is told, as much at a time as waits, ending with ``run.end``;
@@ -231,6 +223,8 @@ class Run:
     async def _walk(self) -> Outcome:
         await self._save(self.at)
         while self.at.step < self._graph.recursion_limit:
+            if self._cut is not None:  # and the node has taken its cancellation for an error
+                return self._cut
             if self._stopping:
                 return Outcome("interrupt", "shutdown")
             await self._visit(self.at.next_node, self.at.step + 1)
@@ -272,6 +266,8 @@ class Run:
                 asked = Asked(interrupt.key, interrupt.payload)
                 await self._save(replace(self.at, asked=asked))
             raise
+        if following != END:
+            self._graph.find(following)
         state, who = self.at.state.updated(update), self.identity
         await self._save(Checkpoint(who.run_id, who.turn_id, step, following, state))
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from agent_runtime.as_json import as_json
 from agent_runtime.errors import (
@@ -172,6 +172,8 @@ class HeldThread:
         """
         waiting = None if at.asked is None else asdict(at.asked)
         async with self._writing:
+            messages = _encoded("messages", at.state.messages[self._messages :], 0, asdict)
+            _check(messages)
             await self._write(
                 "save_checkpoint",
                 at.spent,
@@ -180,7 +182,7 @@ class HeldThread:
                 turn_id=at.turn_id,
                 step=at.step,
                 next_node=at.next_node,
-                messages=_encoded("messages", at.state.messages[self._messages :], 0, asdict),
+                messages=messages,
                 state_values=_encoded("values", at.state.values),
                 interrupts=_encoded("answers", {"asked": waiting, "answers": at.answers}),
             )
@@ -249,6 +251,17 @@ async def _load(store: Store, key: ThreadKey, tally: Tally | None) -> tuple[Chec
         answers=waiting["answers"],
         spent=Spent(used.get("turn_tokens", 0), Decimal(used.get("turn_usd", 0))),
     ), last["seq"]
+
+
+def _check(messages: str) -> None:
+    """What could not be read again would make the thread useless for ever."""
+    try:
+        MESSAGES.validate_json(messages)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        raise StateNotStorable(
+            f"a node left {wrong['input']!r:.80} where messages have something else: {wrong['msg']}"
+        ) from error
 
 
 def _encoded(

@@ -135,6 +135,45 @@ def test_what_cannot_be_kept_is_an_error(value: object) -> None:
     assert "use what JSON has" in str(error)
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["hello", {"role": "user", "content": "hello"}, Message("assistant", 5),  # type: ignore[arg-type]
+     Message("tool", "x", tool_call_id=["a"]), Message("nobody", "x")],  # type: ignore[arg-type]
+)  # fmt: skip
+def test_what_is_no_message_does_not_spoil_the_thread(message: Any) -> None:
+    """The node fails that left it; the next turn finds the thread as it was before."""
+
+    async def odd(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        return {"messages": [message] if state.last_user == "go" else []}, END
+
+    async def run() -> list[RunResult]:
+        async with Runtime(graph_of(odd), agent_name="a") as runtime:
+            return [await runtime.run(said, thread_id="t", **WHO) for said in ("go", "on")]
+
+    failed, after = asyncio.run(run())
+    assert isinstance(failed.outcome.error, StateNotStorable)
+    assert "a node left" in str(failed.outcome.error)
+    assert after.outcome.kind == "success"
+
+
+@pytest.mark.parametrize("following", ["nowhere", None])
+def test_a_next_node_that_is_not_there_is_not_kept(following: Any) -> None:
+    """The node that names it fails, and is what a resume begins with."""
+
+    async def lost(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        return {}, following
+
+    async def run() -> tuple[RunResult, str]:
+        async with Runtime(graph_of(lost), agent_name="a") as runtime:
+            result = await runtime.run("go", thread_id="t", **WHO)
+            at, _ = await runtime.thread("t", tenant_id="acme")
+            return result, at.next_node
+
+    result, next_node = asyncio.run(run())
+    assert "there is no node" in str(result.outcome.error)
+    assert next_node == "lost"
+
+
 def test_a_question_that_cannot_be_kept_is_an_error(telemetry: Telemetry) -> None:
     """Of the run and of its node alike: nobody is asked anything."""
 

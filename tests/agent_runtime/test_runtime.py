@@ -4,6 +4,7 @@ import asyncio
 import io
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -180,6 +181,29 @@ def test_finishing_is_part_of_draining(finish_s: float) -> None:
     graph = waiting(asyncio.Event(), asyncio.Event())
     with pytest.raises(ValueError, match=f"finish_s={finish_s}"):
         Runtime(graph, agent_name="a", finish_s=finish_s)
+
+
+def test_a_node_that_swallows_its_cancellation_is_the_last_one(telemetry: Telemetry) -> None:
+    """The run ends behind it, and nothing goes on for a client who has left."""
+    graph, started = Graph(), asyncio.Event()
+
+    @graph.node(entry=True)
+    async def deaf(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        started.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return {}, "deaf"
+
+    async def leave() -> None:
+        async with Runtime(graph, agent_name="support") as runtime:
+            run = await runtime.begin("hello", **WHO)
+            await started.wait()
+            await run.finish()
+
+    asyncio.run(leave())
+    assert len(telemetry.lines("agent.node")) == 1
+    line = telemetry.summary()
+    assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "client_disconnect")
 
 
 def test_a_cancelled_subtask_is_not_a_client_who_left(telemetry: Telemetry) -> None:
