@@ -17,7 +17,7 @@ from agent_runtime.errors import PromptTooLong, ProviderError
 from agent_runtime.identity import RunIdentity, node_attributes
 from agent_runtime.limits import Budget
 from agent_runtime.lines import line_of_call
-from agent_runtime.messages import Message, Usage
+from agent_runtime.messages import LINE_FIELDS, OTEL_NAMES, Message, Usage
 from agent_runtime.metrics import inference_measured
 from agent_runtime.model import Model
 from agent_runtime.provider import WIRES, receive
@@ -199,13 +199,8 @@ def _describe(current: Span, answer: Answer) -> None:
     if answer.finish_reason is not None:
         attributes["gen_ai.response.finish_reasons"] = (answer.finish_reason,)
     if usage := answer.usage:
-        attributes |= {
-            "gen_ai.usage.input_tokens": usage.input_tokens,
-            "gen_ai.usage.output_tokens": usage.output_tokens,
-            "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
-            "gen_ai.usage.cache_write.input_tokens": usage.cache_write_tokens,
-            "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
-        }
+        names = (f"gen_ai.usage.{name}" for name in OTEL_NAMES)
+        attributes |= zip(names, usage.counts, strict=True)
     current.set_attributes({key: value for key, value in attributes.items() if value is not None})
 
 
@@ -219,11 +214,11 @@ def _cost_inputs(model: Model, answer: Answer) -> dict[str, object]:
         "response_id": answer.response_id,
         "finish_reason": answer.finish_reason,
         "ttfb_ms": None if first_chunk_s is None else first_chunk_s * 1000,
-        "prompt_tokens": None if usage is None else usage.input_tokens,
-        "completion_tokens": None if usage is None else usage.output_tokens,
-        "cached_tokens": None if usage is None else usage.cached_tokens,
-        "cache_write_tokens": None if usage is None else usage.cache_write_tokens,
-        "reasoning_tokens": None if usage is None else usage.reasoning_tokens,
+        **(
+            dict.fromkeys(LINE_FIELDS)
+            if usage is None
+            else dict(zip(LINE_FIELDS, usage.counts, strict=True))
+        ),
         "usage_source": _usage_source(answer),
     }
 

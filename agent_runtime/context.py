@@ -16,7 +16,6 @@ from agent_runtime.limits import Budget
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
 from agent_runtime.retry import Pauses
-from agent_runtime.store import Store
 from agent_runtime.store.claims import StoredClaims
 from agent_runtime.tally import Tally
 from agent_runtime.telemetry import LOG, note_error
@@ -35,7 +34,6 @@ class Context:
         emit: Callable[[Event], None],
         providers: aiohttp.ClientSession,
         http: httpx.AsyncClient,
-        store: Store,
         tally: Tally,
         claims: StoredClaims,
         under_way: UnderWay,
@@ -45,7 +43,6 @@ class Context:
         self.identity = identity
         self.emit = emit
         self.tally = tally
-        self.store = store
         self.claims = claims
         self.under_way = under_way
         self.answers = Answers({})

@@ -49,3 +49,15 @@ class Usage:
     """Part of the input written to the provider's cache; None when not reported."""
     source: UsageSource = "provider"
     """``estimated`` of an answer that broke off before the provider had reported its usage."""
+
+    @property
+    def counts(self) -> tuple[int | None, ...]:
+        """In the order of `LINE_FIELDS` and `OTEL_NAMES`."""
+        return (self.input_tokens, self.output_tokens, self.cached_tokens,
+                self.cache_write_tokens, self.reasoning_tokens)  # fmt: skip
+
+
+LINE_FIELDS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
+               "reasoning_tokens")  # fmt: skip
+OTEL_NAMES = ("input_tokens", "output_tokens", "cache_read.input_tokens",
+              "cache_write.input_tokens", "reasoning.output_tokens")  # fmt: skip

@@ -14,6 +14,7 @@ from opentelemetry import metrics
 from agent_runtime.answer import Answer
 from agent_runtime.errors import error_class
 from agent_runtime.identity import RunIdentity
+from agent_runtime.messages import OTEL_NAMES
 from agent_runtime.outcome import Outcome
 from agent_runtime.tally import Tally
 
@@ -39,11 +40,10 @@ _FIRST_CHUNK = _histogram(
 )
 _INPUT = _histogram(f"{_INFERENCE}.operation.input_tokens", "{token}", "Prompt of a call")
 _OUTPUT = _histogram(f"{_INFERENCE}.operation.output_tokens", "{token}", "Completion of a call")
-_USAGE = {
-    kind: _METER.create_counter(f"{_INFERENCE}.usage.{kind}", "{token}", f"Tokens: {kind}")
-    for kind in ("input_tokens", "output_tokens", "cache_read.input_tokens",
-                 "cache_write.input_tokens", "reasoning.output_tokens")
-}  # fmt: skip
+_USAGE = [
+    _METER.create_counter(f"{_INFERENCE}.usage.{name}", "{token}", f"Tokens: {name}")
+    for name in OTEL_NAMES
+]
 _TOOL = _histogram("gen_ai.execute_tool.duration", "s", "Calls of tools")
 _AGENT = _histogram("gen_ai.invoke_agent.duration", "s", "Runs")
 _AGENT_CALLS = _METER.create_histogram(
@@ -73,9 +73,7 @@ def _count_tokens(answer: Answer, attributes: Attributes) -> None:
         return
     _INPUT.record(usage.input_tokens, attributes)
     _OUTPUT.record(usage.output_tokens, attributes)
-    counts = (usage.input_tokens, usage.output_tokens, usage.cached_tokens,
-              usage.cache_write_tokens, usage.reasoning_tokens)  # fmt: skip
-    for counter, count in zip(_USAGE.values(), counts, strict=True):
+    for counter, count in zip(_USAGE, usage.counts, strict=True):
         if count:
             counter.add(count, {**attributes, "gen_ai.token.modality": "text"})
 

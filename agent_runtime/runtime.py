@@ -192,7 +192,7 @@ class Runtime:
 
             outbox = Outbox()
             context = Context(
-                identity, outbox.put, self._providers, self._http, self._store, tally,
+                identity, outbox.put, self._providers, self._http, tally,
                 self._claims, self._under_way, outbox.room,
                 Budget(self._limits, first.spent, thread.note_spending),
             )  # fmt: skip

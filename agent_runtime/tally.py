@@ -3,10 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from agent_runtime.messages import Usage, UsageSource
-
-TOKEN_FIELDS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
-                "reasoning_tokens")  # fmt: skip
+from agent_runtime.messages import LINE_FIELDS, Usage, UsageSource
 
 
 @dataclass
@@ -56,13 +53,10 @@ class Tally:
     def tokens(self) -> dict[str, int | None]:
         """Sums over the calls; None rather than 0 when nothing is known."""
         if self.usage_missing and not self.usages:
-            return dict.fromkeys(TOKEN_FIELDS)
+            return dict.fromkeys(LINE_FIELDS)
+        counts = [usage.counts for usage in self.usages]
         return {
-            "prompt_tokens": sum(usage.input_tokens for usage in self.usages),
-            "completion_tokens": sum(usage.output_tokens for usage in self.usages),
-            "cached_tokens": sum(usage.cached_tokens or 0 for usage in self.usages),
-            "cache_write_tokens": sum(usage.cache_write_tokens or 0 for usage in self.usages),
-            "reasoning_tokens": sum(usage.reasoning_tokens or 0 for usage in self.usages),
+            name: sum(each[place] or 0 for each in counts) for place, name in enumerate(LINE_FIELDS)
         }
 
     def mark(self) -> "Tally":

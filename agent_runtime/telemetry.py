@@ -72,14 +72,8 @@ def span(
     with trace.use_span(current, record_exception=False, set_status_on_exception=False):
         try:
             yield current
-        except asyncio.CancelledError as error:
-            if is_cut_off(error):
-                current.set_attribute("agent.outcome", "interrupt")
-            else:
-                record_error(current, error)
-            raise
         except BaseException as error:
-            if interrupt_in(error) is not None:
+            if is_cut_off(error) or interrupt_in(error) is not None:
                 current.set_attribute("agent.outcome", "interrupt")
             else:
                 record_error(current, error)
