@@ -1,6 +1,7 @@
 """The HTTP side: who may ask, what is answered, and what becomes of clients who leave."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import pytest
 from fastapi import HTTPException, Request
 
 from agent_runtime import END, Context, Graph, Runtime, SqliteStore, State, StoreError, serve
-from agent_runtime.serve import MOST_BODY
+from agent_runtime.serve import MOST_BODY, OLD_GENERATION
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at, support
@@ -165,6 +166,21 @@ def test_a_crowd_is_served_at_once(vendor: ModelServer, telemetry: Telemetry) ->
     assert {answer.end["outcome"] for answer in answers} == {"success"}
     assert took < 20 * 0.5 / 2
     assert len(telemetry.lines("agent.run")) == 20
+
+
+def test_all_of_memory_is_looked_through_seldom(vendor: ModelServer, telemetry: Telemetry) -> None:
+    """For garbage, of which there is little, while every stream stands still; what an application
+    chose is not made less."""
+    before = gc.get_threshold()
+    try:
+        for chosen, then in ((10, OLD_GENERATION), (1000, 1000)):
+            gc.set_threshold(700, 10, chosen)
+            with listening(serve(support(vendor))) as url:
+                assert httpx.get(f"{url}/readyz").status_code == 200
+                assert gc.get_threshold() == (700, 10, then)
+                assert gc.get_freeze_count() > 0
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_a_busy_thread_is_refused(vendor: ModelServer, telemetry: Telemetry) -> None:
