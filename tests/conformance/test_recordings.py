@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.conftest import Recorded, Rows
 
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-VENDORS = {"openai", "anthropic"}
+VENDORS = {"openai", "anthropic", "gcp.gemini", "gcp.gen_ai", "aws.bedrock"}
 
 
 def total(rows: Rows, column: str) -> int | None:

@@ -146,12 +146,26 @@ def test_more_reasoning_than_output_was_left_out_of_it() -> None:
         told(span("x", counts), output_tokens=whole, reasoning_tokens=500)
 
 
-def test_openinference_of_bedrock_counts_apart_what_converse_counts_apart() -> None:
-    """And only there: of Anthropic's own API it adds them."""
-    counts = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 100,
-              "llm.token_count.prompt_details.cache_read": 30}  # fmt: skip
+def test_openinference_of_bedrock_says_by_the_total_what_the_input_includes() -> None:
+    """Up to 0.1.59 cached tokens stood beside it, as Converse counts; since then they are in it."""
     scope = "openinference.instrumentation.bedrock"
-    told(span(scope, counts, name="bedrock.converse"), input_tokens=130)
+    counts = {"openinference.span.kind": "LLM", "llm.token_count.completion": 9,
+              "llm.token_count.prompt_details.cache_read": 30,
+              "llm.token_count.total": 139}  # fmt: skip
+    for name in ("bedrock.converse", "bedrock.converse_stream"):
+        beside = {**counts, "llm.token_count.prompt": 100}
+        told(span(scope, beside, name=name), input_tokens=130, cache_read_tokens=30)
+        within = {**counts, "llm.token_count.prompt": 130}
+        told(span(scope, within, name=name), input_tokens=130, cache_read_tokens=30)
+
+
+def test_openinference_of_bedrock_counts_apart_what_a_stream_of_nova_counts_apart() -> None:
+    """Its total is of what it counted; of Claude's models the input of InvokeModel is whole."""
+    scope = "openinference.instrumentation.bedrock"
+    counts = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 100,
+              "llm.token_count.completion": 9, "llm.token_count.prompt_details.cache_read": 30,
+              "llm.token_count.total": 109}  # fmt: skip
+    told(span(scope, counts, name="bedrock.invoke_model_with_response_stream"), input_tokens=130)
     told(span(scope, counts, name="bedrock.invoke_model"), input_tokens=100)
 
 
