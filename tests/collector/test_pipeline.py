@@ -31,6 +31,8 @@ RECORDED = Path(__file__).parent.parent / "fixtures" / "otlp"
 CONTENT = ["Paris", "You are a weather helper", "18C sunny", "It is 18", "Be brief"]
 COUNT_SPANS = "SELECT count(*) AS n FROM spans WHERE service_name = $service"
 TOKEN_ATTRIBUTES = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
+PROVIDERS = ("gen_ai.provider.name", "gen_ai.system")
+CACHED = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens")
 
 
 def stored_name(name: str) -> str:
@@ -44,6 +46,17 @@ def recorded_spans() -> Iterator[Span]:
         for resource in ExportTraceServiceRequest.FromString(path.read_bytes()).resource_spans:
             for scope in resource.scope_spans:
                 yield from scope.spans
+
+
+def input_tokens(span: Span) -> Iterator[int]:
+    """What the span tells of its input, with what stands beside it where Bedrock counted."""
+    told = {attribute.key: attribute.value for attribute in span.attributes}
+    sellers = {told[name].string_value for name in PROVIDERS if name in told}
+    apart = CACHED if "aws.bedrock" in sellers else ()
+    for name in TOKEN_ATTRIBUTES:
+        if name in told:
+            cached = sum(told[part].int_value for part in apart if part in told)
+            yield told[name].int_value + cached
 
 
 def post(pipeline: Pipeline, signal: str, body: bytes) -> None:
@@ -87,13 +100,13 @@ def test_recorded_spans_arrive_once_each(recordings: Pipeline) -> None:
 def test_usage_survives_redaction(recordings: Pipeline) -> None:
     """Input token counts in the lake are those on the wire, span by span.
 
-    Other sources (a JSON object of Langfuse's, a response that OpenInference quotes) may add some.
+    Bedrock's come with the cached ones, which stand beside them on the wire. Other sources (a JSON
+    object of Langfuse's, a response that OpenInference quotes) may add some.
     """
     sent = {
-        (span.trace_id.hex(), span.span_id.hex(), attribute.value.int_value)
+        (span.trace_id.hex(), span.span_id.hex(), tokens)
         for span in recorded_spans()
-        for attribute in span.attributes
-        if attribute.key in TOKEN_ATTRIBUTES
+        for tokens in input_tokens(span)
     }
     rows = recordings.ask(
         "SELECT trace_id, span_id, input_tokens FROM spans WHERE input_tokens IS NOT NULL"
