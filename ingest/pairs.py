@@ -74,6 +74,15 @@ class Pairs:
             flags[self.owners[found[fits(self.values.take(pa.array(found)), pattern)]]] = True
         return flags
 
+    def before(self, other: "Pairs") -> "Pairs":
+        """These and then the others: of what both name these speak."""
+        return Pairs(
+            self.rows,
+            np.concatenate([self.owners, other.owners]),
+            pa.concat_arrays([self.keys, other.keys]),
+            pa.concat_arrays([self.values, other.values]),
+        )
+
     def with_members(self, members: Mapping[str, frozenset[str]]) -> "Pairs":
         """These and the members at the wanted paths, of attributes that are among these."""
         owners, keys, values = [self.owners], [self.keys], [self.values]

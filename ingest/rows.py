@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.bodies import in_bodies
+from ingest.bodies import in_bodies, named_id, with_lines
 from ingest.decode import Decoded, text_of
 from ingest.events import SpanEvents
 from ingest.limits import shortened
 from ingest.origin import digests_of, joined, pieces, placed_in_time, table_of
 from ingest.outcome import class_in, log_outcome, presentable, span_outcome
+from ingest.pairs import Pairs
 from ingest.promote import pairs_of, promote, promoted
 from ingest.senders import Senders
 from ingest.usage import whole_counts
@@ -99,7 +100,9 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     observed = time_of(field("observed_time_unix_nano"))
     body = text_of(field("body"))
     own = pairs_of(decoded.attributes, mapping)
-    event = _event(field("event_name"), promote(own, (MAPPED["event"],), mapping)["event"], body)
+    event = _event(field("event_name"), own, body, mapping)
+    if (told := with_lines(own, body, event, mapping)) is not own:
+        own, event = told, _event(field("event_name"), told, body, mapping)
     senders = Senders(mapping, decoded, event)
     columns = promoted(decoded, _OF_LOGS, mapping, own, senders)
     for name, values in in_bodies(body, event, mapping).items():
@@ -115,8 +118,8 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
         "severity_number": where(pc.greater(field("severity_number"), 0), field("severity_number")),
         "body": body,
         "event_name": event,
-        "trace_id": hex_of(field("trace_id"), 16),
-        "span_id": hex_of(field("span_id"), 8),
+        "trace_id": pc.coalesce(hex_of(field("trace_id"), 16), named_id(own, "trace_id", 32)),
+        "span_id": pc.coalesce(hex_of(field("span_id"), 8), named_id(own, "span_id", 16)),
         "error_message": presentable(columns["error_message"]),
         "ttfb_ms": _plausible(columns["ttfb_ms"]),
         **whole_counts(columns, own, mapping, senders),
@@ -125,11 +128,12 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     return table_of(LOGS.arrow, decoded, columns, mapping)
 
 
-def _event(sent: pa.Array, attribute: pa.Array, body: pa.Array) -> pa.Array:
+def _event(sent: pa.Array, own: Pairs, body: pa.Array, mapping: AttributeMap) -> pa.Array:
     """OpenTelemetry's event name, else the attribute, else a body that is a dotted name.
 
     Of an attribute and a body that ends with it the body is the whole name: Claude Code sends both.
     """
+    attribute = promote(own, (MAPPED["event"],), mapping)["event"]
     named = where(matches(body, _EVENT_NAME), body)
     if attribute.null_count < len(attribute):
         whole = pc.equal(pc.struct_field(pc.extract_regex(named, _LAST_STEP), "last"), attribute)

@@ -333,6 +333,13 @@ def test_nobody_is_no_name(nobody: str) -> None:
     told(row, tenant_id="acme", user_id=None, thread_id=None, run_id=None, hearsay=None)
 
 
+@pytest.mark.parametrize("none", ["None", "null", "undefined", "unknown", "N/A", ""])
+def test_what_is_made_of_no_id_names_no_response(none: str) -> None:
+    """Else two calls of servers that give none would be one."""
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.response.id": none}
+    told(span("any", chat), response_id=None)
+
+
 def test_cost_in_millionths() -> None:
     """The unit is the attribute's."""
     assert span("x", {"cost_usd_micros": 1500})["reported_cost_usd"] == pytest.approx(0.0015)

@@ -66,7 +66,7 @@ def test_on_a_span_of_agent_work_no_namespace_is_asked_for(name: str) -> None:
 HARMLESS = {
     "agent.result": "success", "llm.response": "resp_0123",
     "gen_ai.output.type": "json", "agent.input_count": "3", "llm.request.type": "chat",
-    "db.query.text": "SELECT * FROM orders WHERE id = 3", "http.response.body": "<html> of it",
+    "db.query.text": "SELECT * FROM orders WHERE id = 3", "http.proxy.answer.body": "<html> of it",
     "gen_ai.tool.description": "Get weather for a city.", "error.message": "no such city: it",
     "agent.error_message": "the tool said no", "llm.token_count.prompt": "12",
     "gen_ai.response.finish_reasons": '["stop"]', "message": "again in 2 s",
