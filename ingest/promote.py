@@ -2,51 +2,22 @@
 
 All rows at once: the attribute keys are dictionary-encoded, the pairs of each wanted key are
 picked by its code, and their row numbers say where the values go. No Python loop runs over rows.
-
-A value that does not fit its column (a token count that is no number) is NULL there; the
-attribute itself is kept as text in the attributes map.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode import Attributes, Decoded, Index, to_numpy
 from ingest.pairs import Flags, Pairs
 from ingest.senders import Senders
-from ingest.vectors import matches, where
+from ingest.typed import NO_PAIR, Picked, meaning, typed
+from ingest.vectors import where
 from lake.agent_columns import INHERITED
 from lake.column import Column
-from lake.mapping import ANY, FROM_ZERO, AttributeMap, Said, Source
-
-_TRUE = pa.array(["true", "1"])
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_FIRST_IN_LIST = r'^\[\s*"(?P<first>[^"]*)"'
-_QUOTED = r'^"(?P<text>[^"\\]*)"$'
-_STEM = r"^(?P<stem>.+)\.[^.]*$"
-_MOMENT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
-_UTC = pa.timestamp("us", tz="UTC")
-_NONE = -1
-
-
-@dataclass(frozen=True)
-class Picked:
-    """For every row of one column the pair it is taken from and the source; -1 for none."""
-
-    position: Index
-    source: npt.NDArray[np.int16]
-
-    @property
-    def any(self) -> bool:
-        return bool((self.position != _NONE).any())
-
-    def from_one_of(self, sources: Iterable[int]) -> Flags:
-        """Which rows were taken from one of these sources."""
-        return np.isin(self.source, list(sources))
+from lake.mapping import ANY, AttributeMap, Said, Source
 
 
 def promoted(
@@ -68,7 +39,7 @@ def promoted(
         for source in mapping.placed(column.name, "name"):
             ours = _all_rows_meant(own, source, senders)
             if ours.any():
-                named = where(pa.array(ours), _meaning(senders.names, source))
+                named = where(pa.array(ours), meaning(senders.names, source))
                 columns[column.name] = pc.coalesce(columns[column.name], named)
     for name, values in (of_events or {}).items():
         columns[name] = pc.coalesce(columns[name], values)
@@ -141,7 +112,7 @@ def promote(
         sources = mapping.placed(column.name, on, event)
         never = _never(column, mapping)
         picked = _pick(pairs, sources, senders, never)
-        found[column.name] = _typed(column, sources, pairs.values, picked)
+        found[column.name] = typed(column, sources, pairs.values, picked)
     return found
 
 
@@ -171,8 +142,8 @@ def _pick(
     pairs: Pairs, sources: Sequence[Source], senders: Senders | None, never: frozenset[str]
 ) -> Picked:
     """The first source that has a value, for every row: they are written over in reverse order."""
-    position = np.full(pairs.rows, _NONE)
-    chosen = np.full(pairs.rows, _NONE, np.int16)
+    position = np.full(pairs.rows, NO_PAIR)
+    chosen = np.full(pairs.rows, NO_PAIR, np.int16)
     for number in range(len(sources) - 1, -1, -1):
         source = sources[number]
         found = pairs.positions(source.key)
@@ -221,81 +192,3 @@ def _among(pairs: Pairs, found: Index, wanted: Collection[str], *, lower: bool =
         names = pc.utf8_lower(texts) if lower else texts
         among[among] = to_numpy(pc.is_in(names, pa.array(sorted(wanted))), np.bool_)
     return among
-
-
-def _typed(column: Column, sources: Sequence[Source], values: pa.Array, picked: Picked) -> pa.Array:
-    if not picked.any:
-        return pa.nulls(len(picked.position), column.type)
-    text = values.take(pa.array(picked.position, mask=picked.position == _NONE))
-    text = _translated(text, sources, picked)
-    if pa.types.is_string(column.type):
-        return text
-    if pa.types.is_boolean(column.type):
-        return where(pc.is_valid(text), pc.is_in(pc.utf8_lower(text), _TRUE))
-    if pa.types.is_timestamp(column.type):
-        return _moment(text).cast(column.type)
-    number = _scaled(_number(text), sources, picked)
-    if pa.types.is_integer(column.type):
-        counts = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 2.0**53))
-        return where(counts, number).cast(column.type, safe=False)
-    return number
-
-
-def _translated(text: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:
-    """The texts as their sources mean them, where that is not as they stand."""
-    for number, source in enumerate(sources):
-        if source.take == "all" and not source.values:
-            continue
-        of_it = picked.source == number
-        if of_it.any():
-            meant = _meaning(text, source)
-            text = meant if of_it.all() else pc.if_else(pa.array(of_it), meant, text)
-    return text
-
-
-def _meaning(text: pa.Array, source: Source) -> pa.Array:
-    """The first of a list, a text without its quotes or last step, or what a value stands for."""
-    if source.take == "first":
-        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _FIRST_IN_LIST), "first"), text)
-    if source.take == "json":
-        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _QUOTED), "text"), text)
-    if source.take == "stem":
-        return pc.coalesce(pc.struct_field(pc.extract_regex(text, _STEM), "stem"), text)
-    if not source.values:
-        return text
-    said, stands_for = zip(*source.values, strict=True)
-    meant = pa.array(stands_for).take(pc.index_in(text, pa.array(said)))
-    other = dict(source.values).get(ANY)
-    return meant if other is None else pc.coalesce(meant, pa.scalar(other))
-
-
-def _scaled(number: pa.Array, sources: Sequence[Source], picked: Picked) -> pa.Array:
-    if not any(source.unit for source in sources):
-        return number
-    scales = np.array([*(source.scale for source in sources), 1.0])  # the last is that of -1
-    first = np.array([*(float(source.unit == FROM_ZERO) for source in sources), 0.0])
-    scaled = pc.multiply(number, pa.array(scales[picked.source]))
-    return pc.add(scaled, pa.array(first[picked.source])) if first.any() else scaled
-
-
-def _number(text: pa.Array) -> pa.Array:
-    return where(matches(text, _NUMBER), text).cast(pa.float64())
-
-
-def _moment(text: pa.Array) -> pa.Array:
-    """A time as ISO 8601 writes it, perhaps in quotes; NULL for the 30th of February."""
-    plain = pc.utf8_trim(text, '"')
-    written = where(matches(plain, _MOMENT), plain)
-    try:
-        return written.cast(_UTC)
-    except pa.ArrowInvalid:
-        real = [each if _is_real(each) else None for each in written]
-        return pa.array([each and each.as_py() for each in real], pa.string()).cast(_UTC)
-
-
-def _is_real(moment: pa.StringScalar) -> bool:
-    try:
-        moment.cast(_UTC)
-    except pa.ArrowInvalid:
-        return False
-    return True

@@ -19,7 +19,7 @@ By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive"]
 Bad = Literal["error", "interrupt"]
 Outcome = Literal["success", "error", "interrupt"]
-Take = Literal["all", "first", "json", "stem"]
+Take = Literal["all", "first", "json", "stem", "tail"]
 
 PLACES: tuple[str, ...] = get_args(Place)
 BY: tuple[By, ...] = get_args(By)

@@ -5,11 +5,11 @@ that says twice the same are errors. Rows of the user go through the same checks
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 from lake.agent_columns import INHERITED
 from lake.mapping import (
@@ -35,29 +35,21 @@ from lake.mapping import (
     Take,
 )
 from lake.schema import MAPPED
-
-Table = Mapping[str, Any]
-P = ParamSpec("P")
-T = TypeVar("T")
+from lake.toml_entry import Entry, MappingError, Table, pairs, texts, told_of
 
 _OF_EVENTS = ("event", "body")
 _MEMBER_OF = " -> "
-_CALLED = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
-
-
-class MappingError(ValueError):
-    """A mapping that cannot be used; the message names the place, the value and the remedy."""
 
 
 def read_mapping(text: str) -> AttributeMap:
     """The mapping that a file with this text says. Raises MappingError, TOMLDecodeError."""
     document = tomllib.loads(text)
-    parts = _Table(document, "mapping")
+    parts = Entry(document, "mapping")
     columns = parts.take("columns", dict)
     kinds = parts.take("kinds", list)
     senders = parts.take("senders", dict)
-    providers = _Table(parts.take("providers", dict), "providers")
-    identity = _Table(parts.take("identity", dict), "identity")
+    providers = Entry(parts.take("providers", dict), "providers")
+    identity = Entry(parts.take("identity", dict), "identity")
     events = parts.take("first_token_events", dict)
     endings = parts.take("endings", list)
     dialects = parts.take("dialects", dict)
@@ -68,14 +60,14 @@ def read_mapping(text: str) -> AttributeMap:
         senders=tuple(_sender(name, entry) for name, entry in senders.items()),
         endings=tuple(_ending(n, entry) for n, entry in enumerate(endings)),
         first_token_events=tuple(
-            (name, dialect) for dialect, names in events.items() for name in _texts(names, dialect)
+            (name, dialect) for dialect, names in events.items() for name in texts(names, dialect)
         ),
         provider_names={
-            **dict(_pairs(providers.take("rename", dict, {}), "providers.rename")),
+            **dict(pairs(providers.take("rename", dict, {}), "providers.rename")),
         },
-        not_providers=frozenset(_texts(providers.take("ignore", list, []), "providers.ignore")),
-        not_names=frozenset(_texts(identity.take("ignore", list, []), "identity.ignore")),
-        dialects=dict(_pairs(dialects, "dialects")),
+        not_providers=frozenset(texts(providers.take("ignore", list, []), "providers.ignore")),
+        not_names=frozenset(texts(identity.take("ignore", list, []), "identity.ignore")),
+        dialects=dict(pairs(dialects, "dialects")),
     )
     providers.end()
     identity.end()
@@ -87,8 +79,8 @@ def read_mapping(text: str) -> AttributeMap:
 
 def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
     """One source of a column. Raises MappingError; ``place`` is where it stands."""
-    _told_of(place, refuse_unmapped, column)
-    table = _Table(entry, place)
+    told_of(place, refuse_unmapped, column)
+    table = Entry(entry, place)
     unit = table.take("unit", str, "")
     source = Source(
         column=column,
@@ -97,13 +89,13 @@ def source_of(column: str, entry: Table, place: str = "mapping") -> Source:
         event=table.take("event", str, ""),
         member=table.take("member", str, ""),
         unit=unit,
-        scale=_told_of(f"{place}.unit", scale_of, column, unit),
+        scale=told_of(f"{place}.unit", scale_of, column, unit),
         sender=table.take("sender", str, ""),
         unless=table.take("unless", str, ""),
         when=_conditions(table.take("when", dict, {}), f"{place}.when"),
         take=cast("Take", table.choose("take", TAKES, "all")),
-        values=_pairs(table.take("values", dict, {}), f"{place}.values"),
-        ignore=_texts(table.take("ignore", list, []), f"{place}.ignore"),
+        values=pairs(table.take("values", dict, {}), f"{place}.values"),
+        ignore=texts(table.take("ignore", list, []), f"{place}.ignore"),
         hearsay=table.take("hearsay", bool, default=False),
         cached=cast("Cached", table.choose("cached", COUNTED, "inclusive")),
         reasoning=cast("Cached", table.choose("reasoning", COUNTED, "inclusive")),
@@ -175,28 +167,28 @@ def kind_of(name: str, span_class: str, by: str | None, dialect: str = "") -> Ki
 def _kinds(entries: Sequence[Any]) -> Iterable[Kind]:
     for number, entry in enumerate(entries):
         place = f"kinds[{number}]"
-        table = _Table(entry, place)
+        table = Entry(entry, place)
         span_class = table.choose("span_class", SPAN_CLASSES)
         by = table.choose("by", ("operation", "name"), "") or None
         dialect = table.take("dialect", str)
-        names = _texts(table.take("names", list), f"{place}.names")
+        names = texts(table.take("names", list), f"{place}.names")
         table.end()
         yield from (kind_of(name, span_class, by, dialect) for name in names)
 
 
 def _sender(name: str, entry: Any) -> Sender:
     place = f"senders.{name}"
-    table = _Table(entry, place)
+    table = Entry(entry, place)
     matches = []
     for each in table.take("match", list):
-        match = _Table(each, f"{place}.match")
+        match = Entry(each, f"{place}.match")
         found = Match(match.take("scope", str, ""), match.take("name", str, ""))
         match.end()
         if not (found.scope or found.name):
             raise MappingError(f"{place}.match fits everything; give a scope or a name")
         matches.append(found)
-    finishes = _texts(table.take("finishes", list, []), f"{place}.finishes")
-    apart = _texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
+    finishes = texts(table.take("finishes", list, []), f"{place}.finishes")
+    apart = texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
     zero = table.choose("zero_duration", ("known", "unknown"), "known")
     cut = table.choose("cut", ("error", "interrupt"), "error")
     table.end()
@@ -212,13 +204,13 @@ def _sender(name: str, entry: Any) -> Sender:
 
 def _ending(number: int, entry: Any) -> Ending:
     place = f"endings[{number}]"
-    table = _Table(entry, place)
+    table = Entry(entry, place)
     ending = Ending(
         outcome=cast("Outcome", table.choose("outcome", OUTCOMES)),
         reason=table.take("reason", str, ""),
-        span_class=_texts(table.take("span_class", list, []), f"{place}.span_class"),
-        errors=_texts(table.take("errors", list, []), f"{place}.errors"),
-        finishes=_texts(table.take("finishes", list, []), f"{place}.finishes"),
+        span_class=texts(table.take("span_class", list, []), f"{place}.span_class"),
+        errors=texts(table.take("errors", list, []), f"{place}.errors"),
+        finishes=texts(table.take("finishes", list, []), f"{place}.finishes"),
         note=table.take("note", str, ""),
     )
     table.end()
@@ -232,62 +224,9 @@ def _ending(number: int, entry: Any) -> Ending:
     return ending
 
 
-class _Table:
-    """A TOML table of which each key is taken once; what is left at the end is unknown."""
-
-    def __init__(self, entry: Any, place: str) -> None:
-        if not isinstance(entry, Mapping):
-            raise MappingError(f"{place} must be a table")
-        self._left = dict(entry)
-        self._place = place
-
-    def take(self, key: str, kind: type, default: Any = None) -> Any:
-        value = self._left.pop(key, default)
-        if value is None:
-            raise MappingError(f"{self._place}.{key} is missing; add it")
-        if not isinstance(value, kind):
-            wanted = {
-                "str": "a text",
-                "list": "a list",
-                "dict": "a table",
-                "bool": "true or false",
-            }[kind.__name__]
-            raise MappingError(f"{self._place}.{key} = {value!r} must be {wanted}")
-        return value
-
-    def choose(self, key: str, among: tuple[str, ...], default: str | None = None) -> str:
-        value: str = self.take(key, str, default)
-        if value not in among and value != default:
-            raise MappingError(f"{self._place}.{key} = {value!r} must be one of {', '.join(among)}")
-        return value
-
-    def end(self) -> None:
-        for key in self._left:
-            raise MappingError(f"{self._place}.{key} is no known key; take it out")
-
-
-def _told_of(place: str, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return check(*args, **kwargs)
-    except MappingError as error:
-        raise MappingError(f"{place}: {error}") from None
-
-
-def _texts(values: Sequence[Any], place: str) -> tuple[str, ...]:
-    for value in values:
-        if not isinstance(value, str):
-            raise MappingError(f"{place}: {value!r} must be a text")
-    return tuple(values)
-
-
 def _conditions(table: Table, place: str) -> tuple[tuple[str, str], ...]:
     """Keys of attributes, or of members written as `attribute -> path`, and their values."""
-    return tuple((key.replace(_MEMBER_OF, MEMBER), value) for key, value in _pairs(table, place))
-
-
-def _pairs(table: Table, place: str) -> tuple[tuple[str, str], ...]:
-    _texts(tuple(table.values()), place)
-    return tuple(table.items())
+    return tuple((key.replace(_MEMBER_OF, MEMBER), value) for key, value in pairs(table, place))
 
 
 def _refuse_unknown_names(read: AttributeMap) -> None:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from lake import known_attributes
 from lake.docs import reference
 from lake.mapping import UNITS, Kind, Source
-from lake.mapping_file import SHIPPED, MappingError, read_mapping, source_of
+from lake.mapping_file import SHIPPED, read_mapping, source_of
 from lake.schema import MAPPED
+from lake.toml_entry import MappingError
 
 SMALLEST = """
 [dialects]
