@@ -17,7 +17,13 @@ from ruamel.yaml import YAML
 
 from ingest.privacy.table import anyone_of, content_table, pattern_of
 from tests.collector.pipeline import Pipeline, wait_until
-from tests.ingest.content import CANARY, planted_logs, planted_metrics, planted_spans
+from tests.ingest.content import (
+    CANARY,
+    planted_logs,
+    planted_metrics,
+    planted_spans,
+    titled_spans,
+)
 
 REQUESTS = {
     "/v1/traces": ExportTraceServiceRequest,
@@ -67,6 +73,17 @@ def test_the_configuration_has_the_names_of_the_table(repository: Path) -> None:
             assert [unquoted(each)[0] for each in group["statements"]] == wanted
 
 
+def test_the_configuration_has_the_names_of_spans_of_the_table(repository: Path) -> None:
+    """One statement per rule: of which scope, called how, and what is left of it."""
+    groups = processors(repository)["transform/drop_content"]["trace_statements"]
+    (naming,) = (group for group in groups if "set(span.name" in group["statements"][0])
+    wanted = [
+        [rule.left, pattern_of([rule.scope]), pattern_of([rule.name])]
+        for rule in content_table().span_names
+    ]
+    assert [unquoted(each) for each in naming["statements"]] == wanted
+
+
 def test_the_configuration_has_the_expressions_of_the_table(repository: Path) -> None:
     """Secrets are the same here and there, and so are the keys that are left alone."""
     table, configured = content_table(), processors(repository)
@@ -112,7 +129,10 @@ class Recorder:
 def test_the_collector_drops_every_name_of_the_table(
     collector_binary: Path, repository: Path, tmp_path: Path
 ) -> None:
-    """Planted under every name in every place and signal, nothing of it leaves the collector."""
+    """Planted under every name in every place and signal, nothing of it leaves the collector.
+
+    Nor do spans leave it under a name that is content.
+    """
     pipeline = Pipeline(collector_binary, repository, tmp_path)
     port = int(pipeline.collector.environment["INGEST_URL"].rpartition(":")[2])
     recorder = Recorder(port)
@@ -120,6 +140,7 @@ def test_the_collector_drops_every_name_of_the_table(
         pipeline.collector.start()
         for path, request in (
             ("traces", planted_spans()),
+            ("traces", titled_spans()),
             ("logs", planted_logs()),
             ("metrics", planted_metrics()),
         ):
@@ -136,3 +157,4 @@ def test_the_collector_drops_every_name_of_the_table(
     passed_on = "".join(map(str, recorder.requests))
     assert CANARY not in passed_on
     assert "gen_ai.usage.input_tokens" in passed_on
+    assert all(f'name: "{rule.left}"' in passed_on for rule in content_table().span_names)

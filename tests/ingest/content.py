@@ -48,6 +48,20 @@ def planted_spans(
     return request
 
 
+def titled_spans() -> ExportTraceServiceRequest:
+    """A span for each rule of the table that is called by it, of the scope of the rule."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    for number, rule in enumerate(content_table().span_names, start=1):
+        under = group.scope_spans.add()
+        under.scope.name = rule.scope.replace("*", "")
+        under.spans.add(
+            trace_id=b"\3" * 16, span_id=bytes([number]) * 8, name=rule.name.replace("*", CANARY),
+            start_time_unix_nano=START, end_time_unix_nano=START + 10**9,
+        )  # fmt: skip
+    return request
+
+
 def planted_logs(
     tenant: str | None = None, under: Iterable[str] | None = None
 ) -> ExportLogsServiceRequest:

@@ -44,7 +44,7 @@ def kept_of(attributes: dict[str, Any], scope: str = "acme") -> dict[str, Any]:
         "acme.llm.reply_text", "genai.outputMessages", "gen_ai.future.chat_messages",
         "ai.next.prompt",
         "gen_ai.input.chat.3.content", "crewai.task.agent.instructions", "dspy.lm.completion_raw",
-        "openai.response.output", "haystack.agent.input", "bedrock.model.payload.json",
+        "openai.response.output", "haystack.agent.inputs", "bedrock.model.payload.json",
         "tool.params", "agent.response", "mcp.new.tool.arguments", "llm_output", "chain.query",
         "mlflow.chat.transcript.0", "genai.prompt.v2.0.text", "strands.agent.lastMessage",
     ],
