@@ -2,12 +2,14 @@
 
 In the order in which they are believed: what the sender states; what was raised but is no failure,
 an interrupt or a jump, which libraries report as OK or as an error; a finish reason that means a
-cut; what the sender says in words of its own; the span's status; a call of which a whole response
-would have told a finish reason or usage, and did not.
+cut; what the sender says in words of its own; the span's status; an error that a call without a
+status tells, and no answer; a call of which a whole response would have told a finish reason or
+usage, and did not.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,7 +47,7 @@ def span_outcome(
         _whatever_the_status(by_error),
         by_finish,
         columns["reported_outcome"],
-        where(failed, pa.repeat("error", len(failed))),
+        where(pc.or_(failed, _unanswered(columns, status)), pa.repeat("error", len(failed))),
         cut,
         pa.scalar("success"),
     )
@@ -113,10 +115,7 @@ def _cut(columns: Columns, mapping: AttributeMap, senders: Senders) -> pa.Array:
 
     NULL for one that has either, or of a sender that does not always tell.
     """
-    silent = pc.and_(
-        pc.is_null(columns["finish_reason"]),
-        pc.and_(pc.is_null(columns["input_tokens"]), pc.is_null(columns["output_tokens"])),
-    )
+    silent = _none_of(columns, "finish_reason", "input_tokens", "output_tokens")
     cut = nulls(len(silent))
     for sender in mapping.senders:
         if sender.finishes and (ours := senders.of(sender.name)) is not None:
@@ -124,6 +123,25 @@ def _cut(columns: Columns, mapping: AttributeMap, senders: Senders) -> pa.Array:
             unfinished = pc.and_(pa.array(ours), pc.and_(tells, silent))
             cut = pc.if_else(unfinished, sender.cut, cut)
     return cut
+
+
+def _unanswered(columns: Columns, status: pa.Array) -> pa.Array:
+    """Which model and tool calls have no status, and tell an error but nothing of an answer.
+
+    LangChain4j in Quarkus records what was raised and sets no status. Of a call that has an answer
+    too, the error may be that of an earlier try.
+    """
+    told = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
+    if not pc.any(told).as_py():
+        return told
+    call = pc.and_(pc.is_in(columns["span_class"], _CALLS), pc.equal(status, "unset"))
+    no_answer = _none_of(columns, "response_id", "finish_reason", "input_tokens", "output_tokens")
+    return pc.and_(told, pc.and_(pc.fill_null(call, fill_value=False), no_answer))
+
+
+def _none_of(columns: Columns, *names: str) -> pa.Array:
+    """Where all of these columns are NULL."""
+    return reduce(pc.and_, (pc.is_null(columns[name]) for name in names))
 
 
 def _by_error(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Array]:

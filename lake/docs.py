@@ -47,10 +47,17 @@ _ENDINGS = """\
 
 Believed in this order: `outcome` as stated; an interrupt or a success, by the class of the error
 without its module; a finish reason that is here; what the sender says in words of its own
-(`reported_outcome`); the status of the span. A model call that its sender tells no finish reason
+(`reported_outcome`); the status of the span; an error that a model or tool call without a status
+tells, and nothing of an answer. A model call that its sender tells no finish reason
 and no usage of, though it does of whole responses, was cut: `incomplete`, and an error unless only
 its caller can have left.
 """
+_PARTS = {
+    "first": ", the first",
+    "json": " as JSON",
+    "stem": " up to its last dot",
+    "tail": " after its first slash",
+}
 
 
 def reference(mapping: AttributeMap = SHIPPED) -> str:
@@ -109,14 +116,14 @@ def _source(source: Source) -> list[str]:
     place = places.get(source.on, "")
     member = f" → `{source.member}`" if source.member else ""
     unit = f", {source.unit}" if source.unit else ""
-    first = {"first": ", the first", "json": " as JSON"}.get(source.take, "")
-    values = ", ".join(f"{_any_or(said)} = {meant}" for said, meant in source.values)
+    part = _PARTS.get(source.take, "")
+    values = ", ".join(f"{_any_or(said)} = {meant or 'nothing'}" for said, meant in source.values)
     said = [
         f" ({values})" if values else "",
         " (without cached)" * (source.cached == "exclusive"),
         " (without reasoning)" * (source.reasoning == "exclusive"),
     ]
-    name = f"{place}`{source.attribute}`{member}{unit}{first}{''.join(said)}"
+    name = f"{place}`{source.attribute}`{member}{unit}{part}{''.join(said)}"
     return [name, "; ".join(_conditions(source)), source.dialect, source.note]
 
 

@@ -169,6 +169,21 @@ def test_openinference_of_bedrock_counts_apart_what_a_stream_of_nova_counts_apar
     told(span(scope, counts, name="bedrock.invoke_model"), input_tokens=100)
 
 
+def test_openinference_of_bedrock_counted_cached_tokens_apart_up_to_0_1_60() -> None:
+    """The total, which is Bedrock's own, tells it: afterwards the prompt has them in it."""
+    counts = {
+        "openinference.span.kind": "LLM", "llm.token_count.completion": 9,
+        "llm.token_count.prompt_details.cache_read": 30,
+        "llm.token_count.prompt_details.cache_write": 20, "llm.token_count.total": 159,
+    }  # fmt: skip
+    scope = "openinference.instrumentation.bedrock"
+    for name in ("bedrock.converse", "bedrock.invoke_model"):
+        before = span(scope, counts | {"llm.token_count.prompt": 100}, name=name)
+        told(before, input_tokens=150, output_tokens=9, cache_read_tokens=30, cache_write_tokens=20)
+        after = span(scope, counts | {"llm.token_count.prompt": 150}, name=name)
+        told(after, input_tokens=150, output_tokens=9, cache_read_tokens=30, cache_write_tokens=20)
+
+
 def test_vercel() -> None:
     """Its own names, of versions 4 to 6; Anthropic's raw counts, where the SDK's differ."""
     raw = {"anthropic": {"usage": {"input_tokens": 7, "cache_creation_input_tokens": 20,

@@ -109,6 +109,28 @@ def gateway_cache_hit(happened: Happened) -> Expected:
 
 
 @shape
+def gateway_cache_hit_that_says_so(happened: Happened) -> Expected:
+    """The first answer's tokens stay, though the second tells that it used none."""
+    response = {"gen_ai.response.id": happened.response()}
+    for at, hit in ((0, False), (3 * 60 * MINUTE, True)):
+        agent = happened.agent(at=at)
+        happened.llm(agent, used=CALL, at=at, scope="litellm", litellm__cache_hit=hit, **response)
+    return Expected({None: CALL}, llm_calls=1, runs=((None, "success"),) * 2)
+
+
+@shape
+def gateway_cache_hit_whose_first_answer_is_gone(happened: Happened) -> Expected:
+    """Nothing was used, whatever the caller's own span says of the answer it got."""
+    response = {"gen_ai.response.id": happened.response()}
+    caller = happened.llm(happened.agent(), used=CALL, scope="sdk", **response)
+    server = happened.span("POST /v1", caller, kind="server", service="gateway", scope="litellm")
+    happened.llm(
+        server, used=CALL, service="gateway", scope="litellm", litellm__cache_hit=True, **response
+    )
+    return Expected({None: Used()}, llm_calls=1)
+
+
+@shape
 def ids_from_a_small_pool(happened: Happened) -> Expected:
     """Ollama draws ids like chatcmpl-123: another count, or a later minute, is another call."""
     for at, used in ((0, CALL), (1, SECOND), (5 * MINUTE, CALL)):

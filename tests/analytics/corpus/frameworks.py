@@ -96,3 +96,55 @@ def hand_off(happened: Happened) -> Expected:
     for at, used in ((0, FIRST), (50, SECOND)):
         happened.llm(happened.agent(workflow, at=at, used=used), used=used, at=at)
     return Expected({"acme": RUN}, llm_calls=2, runs=(("acme", "success"),))
+
+
+@shape
+def ag2(happened: Happened) -> Expected:
+    """Each call's usage is told once more beside it; only a compaction has no span but that."""
+    turn = happened.agent(took=900)
+    scope = "opentelemetry.instrumentation.ag2"
+    for at, used in ((0, FIRST), (50, SECOND)):
+        happened.llm(turn, used=used, at=at, scope=scope)
+        happened.span(
+            "record_usage model_call", turn, used=used, at=at + 90, took=0, scope=scope,
+            ag2__usage__kind="model_call",
+        )  # fmt: skip
+    happened.span(
+        "record_usage compaction", turn, used=FIRST, at=950, took=0, scope=scope,
+        ag2__usage__kind="compaction", gen_ai__response__model="gpt-4o",
+        gen_ai__provider__name="openai",
+    )  # fmt: skip
+    return Expected({None: Used(295, 43, 64)}, llm_calls=3)
+
+
+@shape
+def livekit(happened: Happened) -> Expected:
+    """A session is no run: its turns are."""
+    session = happened.span(
+        "agent_session",
+        gen_ai__operation__name="invoke_workflow",
+        took=5000,
+        scope="livekit-agents",
+    )
+    for at, used in ((0, FIRST), (2000, SECOND)):
+        turn = happened.agent(session, at=at, scope="livekit-agents")
+        happened.llm(turn, used=used, at=at, scope="livekit-agents")
+    return Expected({None: RUN}, llm_calls=2, runs=((None, "success"),) * 2)
+
+
+@shape
+def voltagent(happened: Happened) -> Expected:
+    """The run repeats what its calls used, under names of its own."""
+    ours = {"scope": "@voltagent/core", "status": "ok"}
+    run = happened.span(
+        "generateText", agent__state="completed", usage__prompt_tokens=RUN.input,
+        usage__completion_tokens=RUN.output, **ours,
+    )  # fmt: skip
+    for at, used in ((0, FIRST), (50, SECOND)):
+        happened.span(
+            "llm:generateText", run, span__type="llm", llm__model="openai/gpt-4o", at=at,
+            llm__provider="openai", llm__usage__prompt_tokens=used.input,
+            llm__usage__completion_tokens=used.output, llm__usage__cached_tokens=used.cached,
+            **ours,
+        )  # fmt: skip
+    return Expected({None: RUN}, llm_calls=2)
