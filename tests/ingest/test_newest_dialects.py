@@ -140,10 +140,11 @@ def test_a_node_without_a_status_may_have_dealt_with_what_was_raised() -> None:
 
 def test_ag2_tells_a_call_s_usage_again() -> None:
     """Its record of one adds nothing; of compactions and sums over workers it is the only one."""
-    used = {"gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 9}
+    used = {"gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 9,
+            "gen_ai.usage.cache_read_input_tokens": 64}  # fmt: skip
     record = used | {"ag2.span.type": "usage", "gen_ai.provider.name": "openai"}
     again = span(AG2, record | {"ag2.usage.kind": "model_call"}, name="record_usage model_call")
-    told(again, span_class="other", input_tokens=None, output_tokens=None)
+    told(again, span_class="other", input_tokens=None, output_tokens=None, cache_read_tokens=None)
     alone = span(AG2, record | {"ag2.usage.kind": "compaction"}, name="record_usage compaction",
                  seconds=0.0)  # fmt: skip
     told(alone, span_class="llm", input_tokens=131, output_tokens=9, duration_ms=None)
@@ -268,6 +269,10 @@ def test_mlflow_s_own_names() -> None:
     told(row, span_class="llm", provider="openai", request_model="gpt-4o-mini", input_tokens=131,
          output_tokens=9, cache_read_tokens=64, cache_write_tokens=5, reported_cost_usd=0.002,
          ttfb_ms=100.0)  # fmt: skip
+    asked = {"mlflow.spanType": '"CHAT_MODEL"', "model": '"gpt-4o-mini"', "stream": True,
+             "user": '"u"'}  # fmt: skip
+    told(span("mlflow", asked, **FAILED), request_model="gpt-4o-mini", streaming=True, user_id="u",
+         outcome="error")  # fmt: skip
     told(span("mlflow", {"mlflow.spanType": '"TOOL"'}, name="search"), tool_name="search")
     told(span("mlflow", {"mlflow.spanType": '"AGENT"'}, name="support"), agent_name="support")
 
