@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.one_row import EXCEPTION, FAILED, span, told
+from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
 from tests.ingest.values import START
 
 SPRING_BOOT = "org.springframework.boot"
@@ -345,3 +345,18 @@ def test_haystack_names_its_components() -> None:
     asked = {"haystack.tool.name": "refund"}
     name = "haystack.agent.hook.human_in_the_loop.strategy"
     told(span("haystack", asked, name=name), span_class="node")
+
+
+def test_gemini_cli_tells_each_call_three_times_more() -> None:
+    """By the convention's event of the request and of the answer, and by a span: none is a call."""
+    told_again = {"gen_ai.operation.name": "generate_content", "gen_ai.response.id": "r",
+                  "gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 9}  # fmt: skip
+    event = "gen_ai.client.inference.operation.details"
+    row = line("gemini-cli", told_again | {"event.name": event})
+    told(row, span_class="other", input_tokens=None, output_tokens=None)
+    for operation in ("llm_call", "tool_call", "schedule_tool_calls"):
+        traced = told_again | {"gen_ai.operation.name": operation}
+        told(span("gemini-cli", traced, name=operation), span_class="other", input_tokens=None)
+    counted = {"event.name": "gemini_cli.api_response", "input_token_count": 131,
+               "output_token_count": 9, "thoughts_token_count": 20}  # fmt: skip
+    told(line("gemini-cli", counted), span_class="llm", input_tokens=131, output_tokens=29)
