@@ -3,12 +3,19 @@
 -- Frameworks repeat on agent, node or tool spans what their model calls used; that is not added. Some
 -- report on the agent span alone; that is all there is. Embeddings below are in no sum that has
 -- output. Inside a model call that reports its usage, another report adds nothing, unless it is of a
--- try that failed (pydantic-ai's fallback).
+-- try that failed (pydantic-ai's fallback). A sum over what a worker used (operation `subtask`, AG2) stands
+-- beside the worker's spans, where it has some: it counts only where the worker left no agent span.
 --
 -- The recursion sees only traces in which such a span reports usage. Where their parents go in a
 -- circle, the earliest stands.
 CREATE OR REPLACE TEMP TABLE rollup_spans AS
 WITH RECURSIVE
+workers AS (
+    SELECT trace_id, span_id, agent_name
+    FROM span_facts
+    WHERE span_class = 'agent'
+      AND trace_id IN (SELECT trace_id FROM span_facts WHERE operation = 'subtask')
+),
 rollups AS (
     SELECT
         trace_id, span_id, parent_span_id, run_id, thread_id, tenant_id, user_id, agent_name,
@@ -16,7 +23,10 @@ rollups AS (
         response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, outcome, outcome_reason, status, error_class,
         attempt
-    FROM span_facts
+    FROM span_facts AS sums
+    ANTI JOIN workers
+        ON workers.trace_id = sums.trace_id AND workers.agent_name = sums.agent_name
+        AND workers.span_id <> sums.parent_span_id AND sums.operation = 'subtask'
     WHERE span_class <> 'llm'
       AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1

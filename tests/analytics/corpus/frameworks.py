@@ -118,6 +118,36 @@ def ag2(happened: Happened) -> Expected:
 
 
 @shape
+def ag2_delegates_to_an_agent_that_is_traced(happened: Happened) -> Expected:
+    """The sum over what it used stands beside its own spans."""
+    scope = "opentelemetry.instrumentation.ag2"
+    turn = happened.agent(took=900, scope=scope, gen_ai__agent__name="front")
+    tool = happened.tool(turn, scope=scope)
+    worker = happened.agent(tool, scope=scope, gen_ai__agent__name="worker")
+    happened.llm(worker, used=FIRST, scope=scope)
+    happened.span(
+        "record_usage subtask", turn, used=FIRST, took=0, scope=scope,
+        ag2__usage__kind="subtask", ag2__usage__label="worker",
+    )  # fmt: skip
+    return Expected({None: FIRST}, llm_calls=1, tool_calls=1)
+
+
+@shape
+def ag2_delegates_to_an_agent_that_is_not_traced(happened: Happened) -> Expected:
+    """The sum is all that tells what it used, also where it is the same agent once more."""
+    scope = "opentelemetry.instrumentation.ag2"
+    turn = happened.agent(took=900, scope=scope, gen_ai__agent__name="front")
+    happened.tool(turn, scope=scope)
+    for label in ("worker", "front"):
+        happened.span(
+            "record_usage subtask", turn, used=FIRST, took=0, scope=scope,
+            ag2__usage__kind="subtask", ag2__usage__label=label,
+            gen_ai__response__model="gpt-4o", gen_ai__provider__name="openai",
+        )  # fmt: skip
+    return Expected({None: Used(164, 34)}, llm_calls=0, tool_calls=1)
+
+
+@shape
 def livekit(happened: Happened) -> Expected:
     """A session is no run: its turns are."""
     session = happened.span(
