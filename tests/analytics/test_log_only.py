@@ -427,6 +427,37 @@ def test_a_prompt_of_claude_code_that_failed(claude: Callable[..., Any]) -> None
     ]  # fmt: skip
 
 
+def test_lines_that_name_a_run_otherwise_than_its_spans(telemetry: Telemetry, rows: Ask) -> None:
+    """Claude Code's events name the prompt, its spans only the session: it is one run, not two."""
+    for prompt, start in (("p1", 0), ("p2", 10_000)):
+        agent = telemetry.agent(at=NOON + ms(start), took=5000, **THREAD)
+        telemetry.llm(under=agent, at=NOON + ms(start + 10), input_tokens=10, response_id=prompt)
+        said = {"run_id": f"prompt-{prompt}", **THREAD}
+        telemetry.log("agent.cost", at=NOON + ms(start + 900), input_tokens=10, response_id=prompt,
+                      **CALL | said)  # fmt: skip
+        for after, outcome in ((1200, "error"), (7000, "success")):  # the second when all was over
+            telemetry.log("agent.tool", at=NOON + ms(start + after), tool_name="Bash",
+                          **said | {"outcome": outcome})  # fmt: skip
+    telemetry.log(
+        "agent.tool", at=NOON + ms(30_000), run_id="prompt-p3", outcome="success", **THREAD
+    )
+    asked = "SELECT llm_calls, tool_calls, tool_errors, input_tokens, source FROM runs"
+    assert [tuple(row.values()) for row in rows(f"{asked} ORDER BY started_at")] == [
+        (1, 2, 1, 10, "spans"), (1, 2, 1, 10, "spans"), (0, 1, 0, None, "logs"),
+    ]  # fmt: skip
+
+
+def test_lines_of_a_run_that_other_spans_name(telemetry: Telemetry, rows: Ask) -> None:
+    """Are of that run, whatever else the thread was doing."""
+    telemetry.agent(took=5000, **THREAD)
+    named = telemetry.agent(at=NOON + ms(10_000), run_id="r", **THREAD)
+    telemetry.log("agent.tool", at=NOON + ms(100), run_id="r", outcome="success", **THREAD)
+    assert named["run_id"] == "r"
+    assert rows("SELECT run_id, tool_calls FROM runs WHERE tool_calls > 0") == [
+        {"run_id": "r", "tool_calls": 1}
+    ]
+
+
 def test_a_session_of_claude_code_without_prompts(claude: Callable[..., Any]) -> None:
     """Versions that send no prompt.id, and calls that no prompt caused: the session is the run."""
     session = Session()

@@ -7,7 +7,7 @@ SELECT
     lines.log_id, lines.event_name, lines.span_class,
     COALESCE(lines.trace_id, threads.trace_id) AS trace_id,
     lines.span_id,
-    COALESCE(lines.run_id, threads.run_id) AS run_id,
+    CASE WHEN threads.log_id IS NULL THEN lines.run_id ELSE threads.run_id END AS run_id,
     threads.log_id IS NOT NULL AS by_thread,
     lines.thread_id, lines.tenant_id, lines.user_id, lines.agent_name, lines.feature, lines.node,
     lines.service_name, lines.time, lines.received_at, lines.operation, lines.duration_ms,
