@@ -29,6 +29,8 @@ def with_lines(own: Pairs, bodies: pa.Array, event: pa.Array, mapping: Attribute
 
     An attribute comes before a member of its name.
     """
+    if not event.null_count:
+        return own
     lines = pc.and_(pc.is_null(event), pc.fill_null(matches(bodies, _LINE), fill_value=False))
     if not pc.any(lines).as_py():
         return own

@@ -71,7 +71,7 @@ def _parse_json(body: bytes, signal: Signal) -> Message:
             raise malformed("the body must be a JSON object")
         for record in _records(document):
             for field in ("traceId", "spanId", "parentSpanId"):
-                if field in record:
+                if record.get(field) is not None:  # in protobuf's JSON null is no value
                     record[field] = _base64_of_hex(record[field], field)
         return json_format.ParseDict(document, signal.request(), ignore_unknown_fields=True)
     except (orjson.JSONDecodeError, json_format.ParseError) as fault:

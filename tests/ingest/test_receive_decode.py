@@ -20,6 +20,7 @@ from ingest.receive.decode import Format, decode_batch
 from ingest.receive.refusal import Kind, Refusal
 from ingest.receive.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from tests.ingest.batches import logs, metrics, spans
+from tests.ingest.values import START
 
 LIMIT = 1_000_000
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -135,6 +136,19 @@ documents = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
     max_leaves=25,
 )
+
+
+def test_null_in_json_is_no_value() -> None:
+    """As protobuf's JSON has it: a root may say that its parent is null."""
+    span = {
+        "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
+        "parentSpanId": None, "name": "chat", "startTimeUnixNano": START, "endTimeUnixNano": START,
+        "status": None, "events": None, "links": [],
+    }  # fmt: skip
+    body = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    batch = decode_batch(body, TRACES, Format.JSON, "", limit=LIMIT, received_unix_nano=START)
+    [sent] = TRACES.request.FromString(batch.request).resource_spans[0].scope_spans[0].spans
+    assert (sent.span_id.hex(), sent.parent_span_id) == ("eee19b7ec3c1b174", b"")
 
 
 @given(documents, st.sampled_from(SIGNALS))
