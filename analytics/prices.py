@@ -39,10 +39,14 @@ OVERRIDE = "override"
 # by another and does not match it itself.
 SELLERS = {"x_ai": "x-ai", "azure.ai.inference": "azure", "gcp.gen_ai": "google"}
 
+MAKERS = (
+    *("amazon", "anthropic", "meta", "mistral", "cohere", "ai21", "deepseek", "openai", "qwen"),
+    "writer",
+)
 OF_BEDROCK = re.compile(
     r"arn:aws[\w-]*:bedrock:"
     r"|((us|us-gov|eu|apac|jp|au|ca|global)\.)?"
-    r"(ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\.[a-z]"
+    rf"({'|'.join(MAKERS)})\.[a-z]"
 )
 """Model ids that only Bedrock has, of frameworks that name themselves instead of the provider."""
 
@@ -208,7 +212,13 @@ class PriceBook:
         except LookupError:
             # LiteLLM's names begin with the provider: openai/gpt-4o-mini.
             before, _, name = model.partition("/")
-            return self._find(before, name) if name and before in {seller, provider} else None
+            if name:
+                return self._find(before, name) if before in {seller, provider} else None
+            if provider.lower() != "aws.bedrock" or OF_BEDROCK.match(model):
+                return None
+            # OpenLLMetry leaves out who made a model of Bedrock.
+            found = (self._find(provider, f"{maker}.{model}") for maker in MAKERS)
+            return next(filter(None, found), None)
 
 
 def _rows(

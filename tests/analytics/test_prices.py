@@ -162,6 +162,7 @@ def test_the_answering_model_is_priced_first(telemetry: Telemetry, rows: Ask) ->
     [("x_ai", "grok-3"), ("gcp.gen_ai", "gemini-2.5-pro"), ("azure.ai.inference", "gpt-4o"),
      ("aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"), (None, "claude-sonnet-4-5"),
      (None, "us.anthropic.claude-sonnet-4-20250514-v1:0"), (None, "amazon.nova-lite-v1:0"),
+     ("aws.bedrock", "nova-lite-v1:0"), ("aws.bedrock", "llama3-1-8b-instruct-v1:0"),
      (None, "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite-v1:0")],
 )  # fmt: skip
 def test_providers_are_known_by_their_opentelemetry_names(
