@@ -1,8 +1,8 @@
 """Token counts by OpenTelemetry's rule: the input includes cached tokens, the output reasoning.
 
-Of some sources the mapping knows that they count a part beside its whole. Of others it shows: a
-part cannot exceed its whole, and a total that is the sum of both was made by somebody who counts
-them apart.
+Of some sources the mapping knows that they count a part beside its whole, or that only their total
+has it. Of others it shows: a part cannot exceed its whole, and a total that is the sum of both was
+made by somebody who counts them apart.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 from ingest.pairs import Flags, Pairs
 from ingest.promote import counted_apart
 from ingest.senders import Senders
+from ingest.vectors import nulls, where
 from lake.mapping import AttributeMap
 
 
 def whole_counts(
     columns: Mapping[str, pa.Array], own: Pairs, mapping: AttributeMap, senders: Senders
 ) -> dict[str, pa.Array]:
-    """Input and output tokens with the parts that their sources left out."""
+    """Input and output tokens with the parts that their sources left out, and reasoning."""
     read, written, reasoning = (
         pc.fill_null(columns[name], 0)
         for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -27,10 +28,12 @@ def whole_counts(
     cached = pc.add(read, written)
     stated = pc.add(columns["input_tokens"], pc.fill_null(columns["output_tokens"], 0))
     rest = pc.subtract(columns["total_tokens"], stated)
+    untold = _only_in_total(columns, rest, mapping, senders)
+    rest = where(pc.is_null(untold), rest)
     both = pc.equal(rest, pc.add(cached, reasoning))
     of_input = pc.equal(rest, cached)
     of_output = pc.and_(pc.equal(rest, reasoning), pc.invert(of_input))
-    return {
+    whole = {
         name: _with_part(
             columns[name], part, pc.or_(left, both), counted_apart(name, own, mapping, senders)
         )
@@ -39,6 +42,23 @@ def whole_counts(
             ("output_tokens", reasoning, of_output),
         )
     }
+    if untold.null_count < len(untold):
+        output = pc.add(pc.fill_null(columns["output_tokens"], 0), untold)
+        whole["output_tokens"] = pc.coalesce(output, whole["output_tokens"])
+        whole["reasoning_tokens"] = pc.coalesce(columns["reasoning_tokens"], untold)
+    return whole
+
+
+def _only_in_total(
+    columns: Mapping[str, pa.Array], rest: pa.Array, mapping: AttributeMap, senders: Senders
+) -> pa.Array:
+    """Reasoning that nothing but the total has, of senders whose total is known to; else NULL."""
+    untold = nulls(len(rest)).cast(rest.type)
+    for sender in mapping.senders:
+        if sender.rest_is_reasoning and (ours := senders.of(sender.name)) is not None:
+            silent = pc.and_(pa.array(ours), pc.is_null(columns["reasoning_tokens"]))
+            untold = pc.coalesce(untold, where(pc.and_(silent, pc.greater(rest, 0)), rest))
+    return untold
 
 
 def _with_part(whole: pa.Array, part: pa.Array, left: pa.Array, apart: Flags | None) -> pa.Array:

@@ -158,6 +158,8 @@ def _sender(sender: Sender) -> list[str]:
         for match in sender.match
     )  # fmt: skip
     peculiar = [] if sender.knows_durations else ["a duration of 0 is unknown"]
+    if sender.rest_is_reasoning:
+        peculiar.append("what its total has beside input and output is reasoning")
     if sender.answers_apart:
         peculiar.append(f"tells a streamed answer of {_codes(sender.answers_apart)} apart")
     if sender.finishes:

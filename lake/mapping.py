@@ -101,6 +101,7 @@ class Sender:
     ``finishes``: operations of which a whole response always tells a finish reason or usage.
     ``cut``: what a call of these is that tells neither.
     ``answers_apart``: operations of which a streamed answer is a record of its own.
+    ``rest_is_reasoning``: what its total has beside input and output is reasoning it left out.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Sender:
     cut: Bad = "error"
     answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True
+    rest_is_reasoning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,7 @@ def _sender(name: str, entry: Any) -> Sender:
     apart = texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
     zero = table.choose("zero_duration", ("known", "unknown"), "known")
     cut = table.choose("cut", ("error", "interrupt"), "error")
+    rest = table.choose("rest", ("unknown", "reasoning"), "unknown")
     table.end()
     return Sender(
         name=name,
@@ -199,6 +200,7 @@ def _sender(name: str, entry: Any) -> Sender:
         cut=cast("Bad", cut),
         answers_apart=apart,
         knows_durations=zero == "known",
+        rest_is_reasoning=rest == "reasoning",
     )
 
 

@@ -146,6 +146,20 @@ def test_more_reasoning_than_output_was_left_out_of_it() -> None:
         told(span("x", counts), output_tokens=whole, reasoning_tokens=500)
 
 
+def test_openllmetry_tells_googles_thoughts_in_the_total_only() -> None:
+    """They are billed as output; cached tokens are in the input, whatever is left of the total."""
+    scope = "opentelemetry.instrumentation.google_generativeai"
+    counts = {"gen_ai.operation.name": "generate_content", "gen_ai.usage.input_tokens": 131,
+              "gen_ai.usage.output_tokens": 5,
+              "gen_ai.usage.cache_read.input_tokens": 64}  # fmt: skip
+    thinking = counts | {"gen_ai.usage.total_tokens": 131 + 5 + 64}
+    told(span(scope, thinking), input_tokens=131, output_tokens=69, reasoning_tokens=64,
+         cache_read_tokens=64)  # fmt: skip
+    plain = counts | {"gen_ai.usage.total_tokens": 136}
+    told(span(scope, plain), input_tokens=131, output_tokens=5, reasoning_tokens=None)
+    told(span(scope, counts), input_tokens=131, output_tokens=5, reasoning_tokens=None)
+
+
 def test_openinference_of_bedrock_says_by_the_total_what_the_input_includes() -> None:
     """Up to 0.1.59 cached tokens stood beside it, as Converse counts; since then they are in it."""
     scope = "openinference.instrumentation.bedrock"
