@@ -274,7 +274,7 @@ class Run:
     async def _save(self, at: Checkpoint) -> None:
         """Write a checkpoint; being cut off does not keep it from being written."""
         at = replace(at, spent=self.context.budget.at_most)
-        saving = asyncio.create_task(self._thread.save(at))
+        saving = self.context.under_way.begin(self._thread.save(at))
         try:
             await asyncio.shield(saving)
         except asyncio.CancelledError:

@@ -15,13 +15,13 @@ class UnderWay:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work``, which goes on when this is cancelled."""
-        return await asyncio.shield(self._begin(work))
+        return await asyncio.shield(self.begin(work))
 
     async def obtain(
         self, work: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[None]]
     ) -> T:
         """As `finish`; what it gets behind the back of one who was cancelled is given back."""
-        task = self._begin(work)
+        task = self.begin(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -29,7 +29,7 @@ class UnderWay:
             async def undo() -> None:
                 await give_back(await task)
 
-            self._begin(undo())
+            self.begin(undo())
             raise
 
     async def settle(self, timeout_s: float) -> None:
@@ -41,7 +41,8 @@ class UnderWay:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """``work`` as a task of which nobody need hear."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -1,6 +1,7 @@
 """What nodes leave: written whole, whatever it is and whatever happens meanwhile."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,6 +95,36 @@ def test_a_run_that_is_cut_in_its_last_checkpoint_is_done(
     assert names == ["run.start", "node.start", "node.end", "run.end"]
     assert events[-1].data["outcome"] == "success"
     assert [line["outcome"] for line in telemetry.lines()] == ["success", "success"]
+
+
+def test_a_checkpoint_that_fails_when_its_run_has_ended_is_nobodys_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for before the store is closed, and is not told to stderr by asyncio."""
+    monkeypatch.setattr(sys.modules["agent_runtime.run"], "UNWIND_S", 0.02)
+    saving, failed = asyncio.Event(), asyncio.Event()
+    unheard: list[dict[str, Any]] = []
+
+    class Failing(SqliteStore):
+        async def execute(self, name: str, *rest: Any, **values: Any) -> list[dict[str, Any]]:
+            if name == "save_checkpoint" and values["step"] == 1:
+                saving.set()
+                await asyncio.sleep(0.2)
+                failed.set()
+                raise StoreError("down")
+            return await super().execute(name, *rest, **values)
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: unheard.append(about))
+        store = Failing(tmp_path / "threads.db")
+        async with Runtime(graph_of(hello), agent_name="a", store=store) as runtime:
+            await cut_once(saving, runtime)
+            assert not failed.is_set()
+        assert failed.is_set()
+        gc.collect()
+
+    asyncio.run(run())
+    assert unheard == []
 
 
 def test_a_run_that_was_never_kept_cannot_be_resumed(
