@@ -174,23 +174,25 @@ class Run:
         if outcome.kind == "success" and not self._delivered:
             outcome = Outcome("interrupt", self._reason_to_end())
         self.outcome = outcome
-        ttfb_ms = self._edge.ttfb_ms
+        edge, tally = self._edge, self.context.tally
+        duration_ms, ttfb_ms = edge.elapsed_ms(), edge.ttfb_ms
         said = {"agent.outcome": outcome.kind, "agent.outcome_reason": outcome.reason,
                 "agent.ttfb_ms": ttfb_ms}  # fmt: skip
-        self._span.set_attributes({key: each for key, each in said.items() if each is not None})
-        if outcome.error is not None:
-            record_error(self._span, outcome.error)
-        end_span(self._span)
-        summary = {
-            "turn_id": self.identity.turn_id,
-            "node": self._node,
-            "duration_ms": self._edge.elapsed_ms(),
-            "ttfb_ms": ttfb_ms,
-            "send_blocked_ms": self._edge.send_blocked_ms,
-            **self.context.tally.fields(),
-        }
-        run_ended(self.identity, outcome, self._edge.elapsed_ms() / 1000, self.context.tally)
-        write_line("agent.run", self._span, self.identity, outcome, summary)
+        try:
+            self._span.set_attributes({key: each for key, each in said.items() if each is not None})
+            if outcome.error is not None:
+                record_error(self._span, outcome.error)
+            end_span(self._span)
+            run_ended(self.identity, outcome, duration_ms / 1000, tally)
+        finally:
+            summary = {
+                "turn_id": self.identity.turn_id,
+                "node": self._node,
+                "duration_ms": duration_ms,
+                "ttfb_ms": ttfb_ms,
+                "send_blocked_ms": edge.send_blocked_ms,
+            }
+            write_line("agent.run", self._span, self.identity, outcome, summary | tally.fields())
 
     async def _execute(self) -> None:
         """Run the graph; sets ``outcome`` and never raises."""
