@@ -97,9 +97,11 @@ def _usage(said: object) -> Usage | None:
     cached = _part(of_prompt, "cached_tokens", prompt)
     written = _part(of_prompt, "cache_write_tokens", prompt - (cached or 0))
     reasoning = counted(_object(usage.get("completion_tokens_details")).get("reasoning_tokens"))
-    # Not OpenAI's: xAI and Gemini count reasoning beside the completion, in the total only.
-    if reasoning and usage.get("total_tokens") == prompt + completion + reasoning:
-        completion += reasoning
+    # Not OpenAI's: xAI, and gateways to Gemini, count reasoning beside the completion, in the total
+    # only; some do not even say that it is reasoning.
+    beside = (counted(usage.get("total_tokens")) or 0) - prompt - completion
+    if beside > 0 and (beside == reasoning or (reasoning is None and not cached)):
+        completion += beside
     return Usage(prompt, completion, cached, reasoning, written)
 
 

@@ -71,13 +71,16 @@ def test_a_bill_that_makes_no_sense_is_no_bill(telemetry: Telemetry, bill: objec
          (12, 3, 0, 0, 2)),
         ({"completion_tokens_details": {"reasoning_tokens": 20}, "total_tokens": 35},
          (12, 23, 0, 0, 20)),
+        ({"total_tokens": 35}, (12, 23, 0, 0, 0)),
+        ({"prompt_tokens_details": {"cached_tokens": 5}, "total_tokens": 20}, (12, 3, 5, 0, 0)),
+        ({"total_tokens": "35"}, (12, 3, 0, 0, 0)),
     ],
 )  # fmt: skip
 def test_the_parts_of_a_bill_make_sense_together(
     telemetry: Telemetry, bill: dict[str, Any], counts: tuple[int, ...]
 ) -> None:
     """No part exceeds its whole, which would make the rest a refund; reasoning that only the total
-    includes (xAI, Gemini) is output."""
+    includes (xAI, gateways to Gemini) is output."""
     usage = {"prompt_tokens": 12, "completion_tokens": 3} | bill
     with answering(stream(text("fine", "stop"), {"usage": usage})) as (url, _):
         run(url)
