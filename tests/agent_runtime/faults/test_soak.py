@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from demo.model_server import ModelServer, Rule, ToolCall
-from tests.agent_runtime.conftest import Answer
+from tests.agent_runtime.conftest import Answer, wait_until
 
 from .clients import ask, assert_all_agree
 from .served import Served, Services, serving
@@ -57,7 +57,8 @@ def soak_and_compare(
         before = agent.open_files()
         answers = asyncio.run(soak(agent, seconds, memory))
         assert {answer.end["outcome"] for answer in answers.values()} == {"success"}
-        assert agent.open_files() < before + 2 * PER_SECOND
+        # Connections that are kept go after a few seconds in which nobody needs them.
+        wait_until(lambda: agent.open_files() < before + 10, 30)
         agent.signal()
         assert agent.end() < 30
         assert_all_agree(answers, agent.lines(), vendor.calls())
