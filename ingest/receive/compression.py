@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import zstandard
@@ -55,7 +56,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _expand(body: bytes, codec: _Codec, limit: int) -> bytes:
-    plain = bytearray()
+    plain = BytesIO()  # which gives what it has without a copy
     data = memoryview(body)
     position = members = 0
     while position < len(data):
@@ -67,9 +68,9 @@ def _expand(body: bytes, codec: _Codec, limit: int) -> bytes:
             piece = data[position : position + codec.step]
             if not piece:
                 raise EOFError("it ends too early")
-            plain += decoder.decompress(piece)
+            plain.write(decoder.decompress(piece))
             position += len(piece)
-            if len(plain) > limit:
+            if plain.tell() > limit:
                 raise too_large(limit)
         position -= len(decoder.unused_data)
-    return bytes(plain)
+    return plain.getvalue()

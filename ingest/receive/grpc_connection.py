@@ -71,6 +71,7 @@ class Call:
                 self.upload.add(chunk)
             except Refusal as refusal:
                 self.refusal = refusal
+                self.upload.drop()
                 self.over.set()
 
     def end(self) -> None:
@@ -179,7 +180,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, number: int, call: Call, task: "asyncio.Future[Answer]") -> None:
         del self._tasks[number]
-        call.upload.held.release()
+        call.upload.drop()
         if number in self._calls and not task.cancelled():
             self._send(number, _result(task))
             self._flush()

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from io import BytesIO
 from urllib.parse import quote
 
 from google.rpc.status_pb2 import Status
@@ -32,30 +33,42 @@ class Upload:
     def __init__(self, held: Held, limit: int) -> None:
         self.held = held
         self._limit = limit
-        self._chunks: list[bytes] = []
-        self._length: int | None = None
+        self._prefix = b""
+        # Grows where it is: of a list of chunks as much would lie about while they are joined.
+        self._message = BytesIO()
 
     def add(self, chunk: bytes) -> None:
         """Take the next bytes. Raises Refusal when they are too many, for this or in all."""
         self.held.grow(len(chunk))
-        self._chunks.append(chunk)
-        if self._length is None and self.held.bytes >= _PREFIX_BYTES:
-            prefix = b"".join(self._chunks)[:_PREFIX_BYTES]
-            self._length = int.from_bytes(prefix[1:], "big")
-            if self._length > self._limit:
+        if missing := _PREFIX_BYTES - len(self._prefix):
+            self._prefix += chunk[:missing]
+            chunk = chunk[missing:]
+            if len(self._prefix) == _PREFIX_BYTES and self._length > self._limit:
                 raise too_large(self._limit)
-        if self._length is not None and self.held.bytes > _PREFIX_BYTES + self._length:
+        self._message.write(chunk)
+        if self.held.bytes > _PREFIX_BYTES + self._length:
             raise malformed("the call has more than the one message of a unary call")
 
     def message(self, encoding: str) -> tuple[bytes, str]:
         """The message as sent and its encoding, '' for none. Raises Refusal if it is not whole."""
-        whole = b"".join(self._chunks)
-        self._chunks = []
-        if self._length is None or len(whole) < _PREFIX_BYTES + self._length:
-            raise malformed(f"the call ends after {len(whole)} bytes, inside its message")
-        if whole[0] > 1 or (whole[0] and encoding in {"", "identity"}):
-            raise malformed(f"the message has flag {whole[0]} and grpc-encoding {encoding!r}")
-        return whole[_PREFIX_BYTES:], encoding if whole[0] else ""
+        with self._message as message:
+            whole = message.getvalue()
+        if len(self._prefix) < _PREFIX_BYTES or len(whole) < self._length:
+            raise malformed(f"the call ends after {self.held.bytes} bytes, inside its message")
+        flag = self._prefix[0]
+        if flag > 1 or (flag and encoding in {"", "identity"}):
+            raise malformed(f"the message has flag {flag} and grpc-encoding {encoding!r}")
+        return whole, encoding if flag else ""
+
+    def drop(self) -> None:
+        """Hold nothing of it any more; whoever keeps the call's refusal keeps the call."""
+        self._message.close()
+        self.held.release()
+
+    @property
+    def _length(self) -> int:
+        """Of the message, as its prefix says; as long as that is not whole, 0."""
+        return int.from_bytes(self._prefix[1:], "big") if len(self._prefix) == _PREFIX_BYTES else 0
 
 
 def framed(message: bytes) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 
 import orjson
 from google.protobuf import json_format
@@ -154,18 +155,19 @@ async def _read(incoming: _Incoming, held: Held, intake: Intake) -> bytes:
     announced = incoming.request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise too_large(limit)
-    chunks: list[bytes] = []
     seconds = intake.settings.body_timeout_seconds
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in incoming.chunks():
-                held.grow(len(chunk))
-                if held.bytes > limit:
-                    raise too_large(limit)
-                chunks.append(chunk)
-    except TimeoutError:
-        raise unavailable("slow", f"the body did not arrive within {seconds:g} s; retry") from None
-    return b"".join(chunks)
+    with BytesIO() as body:  # closed, it holds nothing, however long a refusal names this frame
+        try:
+            async with asyncio.timeout(seconds):
+                async for chunk in incoming.chunks():
+                    held.grow(len(chunk))
+                    if held.bytes > limit:
+                        raise too_large(limit)
+                    body.write(chunk)
+        except TimeoutError:
+            message = f"the body did not arrive within {seconds:g} s; retry"
+            raise unavailable("slow", message) from None
+        return body.getvalue()
 
 
 async def _discard_rest(incoming: _Incoming, intake: Intake) -> None:

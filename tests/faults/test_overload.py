@@ -7,7 +7,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +27,10 @@ LARGEST = 64 * MIB
 IN_FLIGHT = 256 * MIB
 SLOW_CLIENTS = 200
 # Bodies in flight, what the two decoding threads make of theirs, and the process itself.
-MOST_RESIDENT = 1000 * MIB
+MOST_RESIDENT = 700 * MIB
 
 Attack = Callable[[str, threading.Event], None]
+NoCompression, Gzip = grpc.Compression.NoCompression, grpc.Compression.Gzip
 
 
 def connect(url: str) -> socket.socket:
@@ -60,8 +61,18 @@ def dribble(url: str, finish: threading.Event) -> None:
 
 def hold_all_memory(url: str, finish: threading.Event) -> None:
     """Clients that send 64 MiB except for the last byte, and wait."""
-    clients = [connect(url) for _ in range(IN_FLIGHT // LARGEST + 2)]
-    left = {client: head(LARGEST) + bytes(LARGEST - 1) for client in clients}
+    all_but_a_byte(url, finish, IN_FLIGHT // LARGEST + 2, LARGEST)
+
+
+def are_refused_halfway(url: str, finish: threading.Event) -> None:
+    """Many clients side by side with 32 MiB each, most of which are told so in the middle."""
+    all_but_a_byte(url, finish, 100, 32 * MIB)
+
+
+def all_but_a_byte(url: str, finish: threading.Event, number: int, size: int) -> None:
+    clients = [connect(url) for _ in range(number)]
+    whole = memoryview(head(size) + bytes(size - 1))
+    left = dict.fromkeys(clients, whole)
     with selectors.DefaultSelector() as ready:
         for client in clients:
             client.setblocking(False)
@@ -70,10 +81,10 @@ def hold_all_memory(url: str, finish: threading.Event) -> None:
             for key, _ in ready.select(0.1):
                 client: Any = key.fileobj
                 try:
-                    sent = client.send(memoryview(left[client])[: 4 * MIB])
+                    sent = client.send(left[client][: 4 * MIB])
                 except ConnectionError:  # refused and hung up on
                     sent = len(left[client])
-                left[client] = memoryview(left[client])[sent:]
+                left[client] = left[client][sent:]
                 if not left[client]:
                     ready.unregister(client)
     for client in clients:
@@ -113,6 +124,17 @@ def huge_bodies(url: str, finish: threading.Event) -> None:
 
 def calls_over_grpc(address: str, finish: threading.Event) -> None:
     """Messages of 64 MiB, half of them compressed to next to nothing, eight at a time."""
+    call_again_and_again(address, finish, (NoCompression, Gzip) * 4)
+
+
+def plain_calls_over_grpc(address: str, finish: threading.Event) -> None:
+    """Messages of 64 MiB as they are, eight at a time: most are refused in the middle."""
+    call_again_and_again(address, finish, (NoCompression,) * 8)
+
+
+def call_again_and_again(
+    address: str, finish: threading.Event, compressions: Iterable[grpc.Compression]
+) -> None:
     content = os.urandom(16 * 1024) * ((LARGEST - MIB) // (16 * 1024))
     body = b"\xfa\x01" + varint(len(content)) + content
     with (
@@ -130,10 +152,7 @@ def calls_over_grpc(address: str, finish: threading.Event) -> None:
                     if refusal.code() not in {grpc.StatusCode.UNAVAILABLE, late}:
                         raise
 
-        sending = [
-            pool.submit(again_and_again, compression)
-            for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip) * 4
-        ]
+        sending = [pool.submit(again_and_again, compression) for compression in compressions]
         for each in sending:
             each.result()
 
@@ -177,8 +196,10 @@ def peak_resident(pid: int) -> int:
     [
         dribble,
         hold_all_memory,
+        are_refused_halfway,
         bombs,
         huge_bodies,
+        plain_calls_over_grpc,
         pytest.param(calls_over_grpc, marks=pytest.mark.nightly),
     ],
 )
@@ -190,7 +211,8 @@ def test_a_healthy_sender_is_served_all_the_time(
     with Processes(tmp_path / "data", tmp_path / "log") as sidecar:
         sidecar.start_and_wait("receiver")
         held = served = 0
-        target = sidecar.grpc if attack is calls_over_grpc else sidecar.url
+        over_grpc = attack in {calls_over_grpc, plain_calls_over_grpc}
+        target = sidecar.grpc if over_grpc else sidecar.url
         with under(attack, target), httpx.Client(timeout=30, headers=PROTOBUF) as healthy:
             end = time.monotonic() + seconds
             while time.monotonic() < end or served < 10 or not held:
