@@ -39,8 +39,9 @@ class World:
 
     def ask(self, **asked: str) -> dict[str, Answer]:
         """What each thread's user says, all at the same time; returns when all have their lines."""
+        expected = len(self.lines("agent.run")) + len(asked)
         answers = ask_all(self.agent.url, asked)
-        wait_until(lambda: len(self.lines("agent.run")) >= len(asked))
+        wait_until(lambda: len(self.lines("agent.run")) >= expected)
         return answers
 
     def calls(self) -> list[Call]:
