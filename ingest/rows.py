@@ -129,12 +129,14 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
 
 
 def _event(sent: pa.Array, own: Pairs, body: pa.Array, mapping: AttributeMap) -> pa.Array:
-    """OpenTelemetry's event name, else the attribute, else a body that is a dotted name.
+    """OpenTelemetry's event name, else the attribute, else a body that is a dotted name or one
+    that the user says the kind of.
 
     Of an attribute and a body that ends with it the body is the whole name: Claude Code sends both.
     """
     attribute = promote(own, (MAPPED["event"],), mapping)["event"]
-    named = where(matches(body, _EVENT_NAME), body)
+    a_name = pc.or_(matches(body, _EVENT_NAME), pc.is_in(body, mapping.own_names))
+    named = where(a_name, body)
     if attribute.null_count < len(attribute):
         whole = pc.equal(pc.struct_field(pc.extract_regex(named, _LAST_STEP), "last"), attribute)
         attribute = pc.if_else(pc.fill_null(whole, fill_value=False), named, attribute)

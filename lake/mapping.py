@@ -216,6 +216,12 @@ class AttributeMap:
         }
 
     @cached_property
+    def own_names(self) -> pa.StringArray:
+        """The names of spans and events that the user says the kind of."""
+        names = [kind.name for kind in self.own_kinds if kind.by != "operation"]
+        return pa.array(names, pa.string())
+
+    @cached_property
     def classes(self) -> tuple[tuple[By, pa.Array, pa.Array], ...]:
         """Names, and the class of each, to be looked up in this order by operation or name.
 

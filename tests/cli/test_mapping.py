@@ -25,6 +25,10 @@ unit = "s"
 [[kinds]]
 name = "acme.answer"
 span_class = "agent"
+
+[[kinds]]
+name = "model_answered"
+span_class = "llm"
 """
 
 
@@ -68,9 +72,15 @@ def test_rows_of_the_file_reach_the_writer(tmp_path: Path, config: Path) -> None
     assert asked(sidecar.data, query) == ["acme,250.0,agent"]
 
 
-def test_rows_of_the_file_hold_for_an_import(tmp_path: Path, config: Path) -> None:
-    """JSON lines of a log that `quietpager import` reads have their keys mapped likewise."""
-    line = {"event": "acme.answer", "customer.id": "acme", "acme.first_token": 0.25,
+@pytest.mark.parametrize(
+    ("event", "span_class"), [("acme.answer", "agent"), ("model_answered", "llm")]
+)
+def test_rows_of_the_file_hold_for_an_import(
+    tmp_path: Path, config: Path, event: str, span_class: str
+) -> None:
+    """JSON lines of a log that `quietpager import` reads have their keys mapped likewise; an event
+    need not have a dot in its name once the file says its kind."""
+    line = {"event": event, "customer.id": "acme", "acme.first_token": 0.25,
             "timestamp": datetime.now(UTC).isoformat()}  # fmt: skip
     log = tmp_path / "agent.jsonl"
     log.write_text(json.dumps(line) + "\n")
@@ -80,7 +90,7 @@ def test_rows_of_the_file_hold_for_an_import(tmp_path: Path, config: Path) -> No
 
     assert done.returncode == 0, done.stderr
     query = "SELECT tenant_id, ttfb_ms, span_class FROM logs"
-    assert asked(data, query) == ["acme,250.0,agent"]
+    assert asked(data, query) == [f"acme,250.0,{span_class}"]
 
 
 def test_a_tenant_of_the_file_is_erased(tmp_path: Path, config: Path) -> None:

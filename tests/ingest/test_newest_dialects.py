@@ -360,3 +360,42 @@ def test_gemini_cli_tells_each_call_three_times_more() -> None:
     counted = {"event.name": "gemini_cli.api_response", "input_token_count": 131,
                "output_token_count": 9, "thoughts_token_count": 20}  # fmt: skip
     told(line("gemini-cli", counted), span_class="llm", input_tokens=131, output_tokens=29)
+
+
+def test_langsmith_tells_the_parts_of_usage_in_its_metadata() -> None:
+    """LangChain's counts as JSON: the input has the cached tokens in it, the output reasoning."""
+    usage = {"input_tokens": 130, "output_tokens": 50, "total_tokens": 180,
+             "input_token_details": {"cache_read": 100, "cache_creation": 5},
+             "output_token_details": {"reasoning": 40}}  # fmt: skip
+    parts = {"cache_read_tokens": 100, "cache_write_tokens": 5, "reasoning_tokens": 40}
+    counts = {"langsmith.span.kind": "llm", "gen_ai.usage.input_tokens": 130,
+              "gen_ai.usage.output_tokens": 50}  # fmt: skip
+    told(span("langsmith", counts | {"langsmith.metadata.usage_metadata": json.dumps(usage)}),
+         input_tokens=130, output_tokens=50, **parts)  # fmt: skip
+    voice = {"langsmith.span.kind": "llm", "langsmith.usage_metadata": json.dumps(usage)}
+    told(span("langsmith", voice), input_tokens=130, output_tokens=50, **parts)
+
+
+def test_a_request_s_id_names_a_response_in_claude_code_only() -> None:
+    """An application calls requests of its own so, each of which may make several calls."""
+    call = {"gen_ai.operation.name": "chat", "request_id": "req_1"}
+    told(span("com.anthropic.claude_code.tracing", call), response_id="req_1")
+    told(span("another", call), response_id=None)
+
+
+def test_logfire_names_the_parts_of_openai_s_agents_by_its_templates() -> None:
+    """The workflow, an agent, a tool, and a call whose reasoning only the vendor's usage tells."""
+    scope = "logfire.openai_agents"
+    template = "logfire.msg_template"
+    told(span(scope, {template: "OpenAI Agents trace: {name}", "name": "Agent workflow"}),
+         span_class="agent", operation="invoke_workflow")  # fmt: skip
+    told(span(scope, {template: "Agent run: {name!r}", "name": "support"}),
+         span_class="agent", agent_name="support")  # fmt: skip
+    told(span(scope, {template: "Function: {name}", "name": "search"}, **FAILED),
+         span_class="tool", tool_name="search", outcome="error")  # fmt: skip
+    raw = {"input_tokens": 130, "output_tokens": 50, "total_tokens": 180,
+           "output_tokens_details": {"reasoning_tokens": 40}}  # fmt: skip
+    call = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 130,
+            "gen_ai.usage.output_tokens": 50, "gen_ai.usage.raw": json.dumps(raw)}  # fmt: skip
+    told(span(scope, call), span_class="llm", input_tokens=130, reasoning_tokens=40)
+    told(span("another", {template: "Function: {name}", "name": "x"}), span_class="other")
