@@ -28,8 +28,6 @@ FACTS = ("span_facts", "log_facts")
 ORDER = (
     *FACTS,
     "prices",
-    "models_used",
-    "call_prices",
     "spans",
     "logs",
     "metrics",
@@ -51,6 +49,9 @@ ORDER = (
     "inside_calls",
     "nested_calls",
     "merged_calls",
+    "retold_calls",
+    "models_used",
+    "call_prices",
     "llm_spans",
     "rollup_spans",
     "rolled_up",

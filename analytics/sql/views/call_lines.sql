@@ -2,7 +2,7 @@
 --
 -- A line that came twice, or on two ways (OTLP and a log file), has the same time and says the same;
 -- one that names neither trace, run, response nor tool call is known again by its log_id. Of two lines
--- with the same response the earlier stands, by the rule of llm_spans.
+-- with the same response the earlier stands, by the rule of retold_calls.
 CREATE OR REPLACE TEMP TABLE call_lines AS
 WITH
 without_span AS (

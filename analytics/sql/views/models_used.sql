@@ -1,6 +1,8 @@
 -- Step: the model names that the data uses; '' where it has none.
 --
--- Each is matched to the price list by genai-prices; the outcome is the table price_matches.
+-- A call that several spans tell of may have its provider from one and its models from another: together
+-- they stand on none. Each is matched to the price list by genai-prices; the outcome is the table
+-- price_matches.
 CREATE OR REPLACE TEMP VIEW models_used AS
 SELECT DISTINCT
     COALESCE(provider, '') AS provider,
@@ -9,6 +11,9 @@ SELECT DISTINCT
 FROM (
     SELECT provider, request_model, response_model
     FROM span_facts
+    UNION ALL
+    SELECT provider, request_model, response_model
+    FROM retold_calls
     UNION ALL
     SELECT provider, request_model, response_model
     FROM log_facts

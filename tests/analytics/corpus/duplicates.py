@@ -47,6 +47,30 @@ def only_the_later_has_usage(happened: Happened) -> Expected:
 
 
 @shape
+def one_names_the_provider_the_other_the_model(happened: Happened) -> Expected:
+    """What was called stands on neither span, and has its price."""
+    response = {"gen_ai.response.id": happened.response()}
+    dated = {"gen_ai.response.model": "gpt-4o-2024-08-06"}
+    agent = happened.agent()
+    happened.llm(
+        agent, used=CALL, scope="openinference", gen_ai__provider__name=None, **dated, **response
+    )
+    happened.llm(agent, used=CALL, scope="litellm", at=1, **response)
+    return Expected({None: CALL}, llm_calls=1, call={"provider": "openai"} | _model("2024-08-06"))
+
+
+@shape
+def a_client_that_names_its_protocol_around_a_gateway(happened: Happened) -> Expected:
+    """The inner span knows who sold the answer, the outer one which model gave it."""
+    outer = happened.llm(
+        happened.agent(), used=CALL, scope="sdk", gen_ai__provider__name="anthropic",
+        gen_ai__response__model="gpt-4o-2024-11-20",
+    )  # fmt: skip
+    happened.llm(outer, used=CALL, scope="litellm", at=1, took=90)
+    return Expected({None: CALL}, llm_calls=1, call={"provider": "openai"} | _model("2024-11-20"))
+
+
+@shape
 def the_other_span_knows_more(happened: Happened) -> Expected:
     """The first token, the finish reason and the user are taken from the twin that has them."""
     response = {"gen_ai.response.id": happened.response()}
@@ -176,3 +200,7 @@ def a_span_sent_before_it_ended(happened: Happened) -> Expected:
     return Expected(
         {None: CALL}, llm_calls=1, run={"duration_ms": 900.0}, call={"finish_reason": "stop"}
     )
+
+
+def _model(dated: str) -> dict[str, str]:
+    return {"request_model": "gpt-4o", "response_model": f"gpt-4o-{dated}"}
