@@ -199,17 +199,18 @@ def test_a_run_known_from_its_summary_line(telemetry: Telemetry, rows: Ask) -> N
 
 
 def test_a_run_with_spans_and_a_summary_line_is_one(telemetry: Telemetry, rows: Ask) -> None:
-    """The line of a run that left spans adds no run and no token; it may know the TTFB."""
+    """The line of a run that left spans adds no run, and nothing to calls that spans tell of; it
+    may know the TTFB, and what was used where no span says."""
     by_id = telemetry.agent(run_id="r1")
     telemetry.llm(under=by_id)
     by_trace = telemetry.agent()
     for line in ({"run_id": "r1"}, {"trace_id": by_trace["trace_id"]}):
         telemetry.log("agent.run", **line, ttfb_ms=77.0, input_tokens=5000, llm_calls=9)
     assert rows("SELECT ttfb_ms, llm_calls, input_tokens, source FROM runs ORDER BY llm_calls") == [
-        {"ttfb_ms": 77.0, "llm_calls": 0, "input_tokens": None, "source": "spans"},
         {"ttfb_ms": 77.0, "llm_calls": 1, "input_tokens": 1000, "source": "spans"},
+        {"ttfb_ms": 77.0, "llm_calls": 9, "input_tokens": 5000, "source": "spans"},
     ]
-    assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 1000}]
+    assert rows("SELECT SUM(input_tokens) AS n FROM usage") == [{"n": 6000}]
 
 
 def test_a_summary_line_that_came_twice_is_one_run(telemetry: Telemetry, rows: Ask) -> None:

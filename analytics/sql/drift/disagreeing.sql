@@ -58,35 +58,35 @@ used_in_lines AS (
 ),
 sides AS (
     SELECT
-        runs.run_id, runs.trace_id, runs.tenant_id, runs.agent_name, runs.started_at,
-        runs.outcome AS outcome_in_spans,
-        COALESCE(line.outcome, trace_line.outcome) AS outcome_in_logs,
+        runs.run_id, runs.trace_id,
+        COALESCE(runs.tenant_id, line.tenant_id) AS tenant_id,
+        COALESCE(runs.agent_name, line.agent_name) AS agent_name,
+        runs.started_at, runs.outcome AS outcome_in_spans,
+        line.outcome AS outcome_in_logs,
         runs.duration_ms AS duration_ms_in_spans,
-        COALESCE(line.duration_ms, trace_line.duration_ms) AS duration_ms_in_logs,
+        line.line_duration_ms AS duration_ms_in_logs,
         COALESCE(spent.llm_calls, 0) AS llm_calls_in_spans,
-        COALESCE(line.llm_calls, trace_line.llm_calls, called.llm_calls, trace_called.llm_calls)
+        COALESCE(line.llm_calls, called.llm_calls, trace_called.llm_calls)
             AS llm_calls_in_logs,
         spent.input_tokens AS input_tokens_in_spans,
         COALESCE(
-            line.input_tokens, trace_line.input_tokens, called.input_tokens,
+            line.input_tokens, called.input_tokens,
             trace_called.input_tokens
         ) AS input_tokens_in_logs,
         spent.output_tokens AS output_tokens_in_spans,
         COALESCE(
-            line.output_tokens, trace_line.output_tokens, called.output_tokens,
+            line.output_tokens, called.output_tokens,
             trace_called.output_tokens
         ) AS output_tokens_in_logs
     FROM run_spans AS runs
-    LEFT JOIN log_runs AS line ON line.run_id = runs.run_id
-    LEFT JOIN log_runs AS trace_line
-        ON trace_line.run_key = runs.run_key AND trace_line.run_id IS NULL
+    LEFT JOIN run_summaries AS line ON line.run_key = runs.run_key
     LEFT JOIN used_in_lines AS called ON called.run_name = runs.run_id
     LEFT JOIN used_in_lines AS trace_called
         ON trace_called.run_name = runs.run_key AND runs.run_key <> runs.run_id
     LEFT JOIN used_in_spans AS spent ON spent.run_key = runs.run_key
     WHERE runs.started_at >= $since
       AND runs.started_at < $until
-      AND ($tenant IS NULL OR runs.tenant_id = $tenant)
+      AND ($tenant IS NULL OR COALESCE(runs.tenant_id, line.tenant_id) = $tenant)
 ),
 told AS (
     SELECT

@@ -2,7 +2,8 @@
 --
 -- usage_source says where the usage was reported: `calls` (span or line of a model call), `rollup`
 -- (any other span with nothing below that reports usage) or `summary` (summary line of a run whose
--- calls left neither spans nor lines with usage).
+-- calls left neither spans nor lines with usage). A call whose span does not say what it used has it
+-- from its line (line_usage).
 --
 -- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
 -- + cache write x its price + (output - reasoning) x output price + reasoning x its price
@@ -11,17 +12,27 @@
 -- embeddings have no output.
 --
 -- unpriced: cost is unknown though something may have been billed. A call that failed before any
--- answer is not, nor is one whose usage is in the sum of a span above it (summed_above).
+-- answer is not, nor is one whose usage is in the sum of a span above it or of the summary
+-- (summed_above).
 CREATE OR REPLACE TEMP TABLE billed AS
 WITH
 spans_with_usage AS (
     SELECT
-        'calls' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,
-        agent_name, feature, node, start_time, duration_ms, ttfb_ms, provider, request_model,
-        response_model, response_id, finish_reason, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, outcome, outcome_reason, status,
-        error_class, attempt, embeds, twin_thread_id, twin_tenant_id, twin_user_id
-    FROM llm_spans
+        'calls' AS usage_source, spans.trace_id, spans.span_id, spans.run_id, spans.thread_id,
+        spans.tenant_id, spans.user_id, spans.agent_name, spans.feature, spans.node,
+        spans.start_time, spans.duration_ms, spans.ttfb_ms, spans.provider, spans.request_model,
+        spans.response_model, spans.response_id, spans.finish_reason,
+        COALESCE(spans.input_tokens, lines.input_tokens) AS input_tokens,
+        COALESCE(spans.output_tokens, lines.output_tokens) AS output_tokens,
+        COALESCE(spans.cache_read_tokens, lines.cache_read_tokens) AS cache_read_tokens,
+        COALESCE(spans.cache_write_tokens, lines.cache_write_tokens) AS cache_write_tokens,
+        COALESCE(spans.reasoning_tokens, lines.reasoning_tokens) AS reasoning_tokens,
+        spans.outcome, spans.outcome_reason, spans.status, spans.error_class, spans.attempt,
+        spans.embeds, spans.twin_thread_id, spans.twin_tenant_id, spans.twin_user_id
+    FROM llm_spans AS spans
+    LEFT JOIN line_usage AS lines
+        ON lines.trace_id = spans.trace_id AND lines.span_id = spans.span_id
+        AND spans.input_tokens IS NULL AND spans.output_tokens IS NULL
     UNION ALL
     SELECT
         'rollup' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,
@@ -32,25 +43,31 @@ spans_with_usage AS (
         NULL AS twin_user_id
     FROM rollup_spans
 ),
-attributed AS (
+told AS (
     SELECT
         used.usage_source,
         CASE WHEN members.span_id IS NULL THEN used.trace_id ELSE members.run_key END AS run_key,
         used.span_id, used.trace_id,
         CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
         COALESCE(
-            ruled.thread_id, used.thread_id, members.thread_id, identity.thread_id, used.twin_thread_id
+            ruled.thread_id, used.thread_id, members.thread_id, identity.thread_id,
+            line.thread_id, used.twin_thread_id
         ) AS thread_id,
         COALESCE(
-            ruled.tenant_id, used.tenant_id, members.tenant_id, identity.tenant_id, used.twin_tenant_id
+            ruled.tenant_id, used.tenant_id, members.tenant_id, identity.tenant_id,
+            line.tenant_id, used.twin_tenant_id
         ) AS tenant_id,
-        COALESCE(ruled.user_id, used.user_id, members.user_id, identity.user_id, used.twin_user_id)
-            AS user_id,
-        COALESCE(ruled.agent_name, used.agent_name, members.agent_name, identity.agent_name)
-            AS agent_name,
+        COALESCE(
+            ruled.user_id, used.user_id, members.user_id, identity.user_id, line.user_id,
+            used.twin_user_id
+        ) AS user_id,
+        COALESCE(
+            ruled.agent_name, used.agent_name, members.agent_name, identity.agent_name,
+            line.agent_name
+        ) AS agent_name,
         COALESCE(
             ruled.feature, used.feature, members.feature, identity.feature, ruled.agent_name,
-            used.agent_name, members.agent_name, identity.agent_name
+            used.agent_name, members.agent_name, identity.agent_name, line.feature
         ) AS feature,
         used.node, used.start_time AS started_at, NULLIF(used.duration_ms, 0) AS duration_ms,
         used.ttfb_ms, used.provider, used.request_model, used.response_model,
@@ -71,6 +88,9 @@ attributed AS (
         ON members.trace_id = used.trace_id AND members.span_id = used.span_id
     LEFT JOIN trace_identity AS identity
         ON identity.trace_id = used.trace_id AND members.span_id IS NULL
+    LEFT JOIN run_summaries AS line
+        ON line.run_key
+            = CASE WHEN members.span_id IS NULL THEN used.trace_id ELSE members.run_key END
     UNION ALL
     SELECT
         'calls' AS usage_source, run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id,
@@ -80,7 +100,22 @@ attributed AS (
         embeds, FALSE AS summed_above
     FROM line_calls
     WHERE span_class = 'llm'
+),
+told_of AS (
+    SELECT
+        run_key AS run_name, CAST(NULL AS VARCHAR) AS astray_of,
+        COALESCE(input_tokens, output_tokens) IS NOT NULL AS with_usage
+    FROM told
+    WHERE run_key IS NOT NULL
     UNION ALL
+    SELECT
+        run_id AS run_name, CASE WHEN run_key IS NULL THEN trace_id END AS astray_of,
+        COALESCE(input_tokens, output_tokens) IS NOT NULL AS with_usage
+    FROM told
+),
+-- Of a run without usage in any call or sum of spans. One that knows of calls but not what they used
+-- stands for them where none is told.
+summed AS (
     SELECT
         'summary' AS usage_source, runs.run_key, runs.span_id, runs.trace_id,
         COALESCE(runs.run_id, runs.run_key) AS run_id, runs.thread_id, runs.tenant_id,
@@ -107,6 +142,44 @@ attributed AS (
     WHERE runs.input_tokens > 0
        OR runs.output_tokens > 0
        OR (runs.llm_calls > 0 AND runs.input_tokens IS NULL AND runs.output_tokens IS NULL)
+    UNION ALL
+    SELECT
+        'summary' AS usage_source, runs.run_key, runs.span_id, runs.trace_id, runs.run_id,
+        runs.thread_id, runs.tenant_id, runs.user_id, runs.agent_name, runs.feature, NULL AS node,
+        runs.started_at, runs.duration_ms, NULL AS ttfb_ms, runs.provider, runs.request_model,
+        runs.response_model, NULL AS response_id, NULL AS finish_reason, runs.input_tokens,
+        runs.output_tokens, runs.cache_read_tokens, runs.cache_write_tokens,
+        runs.reasoning_tokens, runs.outcome, runs.outcome_reason, runs.error_class,
+        NULL AS attempt, FALSE AS embeds, FALSE AS summed_above
+    FROM run_summaries AS runs
+    ANTI JOIN told_of AS called
+        ON called.run_name = runs.run_key
+        AND (called.with_usage OR COALESCE(runs.input_tokens, runs.output_tokens) IS NULL)
+    ANTI JOIN told_of AS named
+        ON named.run_name = runs.run_id
+        AND (named.with_usage OR COALESCE(runs.input_tokens, runs.output_tokens) IS NULL)
+    -- A call of the trace that is of none of its runs may be in the sum.
+    ANTI JOIN told_of AS astray
+        ON astray.astray_of = runs.trace_id AND astray.with_usage
+    WHERE runs.sums
+      AND (
+          runs.input_tokens > 0
+          OR runs.output_tokens > 0
+          OR (runs.llm_calls > 0 AND runs.input_tokens IS NULL AND runs.output_tokens IS NULL)
+      )
+),
+attributed AS (
+    SELECT
+        told.* EXCLUDE (summed_above),
+        told.summed_above OR sums.run_key IS NOT NULL AS summed_above
+    FROM told
+    LEFT JOIN (
+        SELECT DISTINCT run_key
+        FROM summed
+        WHERE COALESCE(input_tokens, output_tokens) IS NOT NULL
+    ) AS sums ON sums.run_key = told.run_key
+    UNION ALL
+    SELECT * FROM summed
 ),
 -- Counts that cannot be true (negative, too large, a part above its whole) have no known cost.
 counted AS (

@@ -27,10 +27,17 @@ unreported AS (
         )
 ),
 known_runs AS (
-    SELECT run_key, run_id, trace_id, thread_id, tenant_id, user_id, agent_name, feature
-    FROM run_spans
-    WHERE run_id IN (SELECT run_name FROM unreported)
-       OR trace_id IN (SELECT trace_id FROM unreported)
+    SELECT
+        runs.run_key, runs.run_id, runs.trace_id,
+        COALESCE(runs.thread_id, summaries.thread_id) AS thread_id,
+        COALESCE(runs.tenant_id, summaries.tenant_id) AS tenant_id,
+        COALESCE(runs.user_id, summaries.user_id) AS user_id,
+        COALESCE(runs.agent_name, summaries.agent_name) AS agent_name,
+        COALESCE(runs.feature, summaries.feature) AS feature
+    FROM run_spans AS runs
+    LEFT JOIN run_summaries AS summaries ON summaries.run_key = runs.run_key
+    WHERE runs.run_id IN (SELECT run_name FROM unreported)
+       OR runs.trace_id IN (SELECT trace_id FROM unreported)
     UNION ALL
     SELECT
         run_key, COALESCE(run_id, run_key) AS run_id, trace_id, thread_id, tenant_id, user_id,

@@ -31,13 +31,18 @@ lines AS (
 SELECT
     executions.span_id, executions.trace_id,
     CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
-    COALESCE(ruled.thread_id, executions.thread_id, members.thread_id, identity.thread_id)
-        AS thread_id,
-    COALESCE(ruled.tenant_id, executions.tenant_id, members.tenant_id, identity.tenant_id)
-        AS tenant_id,
-    COALESCE(ruled.user_id, executions.user_id, members.user_id, identity.user_id) AS user_id,
-    COALESCE(ruled.agent_name, executions.agent_name, members.agent_name, identity.agent_name)
-        AS agent_name,
+    COALESCE(
+        ruled.thread_id, executions.thread_id, members.thread_id, identity.thread_id, line.thread_id
+    ) AS thread_id,
+    COALESCE(
+        ruled.tenant_id, executions.tenant_id, members.tenant_id, identity.tenant_id, line.tenant_id
+    ) AS tenant_id,
+    COALESCE(
+        ruled.user_id, executions.user_id, members.user_id, identity.user_id, line.user_id
+    ) AS user_id,
+    COALESCE(
+        ruled.agent_name, executions.agent_name, members.agent_name, identity.agent_name, line.agent_name
+    ) AS agent_name,
     executions.node, executions.started_at,
     NULLIF(executions.duration_ms, 0) AS duration_ms, executions.outcome,
     executions.error_class, executions.error_message, 'spans' AS source
@@ -48,6 +53,9 @@ LEFT JOIN run_members AS members
     ON members.trace_id = executions.trace_id AND members.span_id = executions.span_id
 LEFT JOIN trace_identity AS identity
     ON identity.trace_id = executions.trace_id AND members.span_id IS NULL
+LEFT JOIN run_summaries AS line
+    ON line.run_key
+        = CASE WHEN members.span_id IS NULL THEN executions.trace_id ELSE members.run_key END
 UNION ALL
 SELECT
     lines.span_id, lines.trace_id, lines.run_id, lines.thread_id, lines.tenant_id, lines.user_id,

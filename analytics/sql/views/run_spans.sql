@@ -8,6 +8,8 @@
 -- Unknown is NULL: a thread_id is never made up from the trace_id, which would make every request a
 -- thread of its own, and a duration of 0 is that of a source that does not measure.
 --
+--   told  BOOLEAN  whether a span says how it ended; success is assumed where none does
+--
 -- run_key joins a run to what belongs to it: the trace_id, or trace_id/span_id where a trace has
 -- several runs (run_members).
 CREATE OR REPLACE TEMP TABLE run_spans AS
@@ -89,6 +91,7 @@ owned AS (
             WHEN single.status = 'error' THEN 'error'
             ELSE 'success'
         END AS outcome,
+        single.outcome IS NOT NULL OR COALESCE(single.status <> 'unset', FALSE) AS told,
         COALESCE(single.outcome_reason, endings.outcome_reason) AS outcome_reason,
         single.error_class,
         single.error_message
@@ -120,6 +123,7 @@ SELECT
     run_key, trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, feature,
     started_at, ended_at, duration_ms, ttfb_ms,
     CASE WHEN interrupted THEN 'interrupt' WHEN failed THEN 'error' ELSE outcome END AS outcome,
+    told OR COALESCE(interrupted, FALSE) OR failed AS told,
     COALESCE(
         outcome_reason,
         CASE WHEN interrupted OR failed THEN told_reason END,

@@ -66,11 +66,18 @@ SELECT
     CASE WHEN members.span_id IS NULL THEN calls.trace_id ELSE members.run_key END AS run_key,
     calls.span_id, calls.trace_id,
     CASE WHEN members.span_id IS NULL THEN identity.run_id ELSE members.run_id END AS run_id,
-    COALESCE(ruled.thread_id, calls.thread_id, members.thread_id, identity.thread_id) AS thread_id,
-    COALESCE(ruled.tenant_id, calls.tenant_id, members.tenant_id, identity.tenant_id) AS tenant_id,
-    COALESCE(ruled.user_id, calls.user_id, members.user_id, identity.user_id) AS user_id,
-    COALESCE(ruled.agent_name, calls.agent_name, members.agent_name, identity.agent_name)
-        AS agent_name,
+    COALESCE(
+        ruled.thread_id, calls.thread_id, members.thread_id, identity.thread_id, line.thread_id
+    ) AS thread_id,
+    COALESCE(
+        ruled.tenant_id, calls.tenant_id, members.tenant_id, identity.tenant_id, line.tenant_id
+    ) AS tenant_id,
+    COALESCE(
+        ruled.user_id, calls.user_id, members.user_id, identity.user_id, line.user_id
+    ) AS user_id,
+    COALESCE(
+        ruled.agent_name, calls.agent_name, members.agent_name, identity.agent_name, line.agent_name
+    ) AS agent_name,
     calls.node, calls.start_time AS started_at,
     NULLIF(calls.duration_ms, 0) AS duration_ms, calls.tool_name,
     calls.tool_call_id, calls.outcome,
@@ -82,6 +89,9 @@ LEFT JOIN run_members AS members
     ON members.trace_id = calls.trace_id AND members.span_id = calls.span_id
 LEFT JOIN trace_identity AS identity
     ON identity.trace_id = calls.trace_id AND members.span_id IS NULL
+LEFT JOIN run_summaries AS line
+    ON line.run_key
+        = CASE WHEN members.span_id IS NULL THEN calls.trace_id ELSE members.run_key END
 UNION ALL
 SELECT
     run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, node, started_at,

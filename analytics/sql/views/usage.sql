@@ -2,7 +2,7 @@
 --
 -- The rows of `llm_calls`, and the usage that is known only in sum: of agent, node or other
 -- spans with nothing below that reports usage (usage_source `rollup`, in place of the calls below),
--- and of runs known from their summary line alone (`summary`). Columns as in `llm_calls`, and:
+-- and of runs whose summary line alone tells it (`summary`). Columns as in `llm_calls`, and:
 --   usage_source  VARCHAR  calls, rollup or summary
 --   unpriced      BOOLEAN  cost_usd is unknown though something may have been billed
 CREATE OR REPLACE TEMP VIEW usage AS
