@@ -47,6 +47,27 @@ def test_transient_refusals_are_retried(vendor: ModelServer, telemetry: Telemetr
     assert line["usage_source"] == "provider"
 
 
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
+def test_what_may_pass_is_tried_again(
+    vendor: ModelServer, telemetry: Telemetry, status: int
+) -> None:
+    """A provider that was too slow, in conflict, busy or down is asked a second time."""
+    vendor.follow(Rule(first_token_ms=0), Rule(status=status, times=1))
+    assert run(model_at(vendor)).outcome.kind == "success"
+    assert statuses(vendor) == [status, 200]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
+def test_what_will_not_pass_is_not_tried_again(
+    vendor: ModelServer, telemetry: Telemetry, status: int
+) -> None:
+    """A wrong request, key or model name would be refused again: the error comes at once."""
+    vendor.follow(Rule(first_token_ms=0), Rule(status=status, times=1))
+    result = run(model_at(vendor))
+    assert (result.outcome.kind, result.outcome.reason) == ("error", "provider")
+    assert statuses(vendor) == [status]
+
+
 def test_five_attempts_and_no_more(vendor: ModelServer, telemetry: Telemetry) -> None:
     """A vendor that stays down is called five times altogether."""
     vendor.follow(Rule(status=503))
