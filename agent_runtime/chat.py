@@ -67,6 +67,7 @@ class ModelCalls:
         numbers = count(1)
         candidates = model.candidates
         first = self._chosen.get(model, 0)
+        gave_up = candidates[first - 1].model if first else None
         failure: ProviderError | None = None
         deadline = time.monotonic() + model.retry_budget_s
 
@@ -77,7 +78,6 @@ class ModelCalls:
 
         for position in range(first, len(candidates)):
             candidate = candidates[position]
-            gave_up = candidates[position - 1].model if position else None
             try:
                 prompt = self._fit(candidate, messages, tools)
             except PromptTooLong:
@@ -103,10 +103,9 @@ class ModelCalls:
             except ProviderError as error:
                 if forwarded or not error.fallback_helps:
                     raise
-                failure = error
+                failure, gave_up = error, candidate.model
                 if position + 1 < len(candidates):
                     self._chosen[model] = position + 1
-                    self.tally.fallback_from = self.tally.fallback_from or candidate.model
         assert failure is not None  # noqa: S101 - the last candidate answers or raises
         raise failure
 
@@ -142,6 +141,7 @@ class ModelCalls:
         }
         if fallback_from is not None:
             attributes["agent.fallback_from"] = fallback_from
+            tally.fallbacks.append(fallback_from)
         user = f"{self.identity.tenant_id}:{self.identity.user_id}"
         body = WIRES[model.protocol].body(model.model, messages, tools, user, model.parameters)
         prompt_tokens = estimated_prompt_tokens(messages, tools)

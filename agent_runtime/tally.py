@@ -13,8 +13,8 @@ class Tally:
     provider: str | None = None
     model: str | None = None
     """The model of the last answer, as the provider named it; as asked for if none answered."""
-    fallback_from: str | None = None
-    """The model that was given up in favour of another one."""
+    fallbacks: list[str] = field(default_factory=list)
+    """Of every call of a fallback, the model that was given up for it."""
     llm_calls: int = 0
     """Calls of a provider, every attempt included."""
     llm_retries: int = 0
@@ -61,7 +61,7 @@ class Tally:
 
     def mark(self) -> "Tally":
         """The counts of this moment."""
-        return replace(self, usages=list(self.usages))
+        return replace(self, usages=list(self.usages), fallbacks=list(self.fallbacks))
 
     def since(self, mark: "Tally") -> dict[str, object]:
         """What came since then, as fields of a node's line."""
@@ -73,6 +73,7 @@ class Tally:
         return {
             "provider": self.provider if asked else None,
             "model": self.model if asked else None,
+            "fallback_from": next(iter(self.fallbacks[len(mark.fallbacks) :]), None),
             **added.tokens(),
             "usage_source": added.usage_source,
             "llm_calls": self.llm_calls - mark.llm_calls,
@@ -85,7 +86,7 @@ class Tally:
         return {
             "provider": self.provider,
             "model": self.model,
-            "fallback_from": self.fallback_from,
+            "fallback_from": next(iter(self.fallbacks), None),
             **self.tokens(),
             "usage_source": self.usage_source,
             "llm_calls": self.llm_calls,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_runtime import END, Context, Runtime, State, serve
+from agent_runtime import END, Context, Graph, Model, Runtime, State, serve
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import graph_of, model_at, support
@@ -122,6 +122,42 @@ def test_every_try_of_a_model_call_has_a_line(vendor: ModelServer, telemetry: Te
     assert summary["prompt_tokens"] == answered["prompt_tokens"] > 0
 
 
+def test_each_node_says_what_its_model_stands_in_for(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """The one that fell back and those that ask the fallback since; none that asks another model
+    or no model at all."""
+    vendor.follow(Rule(), Rule(model="gpt-4o-mini", status=500))
+    falls_back = model_at(vendor, max_attempts=1, fallback=["openai:gpt-4o"])
+    other = model_at(vendor, "openai:gpt-4.1")
+
+    graph = Graph()
+
+    def add(name: str, model: Model | None, following: str) -> None:
+        @graph.node(entry=name == "a", name=name)
+        async def node(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+            said = [await ctx.chat(model, state.messages)] if model else []
+            return {"messages": said}, following
+
+    add("a", falls_back, "b")
+    add("b", other, "c")
+    add("c", None, "d")
+    add("d", falls_back, END)
+
+    async def run() -> None:
+        async with Runtime(graph, agent_name="a") as runtime:
+            await runtime.run("hello", thread_id="t", tenant_id="acme", user_id="ada")
+
+    asyncio.run(run())
+    said = [(line["node"], line["model"], line["fallback_from"])
+            for line in telemetry.lines("agent.node")]  # fmt: skip
+    assert said == [
+        ("a", "gpt-4o", "gpt-4o-mini"), ("b", "gpt-4.1", None), ("c", None, None),
+        ("d", "gpt-4o", "gpt-4o-mini"),
+    ]  # fmt: skip
+    assert telemetry.summary()["fallback_from"] == "gpt-4o-mini"
+
+
 def test_every_tool_call_has_a_line(vendor: ModelServer, telemetry: Telemetry) -> None:
     """Also one that fails, with its error as its span has it; never arguments or result."""
     broken = ToolCall(name="divide", arguments={"by": 0})
@@ -186,14 +222,14 @@ def test_runs_side_by_side_keep_their_identities(vendor: ModelServer, telemetry:
 COMMON = {"thread_id", "user_id", "tenant_id", "run_id", "agent_name", "feature", "trace_id",
           "span_id", "duration_ms", "outcome", "outcome_reason", "error_class",
           "error_message"}  # fmt: skip
-USED = {"provider", "model", "prompt_tokens", "completion_tokens", "cached_tokens",
+USED = {"provider", "model", "fallback_from", "prompt_tokens", "completion_tokens", "cached_tokens",
         "cache_write_tokens", "reasoning_tokens", "usage_source"}  # fmt: skip
 COUNTED = {"llm_calls", "tool_calls", "tool_errors"}
 FIELDS = {
-    "agent.cost": {"node", "attempt", "ttfb_ms", "finish_reason", "fallback_from"} | USED,
+    "agent.cost": {"node", "attempt", "ttfb_ms", "finish_reason"} | USED,
     "agent.tool": {"node", "tool_name", "tool_call_id"},
     "agent.node": {"node", "step"} | USED | COUNTED,
-    "agent.run": {"turn_id", "node", "ttfb_ms", "fallback_from", "trimmed_messages", "degraded",
+    "agent.run": {"turn_id", "node", "ttfb_ms", "trimmed_messages", "degraded",
                   "send_blocked_ms", "llm_retries"} | USED | COUNTED,
 }  # fmt: skip
 
