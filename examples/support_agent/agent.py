@@ -1,7 +1,7 @@
 """The agent: `uvicorn examples.support_agent.agent:app`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,15 +49,22 @@ async def approve(state: State, ctx: Context) -> Step:
     """Have a colleague approve refunds above the limit: the run ends until they have decided."""
     wanted = state.messages[-1].tool_calls
     for call in wanted:
-        cents = await _to_be_paid(call, ctx)
+        # Nothing is paid whose amount is not known: the customer is told, and `degraded` tells you.
+        due = _to_be_paid(call, ctx)
+        cents = await ctx.optional(due, name="orders", timeout_s=5, default=None)
+        if cents is None:
+            return _not_done(wanted, "The shop does not say what was paid; nothing was done.")
         if cents <= APPROVE_ABOVE_CENTS:
             continue
         verdict = ctx.interrupt({"approve": call.arguments, "cents": cents}, key=call.id)
         if verdict != {"approved": True}:
-            refused = "A colleague did not approve this; nothing was done."
-            return {"messages": [Message("tool", refused, tool_call_id=each.id)
-                                 for each in wanted]}, "agent"  # fmt: skip
+            return _not_done(wanted, "A colleague did not approve this; nothing was done.")
     return {}, "tools"
+
+
+def _not_done(wanted: Sequence[ToolCall], why: str) -> Step:
+    """Tell the model, which puts it into words for the customer."""
+    return {"messages": [Message("tool", why, tool_call_id=each.id) for each in wanted]}, "agent"
 
 
 async def _to_be_paid(call: ToolCall, ctx: Context) -> int:

@@ -1,10 +1,11 @@
 """Stands in for the services of a shop: help pages, orders, refunds and a memory of customers."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import FastAPI, Header, HTTPException
+from fastapi import FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
@@ -27,6 +28,8 @@ class Books:
     )
     memory: dict[str, str] = field(default_factory=lambda: {"ada": "prefers short answers"})
     memory_hangs: bool = False
+    down: bool = False
+    """Every request is answered 500."""
     refunds: dict[str, dict[str, int]] = field(default_factory=dict)
     threads: list[str | None] = field(default_factory=list)
     """Of each request, the thread that it was made for."""
@@ -35,6 +38,10 @@ class Books:
 def create_shop(books: Books) -> FastAPI:
     """The services over HTTP."""
     app = FastAPI(title="Shop", telemetry={"tracing": False})
+
+    @app.middleware("http")
+    async def fail(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        return Response("out of order", 500) if books.down else await answer(request)
 
     @app.get("/articles", response_class=PlainTextResponse)
     async def articles(query: str, x_thread_id: Annotated[str | None, Header()] = None) -> str:

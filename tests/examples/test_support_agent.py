@@ -176,6 +176,23 @@ def test_without_its_memory_it_answers(world: World) -> None:
     assert world.agent.summary(remembering)["degraded"] == []
 
 
+def test_while_the_shop_is_down_the_customer_gets_a_sentence(world: World) -> None:
+    """Nothing is paid whose amount is not known; the model is told and says so, and once the shop
+    is back, the same thread gets its refund."""
+    world.books.down = True
+    try:
+        events = world.agent.ask("down-1", "Please refund order 5.")
+    finally:
+        world.books.down = False
+    assert events[-1][1]["outcome"] == "success"
+    assert "".join(data["text"] for name, data in events if name == "token")
+    line = world.agent.summary(events)
+    assert (line["llm_calls"], line["degraded"]) == (2, ["memory", "orders"])
+    assert refunded(world, 5) == 0
+    world.agent.ask("down-1", "Please refund order 5.")
+    assert refunded(world, 5) == 1
+
+
 def outcomes_of_tools(events: list[Event]) -> list[tuple[str, bool]]:
     return [(name, data["is_error"]) for name, data in events if name == "tool.end"]
 
