@@ -11,6 +11,7 @@ import pytest
 from agent_runtime import (
     END,
     Context,
+    Draining,
     LeaseLost,
     NothingToResume,
     Runtime,
@@ -138,6 +139,39 @@ def test_a_lease_that_nobody_waits_for_any_more_is_given_back(tmp_path: Path) ->
                 if rows and rows[0]["seconds"] <= 0:
                     break
             assert (await runtime.run("hi", thread_id="t", **WHO)).outcome.kind == "success"
+
+    asyncio.run(run())
+
+
+def test_a_run_that_waits_for_its_lease_when_a_shutdown_begins_is_refused(
+    tmp_path: Path, telemetry: Telemetry
+) -> None:
+    """It came before, and is too late all the same: nothing of it runs, and another process may
+    have its thread."""
+    waits, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(SqliteStore):
+        async def execute(self, name: str, *rest: Any, **values: Any) -> list[dict[str, Any]]:
+            rows = await super().execute(name, *rest, **values)
+            if name == "acquire_lease":
+                waits.set()
+                await goes_on.wait()
+            return rows
+
+    async def run() -> None:
+        path = tmp_path / "threads.db"
+        async with Runtime(graph_of(hello), agent_name="a", store=Slow(path)) as runtime:
+            early = asyncio.create_task(runtime.run("hi", thread_id="t", **WHO))
+            await waits.wait()
+            draining = asyncio.create_task(runtime.drain())
+            await asyncio.sleep(0)
+            goes_on.set()
+            with pytest.raises(Draining):
+                await early
+            await draining
+        assert not telemetry.lines()
+        async with Runtime(graph_of(hello), agent_name="a", store=f"sqlite:///{path}") as other:
+            assert (await other.run("hi", thread_id="t", **WHO)).outcome.kind == "success"
 
     asyncio.run(run())
 

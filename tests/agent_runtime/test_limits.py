@@ -30,6 +30,7 @@ from agent_runtime import (
     serve,
 )
 from agent_runtime.outbox import ROOM
+from agent_runtime.run import Run
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at
@@ -83,6 +84,36 @@ def test_a_tenant_has_as_many_runs_as_allowed(vendor: ModelServer, telemetry: Te
 
     asyncio.run(go())
     assert [line["outcome"] for line in telemetry.lines("agent.run")] == ["success"] * 4
+
+
+def test_runs_that_arrive_at_once_are_not_all_let_in(
+    dsn: str, vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """While none has its thread yet, none is in flight; as many as allowed get to run all the same,
+    and the threads of the others are free again."""
+    vendor.follow(Rule(first_token_ms=60_000))
+
+    async def go() -> None:
+        limits, graph = Limits(runs_per_tenant=1), chatting(model_at(vendor))
+        async with Runtime(graph, agent_name="support", limits=limits, store=dsn) as runtime:
+            threads = ["t1", "t2", "t3"]
+            arrived = await asyncio.gather(
+                *(runtime.begin("hello", **WHO | {"thread_id": thread}) for thread in threads),
+                return_exceptions=True,
+            )
+            assert sorted(type(each).__name__ for each in arrived) == [
+                "Run", "TenantBusy", "TenantBusy",
+            ]  # fmt: skip
+            for each in arrived:
+                if isinstance(each, Run):
+                    await each.finish()
+            vendor.follow(Rule(first_token_ms=0))
+            for thread in threads:
+                await runtime.run("hello", **WHO | {"thread_id": thread})
+
+    asyncio.run(go())
+    outcomes = [line["outcome"] for line in telemetry.lines("agent.run")]
+    assert outcomes == ["interrupt", *["success"] * 3]
 
 
 def test_a_busy_tenant_is_answered_429(vendor: ModelServer, telemetry: Telemetry) -> None:
