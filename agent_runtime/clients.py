@@ -17,8 +17,9 @@ KEPT_S = 4.0
 """Connections are given up before servers do, many of them after 5 s: a request that crosses with
 the end of its connection is lost."""
 TOOL_TIMEOUT = httpx.Timeout(10.0)
-TOOL_LIMITS = httpx.Limits(max_connections=None, keepalive_expiry=4.0)
-"""As many at once as runs make: one that waits for another's connection would time out."""
+TOOL_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=4.0)
+"""As many at once as runs make: one that waits for another's connection would time out. Few are
+kept: one that its other end has closed stays open here until the next request."""
 
 
 def provider_client() -> aiohttp.ClientSession:
