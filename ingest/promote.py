@@ -17,7 +17,7 @@ from ingest.typed import NO_PAIR, Picked, meaning, typed
 from ingest.vectors import where
 from lake.agent_columns import INHERITED
 from lake.column import Column
-from lake.mapping import ANY, AttributeMap, Said, Source
+from lake.mapping import ANY, AttributeMap, Cached, Said, Source
 
 
 def promoted(
@@ -123,15 +123,12 @@ def _never(column: Column, mapping: AttributeMap) -> frozenset[str]:
     return mapping.not_providers if column.name == "provider" else frozenset()
 
 
-def counted_apart(
-    column: str, pairs: Pairs, mapping: AttributeMap, senders: Senders
+def counted_as(
+    counts: Cached, column: str, pairs: Pairs, mapping: AttributeMap, senders: Senders
 ) -> Flags | None:
-    """Whose input tokens come without the cached ones, output tokens without reasoning.
-
-    None if nobody's.
-    """
+    """Whose input tokens count cached ones so, or output tokens reasoning; None if nobody's."""
     sources = mapping.placed(column, "record")
-    apart = [n for n, source in enumerate(sources) if source.apart]
+    apart = [n for n, source in enumerate(sources) if source.counts == counts]
     if not any(sources[n].key in pairs.by_key for n in apart):
         return None
     flags = _pick(pairs, sources, senders, frozenset()).from_one_of(apart)

@@ -1,17 +1,19 @@
 """Token counts by OpenTelemetry's rule: the input includes cached tokens, the output reasoning.
 
-Of some sources the mapping knows that they count a part beside its whole, or that only their total
-has it. Of others it shows: a part cannot exceed its whole, and a total that is the sum of both was
-made by somebody who counts them apart.
+Of some sources the mapping knows that they count a part beside its whole, always or unless their
+total is the sum of the wholes, or that only their total has it. Of others it shows: a part cannot
+exceed its whole, and a total that is the sum of both was made by somebody who counts them apart.
 """
 
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.decode import to_numpy
 from ingest.pairs import Flags, Pairs
-from ingest.promote import counted_apart
+from ingest.promote import counted_as
 from ingest.senders import Senders
 from ingest.vectors import nulls, where
 from lake.mapping import AttributeMap
@@ -33,9 +35,14 @@ def whole_counts(
     both = pc.equal(rest, pc.add(cached, reasoning))
     of_input = pc.equal(rest, cached)
     of_output = pc.and_(pc.equal(rest, reasoning), pc.invert(of_input))
+    summed = pc.fill_null(pc.equal(rest, 0), fill_value=False)
     whole = {
         name: _with_part(
-            columns[name], part, pc.or_(left, both), counted_apart(name, own, mapping, senders)
+            columns[name],
+            part,
+            pc.or_(left, both),
+            counted_as("exclusive", name, own, mapping, senders),
+            _unless(summed, counted_as("by_total", name, own, mapping, senders)),
         )
         for name, part, left in (
             ("input_tokens", cached, of_input),
@@ -61,9 +68,14 @@ def _only_in_total(
     return untold
 
 
-def _with_part(whole: pa.Array, part: pa.Array, left: pa.Array, apart: Flags | None) -> pa.Array:
+def _unless(summed: pa.Array, flags: Flags | None) -> Flags | None:
+    return None if flags is None else flags & ~to_numpy(summed, np.bool_)
+
+
+def _with_part(whole: pa.Array, part: pa.Array, left: pa.Array, *apart: Flags | None) -> pa.Array:
     """With its part where that exceeds it, is what a total leaves, or is known to be apart."""
     left_out = pc.or_(pc.greater(part, whole), pc.fill_null(left, fill_value=False))
-    if apart is not None:
-        left_out = pc.or_(left_out, pa.array(apart))
+    for flags in apart:
+        if flags is not None:
+            left_out = pc.or_(left_out, pa.array(flags))
     return pc.if_else(left_out, pc.add(whole, part), whole)

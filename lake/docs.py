@@ -1,13 +1,13 @@
 """The columns of the lake as Markdown: `python -m lake.docs > docs/reference/columns.md`."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
 from lake.agent_columns import INHERITED
 from lake.column import ATTRIBUTES, Column, TableSchema
-from lake.mapping import ANY, MEMBER, AttributeMap, Sender, Source
+from lake.mapping import ANY, MEMBER, AttributeMap, Cached, Sender, Source
 from lake.mapping_file import SHIPPED
 from lake.schema import HINTS, TABLES
 
@@ -57,6 +57,11 @@ _PARTS = {
     "json": " as JSON",
     "stem": " up to its last dot",
     "tail": " after its first slash",
+}
+_COUNTS: Mapping[Cached, str] = {
+    "inclusive": "",
+    "exclusive": " (without {})",
+    "by_total": " (without {}, unless the total is the sum of both)",
 }
 
 
@@ -120,8 +125,8 @@ def _source(source: Source) -> list[str]:
     values = ", ".join(f"{_any_or(said)} = {meant or 'nothing'}" for said, meant in source.values)
     said = [
         f" ({values})" if values else "",
-        " (without cached)" * (source.cached == "exclusive"),
-        " (without reasoning)" * (source.reasoning == "exclusive"),
+        _COUNTS[source.cached].format("cached"),
+        _COUNTS[source.reasoning].format("reasoning"),
     ]
     name = f"{place}`{source.attribute}`{member}{unit}{part}{''.join(said)}"
     return [name, "; ".join(_conditions(source)), source.dialect, source.note]

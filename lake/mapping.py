@@ -16,7 +16,7 @@ Place = Literal["record", "resource", "event", "name", "body"]
 Said = Literal["record", "resource", "event", "name", "body", "hearsay"]
 SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
-Cached = Literal["inclusive", "exclusive"]
+Cached = Literal["inclusive", "exclusive", "by_total"]
 Bad = Literal["error", "interrupt"]
 Outcome = Literal["success", "error", "interrupt"]
 Take = Literal["all", "first", "json", "stem", "tail"]
@@ -76,9 +76,9 @@ class Source:
         return "hearsay" if self.hearsay else self.on
 
     @property
-    def apart(self) -> bool:
-        """Whether a part of what it counts is counted beside it."""
-        return "exclusive" in {self.cached, self.reasoning}
+    def counts(self) -> Cached:
+        """Where the part of what it counts stands that some count beside it."""
+        return self.cached if self.cached != "inclusive" else self.reasoning
 
     @property
     def key(self) -> str:

@@ -141,9 +141,9 @@ def _checked(source: Source, place: str) -> Source:
         raise MappingError(
             f"{place}: hearsay is said of attributes of a record, for {', '.join(INHERITED)}"
         )
-    if source.cached == "exclusive" and source.column != "input_tokens":
+    if source.cached != "inclusive" and source.column != "input_tokens":
         raise MappingError(f"{place}: cached is said of input_tokens only")
-    if source.reasoning == "exclusive" and source.column != "output_tokens":
+    if source.reasoning != "inclusive" and source.column != "output_tokens":
         raise MappingError(f"{place}: reasoning is said of output_tokens only")
     return source
 

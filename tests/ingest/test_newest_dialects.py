@@ -399,3 +399,17 @@ def test_logfire_names_the_parts_of_openai_s_agents_by_its_templates() -> None:
             "gen_ai.usage.output_tokens": 50, "gen_ai.usage.raw": json.dumps(raw)}  # fmt: skip
     told(span(scope, call), span_class="llm", input_tokens=130, reasoning_tokens=40)
     told(span("another", {template: "Function: {name}", "name": "x"}), span_class="other")
+
+
+def test_langfuse_counts_parts_apart_unless_its_total_has_them() -> None:
+    """Its JavaScript SDK had them in the input and output up to version 4, and has them beside."""
+
+    def usage(**counts: int) -> dict[str, str]:
+        parts = {"input_cached_tokens": 100, "output_reasoning_tokens": 40}
+        return {"langfuse.observation.type": "generation",
+                "langfuse.observation.usage_details": json.dumps(parts | counts)}  # fmt: skip
+
+    whole = {"input_tokens": 130, "output_tokens": 50, "cache_read_tokens": 100}
+    told(span("langfuse-sdk", usage(input=130, output=50, total=180)), **whole)
+    told(span("langfuse-sdk", usage(input=30, output=10, total=180)), **whole)
+    told(span("langfuse-sdk", usage(input=30, output=10)), **whole)
