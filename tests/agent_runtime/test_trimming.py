@@ -166,7 +166,8 @@ def test_a_long_thread_reaches_the_model_trimmed(vendor: ModelServer, telemetry:
 
 
 def test_a_fallback_gets_what_it_has_room_for(vendor: ModelServer, telemetry: Telemetry) -> None:
-    """Its own ``context_tokens`` count; one that has room for nothing is passed over."""
+    """Its own ``context_tokens`` count; one that has room for nothing is passed over, and
+    was not given up for the next one: it was never asked."""
     vendor.follow(Rule(first_token_ms=0), Rule(model="large", status=500))
     said = [Message("user", f"{n} " + "word " * 100) for n in range(20)]
     tiny, small = (model_at(vendor, f"openai:{name}", context_tokens=tokens)
@@ -186,6 +187,9 @@ def test_a_fallback_gets_what_it_has_room_for(vendor: ModelServer, telemetry: Te
     _, answered = vendor.calls()
     assert (answered.model, telemetry.summary()["outcome"]) == ("small", "success")
     assert 300 < answered.prompt_tokens < 600
+    *_, cost = telemetry.lines("agent.cost")
+    lines = (cost, telemetry.lines("agent.node")[0], telemetry.summary())
+    assert [line["fallback_from"] for line in lines] == ["large"] * 3
 
 
 def test_tool_outputs_are_capped() -> None:
