@@ -2,14 +2,16 @@
 
 import asyncio
 import random
-import sys
+import threading
 from collections import Counter
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_runtime import retry
 from agent_runtime.errors import ProviderRefused
 from agent_runtime.retry import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, retrying
 
@@ -17,9 +19,13 @@ from agent_runtime.retry import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, retrying
 def waits(attempts: int, retry_after_s: float | None = None) -> list[float]:
     """What a call waits, try by try, of a provider that stays down."""
     slept: list[float] = []
+    here, really_sleep = threading.get_ident(), asyncio.sleep
 
     async def sleep(seconds: float) -> None:
-        slept.append(seconds)
+        if threading.get_ident() == here:
+            slept.append(seconds)
+        else:  # a server of other tests, in a thread of its own
+            await really_sleep(seconds)
 
     async def call() -> None:
         async for each in retrying(attempts=attempts, budget_s=1e6, may_retry=lambda: True):
@@ -41,7 +47,7 @@ def drawing(patch: pytest.MonkeyPatch, share: float) -> list[tuple[float, float]
         ranges.append((low, high))
         return low + share * (high - low)
 
-    patch.setattr(sys.modules["agent_runtime.retry"].random, "uniform", uniform)
+    patch.setattr(retry, "random", SimpleNamespace(uniform=uniform))
     return ranges
 
 
@@ -66,12 +72,9 @@ def test_waits_are_anywhere_below_their_ceiling() -> None:
     """Many callers that failed together do not come back together: each quarter of the time gets
     its quarter of them, at every try."""
     callers, ceilings = 400, (0.25, 0.5, 1.0)
-    before = random.getstate()
-    random.seed(5)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retry, "random", random.Random(5))
         drawn = [waits(len(ceilings) + 1) for _ in range(callers)]
-    finally:
-        random.setstate(before)
     for ceiling, of_this_try in zip(ceilings, zip(*drawn, strict=True), strict=True):
         quarters = Counter(int(4 * wait / ceiling) for wait in of_this_try)
         assert quarters.keys() == {0, 1, 2, 3}
