@@ -1,21 +1,27 @@
-"""What the newest versions of libraries say, by their sources, and the row it becomes."""
+"""What clients and gateways say of a call and its tokens, and the row it becomes."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
-from tests.ingest.values import START
 
 SPRING_BOOT = "org.springframework.boot"
 QUARKUS = "io.quarkus.opentelemetry"
 AG2 = "opentelemetry.instrumentation.ag2"
-LIVEKIT = "livekit-agents"
-MASTRA = "@mastra/otel-exporter"
-WORKFLOWS = "Microsoft.Agents.AI.Workflows"
-VOLTAGENT = "@voltagent/core"
+
+
+LITELLM_TWO = {
+    "gen_ai.operation.name": "chat", "gen_ai.provider.name": "aws.bedrock",
+    "gen_ai.request.model": "our-assistant", "gen_ai.response.model": "our-assistant",
+    "litellm.provider.model": "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 17,
+    "gen_ai.usage.cache_read.input_tokens": 64, "gen_ai.usage.cache_creation.input_tokens": 5,
+    "gen_ai.response.time_to_first_chunk": 0.25, "gen_ai.conversation.id": "t",
+    "litellm.request.streaming": True, "litellm.team.id": "acme", "litellm.end_user.id": "u",
+    "litellm.cost.total": 0.002, "litellm.cache_hit": False, "gen_ai.response.id": "r",
+}  # fmt: skip
 
 
 def test_spring_ai_counts_anthropic_s_cached_tokens_apart() -> None:
@@ -49,18 +55,6 @@ def test_spring_ai_two_names_the_call_of_a_tool() -> None:
     told(span(SPRING_BOOT, tool), span_class="tool", tool_name="search", tool_call_id="c")
 
 
-LITELLM_TWO = {
-    "gen_ai.operation.name": "chat", "gen_ai.provider.name": "aws.bedrock",
-    "gen_ai.request.model": "our-assistant", "gen_ai.response.model": "our-assistant",
-    "litellm.provider.model": "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
-    "gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 17,
-    "gen_ai.usage.cache_read.input_tokens": 64, "gen_ai.usage.cache_creation.input_tokens": 5,
-    "gen_ai.response.time_to_first_chunk": 0.25, "gen_ai.conversation.id": "t",
-    "litellm.request.streaming": True, "litellm.team.id": "acme", "litellm.end_user.id": "u",
-    "litellm.cost.total": 0.002, "litellm.cache_hit": False, "gen_ai.response.id": "r",
-}  # fmt: skip
-
-
 def test_litellm_s_second_version() -> None:
     """Priced is the model that it chose, whatever its caller calls it."""
     row = span("litellm", LITELLM_TWO, name="chat our-assistant")
@@ -90,24 +84,6 @@ def test_litellm_s_answer_from_its_cache_used_nothing() -> None:
 def test_litellm_s_other_spans(attributes: dict[str, Any], name: str, span_class: str) -> None:
     """A guardrail is a step; what it says of itself is no work of an agent."""
     told(span("litellm", attributes, name=name), span_class=span_class)
-
-
-def test_quarkus_names_no_operation_up_to_1_10() -> None:
-    """A model call is known by its span's name, an AI service is a run."""
-    call = {
-        "gen_ai.request.model": "gpt-4o-mini", "gen_ai.response.id": "r",
-        "gen_ai.response.finish_reasons": "STOP", "gen_ai.usage.prompt_tokens": 131,
-        "gen_ai.usage.completion_tokens": 9,
-    }  # fmt: skip
-    told(span(QUARKUS, call, name="completion gpt-4o-mini"), span_class="llm", input_tokens=131,
-         output_tokens=9, finish_reason="STOP", outcome="success")  # fmt: skip
-    told(span(QUARKUS, {}, name="langchain4j.aiservices.Assistant.chat"), span_class="agent",
-         agent_name="langchain4j.aiservices.Assistant")  # fmt: skip
-    told(span(QUARKUS, {}, name="GET /chat"), span_class="other", agent_name=None)
-    later = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "azure_open_ai",
-             "gen_ai.usage.input_tokens": 131}  # fmt: skip
-    told(span(QUARKUS, later, name="completion gpt-4o-mini"), span_class="llm",
-         provider="azure.ai.openai", input_tokens=131)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -168,91 +144,6 @@ def test_ag2_counts_as_each_provider_does(provider: str, whole: int, output: int
          cache_read_tokens=30, cache_write_tokens=20, reasoning_tokens=4)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("operation", "span_class"),
-    [("conversation", "agent"), ("initiate_chats", "agent"), ("speaker_selection", "node"),
-     ("await_human_input", "node"), ("invoke_agent", "agent")],
-)  # fmt: skip
-def test_ag2_s_conversations_are_runs(operation: str, span_class: str) -> None:
-    """Whatever goes on within one is a step."""
-    told(span(AG2, {"gen_ai.operation.name": operation}), span_class=span_class)
-
-
-def test_ag2_runs_the_code_of_a_model_as_a_tool() -> None:
-    """That fails without a status."""
-    ran = {"gen_ai.operation.name": "execute_code", "error.type": "CodeExecutionError"}
-    told(span(AG2, ran), span_class="tool", tool_name="execute_code", outcome="error")
-
-
-def test_a_session_of_livekit_is_many_runs() -> None:
-    """One for each turn, which before had no operation."""
-    session = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "agent_session"}
-    told(span(LIVEKIT, session, name="agent_session"), span_class="other")
-    turn = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "support"}
-    told(span(LIVEKIT, turn, name="agent_turn"), span_class="agent", agent_name="support")
-    told(span(LIVEKIT, {"lk.agent_label": "support"}, name="agent_turn"), span_class="agent",
-         agent_name="support")  # fmt: skip
-
-
-def test_a_call_of_livekit_that_was_interrupted_did_not_fail() -> None:
-    """The caller spoke: its finish reason is `error`, its status none."""
-    call = {
-        "gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 131,
-        "gen_ai.response.finish_reasons": ["error"],
-        "lk.llm_metrics": json.dumps({"ttft": 0.25, "label": "openai"}),
-    }  # fmt: skip
-    row = span(LIVEKIT, call, name="llm_request")
-    told(row, outcome="interrupt", outcome_reason="client_disconnect", ttfb_ms=250)
-    whole = call | {"gen_ai.response.finish_reasons": ["stop"]}
-    told(span(LIVEKIT, whole, name="llm_request"), outcome="success", finish_reason="stop")
-    told(span("another", call), outcome="error", outcome_reason="incomplete")
-
-
-def test_a_tool_of_livekit_fails_in_an_attribute() -> None:
-    """Under either name."""
-    tool = {"lk.function_tool.name": "search", "lk.function_tool.id": "c",
-            "lk.function_tool.is_error": True}  # fmt: skip
-    told(span(LIVEKIT, tool, name="function_tool"), span_class="tool", tool_name="search",
-         tool_call_id="c", outcome="error")  # fmt: skip
-    told(span(LIVEKIT, tool | {"lk.function_tool.is_error": False}, name="function_tool"),
-         outcome="success")  # fmt: skip
-
-
-def test_workflows_of_dotnet() -> None:
-    """An executor is a node by its id, which its span's name ends with; the session is no run."""
-    run = {"workflow.id": "w", "workflow.name": "triage", "session.id": "t"}
-    told(span(WORKFLOWS, run, name="workflow_invoke"), span_class="agent", agent_name="triage",
-         thread_id="t")  # fmt: skip
-    told(span(WORKFLOWS, {"executor.id": "writer"}, name="executor.process writer"),
-         span_class="node", node="writer")  # fmt: skip
-    told(span(WORKFLOWS, {"session.id": "t"}, name="workflow.session"), span_class="other")
-
-
-def test_mastra_tells_when_the_first_token_came_and_who_asked() -> None:
-    """A time, and metadata of its caller."""
-    first = datetime.fromtimestamp(START / 10**9 + 0.25, UTC).isoformat().replace("+00:00", "Z")
-    call = {
-        "gen_ai.operation.name": "chat", "mastra.completion_start_time": first,
-        "mastra.metadata.userId": "u", "mastra.metadata.tenantId": "acme",
-        "mastra.metadata.threadId": "t",
-    }  # fmt: skip
-    told(span(MASTRA, call), user_id="u", tenant_id="acme", thread_id="t", ttfb_ms=250.0)
-
-
-@pytest.mark.parametrize(
-    ("status", "outcome", "reason"),
-    [("suspended", "interrupt", "human"), ("canceled", "interrupt", "client_disconnect"),
-     ("failed", "error", None), ("success", "success", None)],
-)  # fmt: skip
-def test_a_workflow_of_mastra_says_how_it_ended(
-    status: str, outcome: str, reason: str | None
-) -> None:
-    """In an attribute; its status is OK when it waits."""
-    run = {"gen_ai.operation.name": "invoke_workflow", "mastra.workflow_run.status": status}
-    row = span(MASTRA, run, status={"code": 1})
-    told(row, span_class="agent", outcome=outcome, outcome_reason=reason)
-
-
 def test_mlflow_s_own_names() -> None:
     """All in JSON: cached tokens are part of the input, the first chunk is an event."""
     usage = {"input_tokens": 131, "output_tokens": 9, "total_tokens": 140,
@@ -277,55 +168,6 @@ def test_mlflow_s_own_names() -> None:
     told(span("mlflow", {"mlflow.spanType": '"AGENT"'}, name="support"), agent_name="support")
 
 
-def test_a_tool_that_pydantic_ai_defers_did_not_fail() -> None:
-    """Its newest format says so in an attribute, the ones before by what was raised as well."""
-    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "refund",
-            "pydantic_ai.tool.deferral.name": "ApprovalRequired"}  # fmt: skip
-    for fields in ({}, FAILED):
-        row = span("pydantic-ai", tool, **fields)
-        told(row, span_class="tool", outcome="interrupt", outcome_reason="human")
-
-
-def test_voltagent() -> None:
-    """The type of each span is its own; a run has none, and the usage of all of it."""
-    ours = {
-        "entity.type": "agent",
-        "entity.name": "support",
-        "user.id": "u",
-        "conversation.id": "t",
-    }
-    run = ours | {"agent.state": "completed", "usage.prompt_tokens": 131,
-                  "usage.completion_tokens": 9, "usage.cached_tokens": 64,
-                  "ai.model.name": "openai/gpt-4o-mini"}  # fmt: skip
-    told(span(VOLTAGENT, run, name="generateText"), span_class="agent", agent_name="support",
-         user_id="u", thread_id="t", input_tokens=131, output_tokens=9, cache_read_tokens=64,
-         request_model="gpt-4o-mini")  # fmt: skip
-    call = ours | {"span.type": "llm", "llm.model": "openai/gpt-4o-mini", "llm.provider": "openai",
-                   "llm.stream": True, "llm.usage.prompt_tokens": 131,
-                   "llm.usage.completion_tokens": 9, "llm.usage.cached_tokens": 64,
-                   "llm.finish_reason": "stop"}  # fmt: skip
-    told(span(VOLTAGENT, call, name="llm:streamText"), span_class="llm", provider="openai",
-         request_model="gpt-4o-mini", input_tokens=131, cache_read_tokens=64, streaming=True,
-         finish_reason="stop")  # fmt: skip
-    tool = ours | {"span.type": "tool", "tool.name": "search", "tool.call.id": "c"}
-    told(span(VOLTAGENT, tool), span_class="tool", tool_name="search", tool_call_id="c")
-    step = {"span.type": "workflow-step", "workflow.step.name": "plan"}
-    told(span(VOLTAGENT, step), span_class="node", node="plan")
-    told(span(VOLTAGENT, {"workflow.state": "suspended"}), span_class="agent", outcome="interrupt",
-         outcome_reason="human")  # fmt: skip
-
-
-def test_laminar() -> None:
-    """Its type of span where there is no operation, and what its caller associates."""
-    ours = {"lmnr.association.properties.user_id": "u",
-            "lmnr.association.properties.session_id": "t"}  # fmt: skip
-    told(span("lmnr.tracer", ours | {"lmnr.span.type": "LLM", "gen_ai.usage.input_tokens": 131}),
-         span_class="llm", input_tokens=131, user_id="u", thread_id="t")  # fmt: skip
-    tool = span("lmnr.tracer", ours | {"lmnr.span.type": "TOOL"}, name="search")
-    told(tool, span_class="tool", tool_name="search")
-    told(span("lmnr.tracer", {"lmnr.span.type": "DEFAULT"}), span_class="other")
-
-
 def test_openrouter_broadcasts_calls_without_an_operation() -> None:
     """Its own metadata stands on nothing else."""
     call = {
@@ -335,16 +177,6 @@ def test_openrouter_broadcasts_calls_without_an_operation() -> None:
     }  # fmt: skip
     told(span("openrouter", call), span_class="llm", provider="gcp.gemini", input_tokens=131,
          reported_cost_usd=0.002)  # fmt: skip
-
-
-def test_haystack_names_its_components() -> None:
-    """As nodes."""
-    component = {"haystack.component.name": "retriever"}
-    told(span("haystack", component, name="haystack.component.run"), span_class="node",
-         node="retriever")  # fmt: skip
-    asked = {"haystack.tool.name": "refund"}
-    name = "haystack.agent.hook.human_in_the_loop.strategy"
-    told(span("haystack", asked, name=name), span_class="node")
 
 
 def test_gemini_cli_tells_each_call_three_times_more() -> None:
@@ -381,24 +213,6 @@ def test_a_request_s_id_names_a_response_in_claude_code_only() -> None:
     call = {"gen_ai.operation.name": "chat", "request_id": "req_1"}
     told(span("com.anthropic.claude_code.tracing", call), response_id="req_1")
     told(span("another", call), response_id=None)
-
-
-def test_logfire_names_the_parts_of_openai_s_agents_by_its_templates() -> None:
-    """The workflow, an agent, a tool, and a call whose reasoning only the vendor's usage tells."""
-    scope = "logfire.openai_agents"
-    template = "logfire.msg_template"
-    told(span(scope, {template: "OpenAI Agents trace: {name}", "name": "Agent workflow"}),
-         span_class="agent", operation="invoke_workflow")  # fmt: skip
-    told(span(scope, {template: "Agent run: {name!r}", "name": "support"}),
-         span_class="agent", agent_name="support")  # fmt: skip
-    told(span(scope, {template: "Function: {name}", "name": "search"}, **FAILED),
-         span_class="tool", tool_name="search", outcome="error")  # fmt: skip
-    raw = {"input_tokens": 130, "output_tokens": 50, "total_tokens": 180,
-           "output_tokens_details": {"reasoning_tokens": 40}}  # fmt: skip
-    call = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 130,
-            "gen_ai.usage.output_tokens": 50, "gen_ai.usage.raw": json.dumps(raw)}  # fmt: skip
-    told(span(scope, call), span_class="llm", input_tokens=130, reasoning_tokens=40)
-    told(span("another", {template: "Function: {name}", "name": "x"}), span_class="other")
 
 
 def test_langfuse_counts_parts_apart_unless_its_total_has_them() -> None:
