@@ -322,7 +322,7 @@ def test_a_retry_after_nobody_understands_is_ignored(text: str) -> None:
 def test_a_model_that_cannot_work_is_refused(options: dict[str, object], complaint: str) -> None:
     """The error names the value and what to do, when the model is made."""
     with pytest.raises(ValueError, match=complaint):
-        Model(**options)  # type: ignore[arg-type]
+        Model(**options)  # type: ignore[arg-type] # that is refused, too
 
 
 def test_the_key_is_not_shown() -> None:

@@ -168,9 +168,14 @@ def test_what_cannot_be_kept_is_an_error(value: object) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["hello", {"role": "user", "content": "hello"}, Message("assistant", 5),  # type: ignore[arg-type]
-     Message("tool", "x", tool_call_id=["a"]), Message("nobody", "x")],  # type: ignore[arg-type]
-)  # fmt: skip
+    [
+        "hello",
+        {"role": "user", "content": "hello"},
+        Message("assistant", 5),  # type: ignore[arg-type] # as code without types may
+        Message("tool", "x", tool_call_id=["a"]),  # type: ignore[arg-type] # likewise
+        Message("nobody", "x"),  # type: ignore[arg-type] # likewise
+    ],
+)
 def test_what_is_no_message_does_not_spoil_the_thread(message: Any) -> None:
     """The node fails that left it; the next turn finds the thread as it was before."""
 

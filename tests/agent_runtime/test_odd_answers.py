@@ -111,7 +111,8 @@ def test_a_bill_of_anthropic_that_makes_no_sense_is_no_bill(
 @pytest.mark.parametrize("odd", [7, ["m"], {"name": "m"}, ""])
 def test_names_that_are_none_are_left_out(telemetry: Telemetry, odd: object) -> None:
     """Of the answer and of its model: lines then say what was asked for."""
-    with answering(stream({**text("fine"), "id": odd, "model": odd}, text("", 7))) as (url, _):  # type: ignore[arg-type]
+    chunk: dict[str, Any] = {**text("fine"), "id": odd, "model": odd}
+    with answering(stream(chunk, text("", 7))) as (url, _):
         assert run(url).text == "fine"
     [line] = telemetry.lines("agent.cost")
     assert (line["response_id"], line["response_model"], line["finish_reason"]) == (None, None, "7")

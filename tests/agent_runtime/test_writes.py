@@ -251,7 +251,7 @@ def test_a_repetition_that_was_not_sent_proves_nothing(dsn: str, service: Paymen
         async def unplugged(*request: object, **more: object) -> httpx.Response:
             if service.requests:
                 raise httpx.ConnectError("unplugged")
-            return await send(*request, **more)  # type: ignore[arg-type]
+            return await send(*request, **more)  # type: ignore[arg-type] # whatever it takes
 
         till.http.post = unplugged  # type: ignore[method-assign]
         with pytest.raises(Interrupt):
@@ -317,7 +317,7 @@ def test_a_lease_that_ran_out_before_the_act_sends_nothing(dsn: str, plain: Paym
         claim_now = till.claims.claim
 
         async def stopped(*arguments: object) -> object:
-            standing = await claim_now(*arguments)  # type: ignore[arg-type]
+            standing = await claim_now(*arguments)  # type: ignore[arg-type] # whatever it takes
             await asyncio.sleep(0.1)
             return standing
 
