@@ -37,6 +37,14 @@ LAKE_TABLES = frozenset(f"lake_{table}" for table in TABLES)
 SnapshotKey = tuple[frozenset[tuple[str, int]], datetime | None, datetime | None]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What a question is asked of: `rows`, and the rows of before among which kin is looked for."""
+
+    rows: Snapshot
+    earlier: Snapshot
+
+
 class QueryError(Exception):
     """SQL that cannot be run or failed; the message is one line."""
 
@@ -84,31 +92,31 @@ class Engine:
         self,
         statement: duckdb.Statement,
         params: Mapping[str, object],
-        snapshot: Snapshot,
+        cut: Cut,
         rests_on: frozenset[str] | None = None,
         *,
         alone: bool = False,
     ) -> pa.Table:
-        """The whole answer to a statement of `read_only` over `snapshot`. Raises QueryError.
+        """The whole answer to a statement of `read_only` over `cut`. Raises QueryError.
 
         `rests_on` names the steps that the statement reads; when left out, all are built whose
-        names occur in it. `alone` says that no other question will be asked about this snapshot:
-        none of its steps is kept.
+        names occur in it. `alone` says that no other question will be asked about this cut: none
+         of its steps is kept.
         """
         session = None
         try:
             steps = steps_for(_names_in(statement) if rests_on is None else rests_on)
-            if alone and any(snapshot.files.values()):  # one empty range is like the next
-                session, _ = self._opened(snapshot)
+            if alone and any(cut.rows.files.values()):  # one empty range is like the next
+                session, _ = self._opened(cut)
                 steps = in_passing(steps, statement.query)
             else:
-                session = self._session(snapshot)
+                session = self._session(cut)
             with session.busy:
                 return _interruptibly(
                     session.connection, lambda: self._answer(session, statement, params, steps)
                 )
         except duckdb.Error as error:
-            damage = session and snapshot.damage_behind(error, session.connection)
+            damage = session and _damage_behind(error, cut, session)
             raise QueryError(damage or one_line(error)) from error
 
     def _answer(
@@ -135,17 +143,19 @@ class Engine:
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
 
-    def _opened(self, snapshot: Snapshot) -> tuple[Session, bool]:
-        """A session of a snapshot, and whether every table can be read."""
+    def _opened(self, cut: Cut) -> tuple[Session, bool]:
+        """A session of a cut, and whether every table can be read."""
         session = Session(self._database.cursor())
-        return session, snapshot.attach(session.connection)
+        whole = cut.rows.attach(session.connection)
+        whole &= cut.earlier.show(session.connection, "spans", "lake_earlier_spans")
+        return session, whole
 
-    def _session(self, snapshot: Snapshot) -> Session:
-        versions = frozenset(snapshot.versions.items())
-        key = (versions, snapshot.since, snapshot.until)
+    def _session(self, cut: Cut) -> Session:
+        versions = frozenset(cut.rows.versions.items())
+        key = (versions, cut.rows.since, cut.rows.until)
         with self._opening:
             if (session := self._sessions.get(key)) is None:
-                session, whole = self._opened(snapshot)
+                session, whole = self._opened(cut)
                 if not whole:
                     return session  # not kept: the file may be restored at any time
                 for old in [old for old in self._sessions if old[0] != versions]:
@@ -220,6 +230,13 @@ def one_line(error: duckdb.Error) -> str:
     text = " ".join(message.split())
     line = position.partition(":")[0]
     return f"{text} (line {line} of the query)" if line else text
+
+
+def _damage_behind(error: duckdb.Error, cut: Cut, session: Session) -> str | None:
+    """The damaged file that made a question fail, and what to do; None if none did."""
+    return cut.rows.damage_behind(error, session.connection) or cut.earlier.damage_behind(
+        error, session.connection
+    )
 
 
 def _held_or_seen(connection: duckdb.DuckDBPyConnection, facts: Step) -> Step:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from analytics.engine import Engine, QueryError, read_only
+from analytics.engine import Cut, Engine, QueryError, read_only
 from analytics.questions import question_named
 from lake import Lake, Snapshot
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 PADDING = timedelta(hours=1)
 """How much more than the time asked for is read on each side: a run that began in the window has
 spans after it, and a call in the window belongs to a run that began before."""
+
+LOOK_BACK = timedelta(days=1)
+"""How long before the window the spans are looked for that its own belong to: what a run of hours
+says of itself, the response that a cache repeats. See `sql/views/earlier_spans.sql`."""
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -40,7 +44,7 @@ class Analytics:
     ) -> None:
         self._lake = lake
         self._versions: Mapping[str, int] | None = None
-        self._cuts: dict[tuple[datetime | None, datetime | None], Snapshot] = {}
+        self._cuts: dict[tuple[datetime | None, datetime | None], Cut] = {}
         self._in_passing = False
         self._engine = Engine(lake.root, prices, memory_limit=memory_limit, threads=threads)
 
@@ -75,8 +79,8 @@ class Analytics:
         """The answer to one read-only statement over the views; `$name` is taken from `params`.
 
         `since` and `until` are bound to `$since` and `$until` and limit what is read, an hour more
-        on each side: they save time, the statement itself selects. Raises QueryError, whose message
-        is one line.
+        on each side and what of the day before belongs to it: they save time, the statement itself
+        selects. Raises QueryError, whose message is one line.
         """
         given = {"since": since or BEGINNING, "until": until or END, **(params or {})}
         return self._run("query", sql, given, frozenset(params or ()), since, until)
@@ -139,19 +143,26 @@ class Analytics:
         return self._engine.answer(
             statement,
             {key: given[key] for key in wanted},
-            self._snapshot(since, until),
+            self._cut(since, until),
             rests_on,
             alone=self._in_passing,
         )
 
-    def _snapshot(self, since: datetime | None, until: datetime | None) -> Snapshot:
+    def _cut(self, since: datetime | None, until: datetime | None) -> Cut:
         if (cut := self._cuts.get((since, until))) is not None:
             return cut
-        snapshot = self._lake.snapshot(
+        rows = self._lake.snapshot(
             since=since and since - PADDING,
             until=until and until + PADDING,
             versions=self._versions,
         )
+        cut = Cut(rows, self._before(rows))
         if self._versions is not None:  # pinned: it is the same for the next question
-            self._cuts[since, until] = snapshot
-        return snapshot
+            self._cuts[since, until] = cut
+        return cut
+
+    def _before(self, rows: Snapshot) -> Snapshot:
+        if rows.since is None:
+            return Snapshot({}, {})
+        since = rows.since + PADDING - LOOK_BACK
+        return self._lake.snapshot(since=since, until=rows.since, versions=rows.versions)

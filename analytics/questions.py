@@ -26,6 +26,7 @@ FACTS = ("span_facts", "log_facts")
 
 # Every file of sql/views/, each after those it rests on.
 ORDER = (
+    "earlier_spans",
     *FACTS,
     "prices",
     "spans",
@@ -139,7 +140,9 @@ def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
 
     So no more than the columns it needs is worked out, and less is held in memory.
     """
-    read = Counter(name for text in (sql, *(step.sql for step in steps)) for name in _read_in(text))
+    facts = (step.sql for step in steps if step.name in FACTS)  # read everywhere, so theirs too
+    texts = (sql, *(step.sql for step in steps), *facts)
+    read = Counter(name for text in texts for name in _read_in(text))
     return tuple(as_view(step) if read[step.name] == 1 else step for step in steps)
 
 

@@ -42,25 +42,26 @@ class Snapshot:
         Returns whether every table can be read. To ask one that cannot raises duckdb.Error with
         the reason: an answer without some of the rows would be worse than none.
         """
+        shown = [self.show(connection, table, f"lake_{table}") for table in TABLES]
+        return all(shown)
+
+    def show(self, connection: "duckdb.DuckDBPyConnection", table: str, view: str) -> bool:
+        """Create or replace one temporary view, of one table, as `attach` does."""
         import duckdb
 
-        whole = True
-        for table in TABLES.values():
-            damage = self.damaged.get(table.name)
-            if damage is None:
-                try:
-                    rows = self.rows(connection, table)
-                except duckdb.Error as error:
-                    damage = self.damage_behind(error, connection)
-                    if damage is None:
-                        raise
-            if damage is not None:
-                whole = False
-                rows = _refusing(connection, table, damage)
-            connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW lake_{table.name} AS {rows.sql_query()}"
-            )
-        return whole
+        schema = TABLES[table]
+        damage = self.damaged.get(table)
+        if damage is None:
+            try:
+                rows = self.rows(connection, schema)
+            except duckdb.Error as error:
+                damage = self.damage_behind(error, connection)
+                if damage is None:
+                    raise
+        if damage is not None:
+            rows = _refusing(connection, schema, damage)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {rows.sql_query()}")
+        return damage is None
 
     def damage_behind(
         self, error: "duckdb.Error", connection: "duckdb.DuckDBPyConnection"

@@ -2,7 +2,8 @@
 --
 -- Two instrumentations of one process, or the SDK and a gateway, report the same response_id: in one
 -- trace, or in two where the context was not passed on. A gateway that answers from its cache repeats
--- the id too, however much later, and is charged nothing.
+-- the id too, however much later, and is charged nothing: what repeats it more than a minute later does
+-- not stand for the call, whatever is told of it.
 --
 -- Servers like Ollama draw their ids from a small pool (chatcmpl-0 to chatcmpl-999): up to 12
 -- characters name the same response only within a minute of the one before, and counts that differ
@@ -10,7 +11,7 @@
 -- instrumentation's mistake: OpenLLMetry's of Anthropic's streams are a token too high.
 --
 --   call_key      VARCHAR  the same for all spans of the call
---   in_agent_run  BOOLEAN  its trace has an agent span
+--   in_agent_run  BOOLEAN  its trace has an agent span, and it is of the first minute of the call
 CREATE OR REPLACE TEMP TABLE repeated_calls AS
 WITH
 responses AS (
@@ -62,6 +63,8 @@ SELECT
         ) END,
         ''
     ) AS call_key,
-    traces.agent_spans > 0 AS in_agent_run
+    traces.agent_spans > 0 AND bursts.start_time <= INTERVAL '1' MINUTE + MIN(bursts.start_time) OVER (
+        PARTITION BY bursts.response_id, bursts.burst
+    ) AS in_agent_run
 FROM bursts
 JOIN trace_identity AS traces ON traces.trace_id = bursts.trace_id

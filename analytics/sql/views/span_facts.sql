@@ -7,3 +7,5 @@ SELECT * EXCLUDE (
     day, status_message, scope_version, attributes, resource_attributes, events, links
 )
 FROM lake_spans
+UNION ALL
+SELECT * FROM earlier_spans
