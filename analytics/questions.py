@@ -138,12 +138,16 @@ def steps_for(names: Iterable[str]) -> tuple[Step, ...]:
 def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
     """The steps of a question that is asked alone: what is read in one place only stays a view.
 
-    So no more than the columns it needs is worked out, and less is held in memory.
+    So no more than the columns it needs is worked out, and less is held in memory. What a recursion
+    gives is mostly little, which DuckDB cannot foresee of a view: it would join the wrong way.
     """
     facts = (step.sql for step in steps if step.name in FACTS)  # read everywhere, so theirs too
     texts = (sql, *(step.sql for step in steps), *facts)
     read = Counter(name for text in texts for name in _read_in(text))
-    return tuple(as_view(step) if read[step.name] == 1 else step for step in steps)
+    return tuple(
+        as_view(step) if read[step.name] == 1 and "RECURSIVE" not in step.sql else step
+        for step in steps
+    )
 
 
 def as_view(step: Step) -> Step:

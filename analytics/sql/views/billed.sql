@@ -16,7 +16,7 @@
 -- (summed_above).
 CREATE OR REPLACE TEMP TABLE billed AS
 WITH
-spans_with_usage AS (
+spans_with_usage AS NOT MATERIALIZED (
     SELECT
         'calls' AS usage_source, spans.trace_id, spans.span_id, spans.run_id, spans.thread_id,
         spans.tenant_id, spans.user_id, spans.agent_name, spans.feature, spans.node,
@@ -43,7 +43,7 @@ spans_with_usage AS (
         NULL AS twin_user_id
     FROM rollup_spans
 ),
-told AS (
+told AS NOT MATERIALIZED (
     SELECT
         used.usage_source,
         CASE WHEN members.span_id IS NULL THEN used.trace_id ELSE members.run_key END AS run_key,

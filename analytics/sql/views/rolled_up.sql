@@ -1,7 +1,7 @@
 -- Step: the spans below a span whose usage counts (see rollup_spans).
 --
 -- What a model call among them used is in that sum, though it does not report any itself.
-CREATE OR REPLACE TEMP VIEW rolled_up AS
+CREATE OR REPLACE TEMP TABLE rolled_up AS
 WITH RECURSIVE
 links AS (
     SELECT trace_id, span_id, parent_span_id
