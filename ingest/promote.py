@@ -167,7 +167,7 @@ def _meant(
         found = found[_among(pairs, found, [text for text, _ in source.values])]
     if ignored := never.union(source.ignore):
         found = found[~_among(pairs, found, ignored, lower=bool(never))]
-    return found
+    return found[~_blank(pairs, found)] if never else found
 
 
 def _all_rows_meant(pairs: Pairs, source: Source, senders: Senders) -> Flags:
@@ -179,6 +179,12 @@ def _all_rows_meant(pairs: Pairs, source: Source, senders: Senders) -> Flags:
     for key, pattern in source.when:
         rows &= pairs.owners_with(key, pattern)
     return rows
+
+
+def _blank(pairs: Pairs, found: Index) -> Flags:
+    """Which of the pairs are nothing but space; each text is read up to its first letter."""
+    texts = pairs.values.take(pa.array(found))
+    return to_numpy(pc.utf8_is_space(texts), np.bool_)
 
 
 def _among(pairs: Pairs, found: Index, wanted: Collection[str], *, lower: bool = False) -> Flags:

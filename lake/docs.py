@@ -29,7 +29,8 @@ the JSON object in it.
 """
 _WHOSE = """\
 Whose a record is (%s): what it says itself comes first, then what a span above it says, then its
-resource, then what is marked as hearsay. There %s and the empty text name nobody.
+resource, then what is marked as hearsay. There %s name nobody, nor does a text that is
+empty or all space.
 """
 _KINDS = """\
 ## Kinds of work

@@ -324,9 +324,12 @@ def test_a_process_says_once_whose_all_it_does_is(column: str, names: tuple[str,
         told(span("x", own, resource={name: "r"}), **{column: "own", "hearsay": None})
 
 
-@pytest.mark.parametrize("nobody", ["None", "null", "undefined", ""])
+@pytest.mark.parametrize(
+    "nobody",
+    ["None", "null", "undefined", "", "  ", "\t\n", "\u00a0", "<nil>", "NaN", "[object Object]"],
+)
 def test_nobody_is_no_name(nobody: str) -> None:
-    """str(None) and its like name nobody: who is named elsewhere is believed."""
+    """str(None) and its like name nobody, nor does a blank: who is named elsewhere is believed."""
     row = span("x", {"tenant.id": nobody, "tenant_id": "acme", "user.id": nobody,
                      "session.id": nobody, "run_id": nobody},
                resource={"tenant.id": nobody})  # fmt: skip
