@@ -22,7 +22,6 @@ from lake.mapping import AttributeMap, Ending
 MAX_ERROR_MESSAGE = 500
 """Characters; longer messages are cut."""
 
-_OUTCOMES = pa.array(["success", "error", "interrupt"])
 _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
@@ -39,6 +38,7 @@ def span_outcome(
     columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Senders
 ) -> dict[str, pa.Array]:
     """Outcome and reason of spans; NULL for what is no agent work."""
+    stated, why_stated = _stated(columns, mapping)
     by_error, why_error = _by_error(columns, mapping)
     by_finish, why_finish = _by_finish(columns, mapping)
     failed = pc.equal(status, "error")
@@ -52,11 +52,11 @@ def span_outcome(
         pa.scalar("success"),
     )
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
-    outcome = pc.coalesce(_stated(columns), where(counted, derived))
+    outcome = pc.coalesce(stated, where(counted, derived))
     incomplete = where(pc.is_valid(cut), pa.repeat("incomplete", len(outcome)))
     return {
         "outcome": outcome,
-        "outcome_reason": _reason(columns, outcome, why_error, why_finish, incomplete),
+        "outcome_reason": _reason(columns, outcome, why_stated, why_error, why_finish, incomplete),
     }
 
 
@@ -65,14 +65,16 @@ def log_outcome(columns: Columns, mapping: AttributeMap) -> dict[str, pa.Array]:
 
     A record that tells the finish reason of a response that was cut short says so of it.
     """
+    stated, why_stated = _stated(columns, mapping)
     by_error, why = _by_error(columns, mapping)
     by_finish, why_finish = _by_finish(columns, mapping)
     raised = _whatever_the_status(by_error)
     failed = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
     call = pc.is_in(columns["span_class"], _CALLS)
     derived = where(call, pc.if_else(failed, "error", "success"))
-    outcome = pc.coalesce(_stated(columns), raised, by_finish, columns["reported_outcome"], derived)
-    return {"outcome": outcome, "outcome_reason": _reason(columns, outcome, why, why_finish)}
+    outcome = pc.coalesce(stated, raised, by_finish, columns["reported_outcome"], derived)
+    reason = _reason(columns, outcome, why_stated, why, why_finish)
+    return {"outcome": outcome, "outcome_reason": reason}
 
 
 def presentable(message: pa.Array) -> pa.Array:
@@ -100,8 +102,10 @@ def class_in(error_class: pa.Array, message: pa.Array) -> pa.Array:
     return pc.coalesce(named, error_class)
 
 
-def _stated(columns: Columns) -> pa.Array:
-    return where(pc.is_in(columns["outcome"], _OUTCOMES), columns["outcome"])
+def _stated(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Array]:
+    """What the sender states, in whichever of the known words, in upper or lower case."""
+    outcome, span_class = columns["outcome"], columns["span_class"]
+    return _endings(outcome, span_class, mapping.endings_as_said, lambda said: said.lower())
 
 
 def _reason(columns: Columns, outcome: pa.Array, *reasons: pa.Array) -> pa.Array:

@@ -46,7 +46,8 @@ Libraries of which a name means something else than from others, by instrumentat
 _ENDINGS = """\
 ## Endings
 
-Believed in this order: `outcome` as stated; an interrupt or a success, by the class of the error
+Believed in this order: `outcome` as stated, in a word that is here, in upper or lower case; an
+interrupt or a success, by the class of the error
 without its module; a finish reason that is here; what the sender says in words of its own
 (`reported_outcome`); the status of the span; an error that a model or tool call without a status
 tells, and nothing of an answer. A model call that its sender tells no finish reason
@@ -80,7 +81,7 @@ def reference(mapping: AttributeMap = SHIPPED) -> str:
         _grid(("sender", "recognised by", "peculiar"), map(_sender, mapping.senders)),
         _ENDINGS,
         _grid(
-            ("outcome", "reason", "error class", "finish reason", "only of", "whose"),
+            ("outcome", "reason", "stated as", "error class", "finish reason", "only of", "whose"),
             _ending_rows(mapping),
         ),
         "## Providers\n",
@@ -178,8 +179,8 @@ def _sender(sender: Sender) -> list[str]:
 def _ending_rows(mapping: AttributeMap) -> Iterator[list[str]]:
     for each in mapping.endings:
         yield [
-            each.outcome, each.reason, _codes(each.errors), _codes(each.finishes),
-            _codes(each.span_class), each.note,
+            each.outcome, each.reason, _codes(each.said), _codes(each.errors),
+            _codes(each.finishes), _codes(each.span_class), each.note,
         ]  # fmt: skip
 
 

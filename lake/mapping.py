@@ -125,7 +125,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a record ended, by the class of its error or its finish reason.
+    """How a record ended, by the class of its error, its finish reason or what its sender says.
 
     With ``span_class`` only of records of these classes, which comes before what is said of all.
     """
@@ -135,6 +135,7 @@ class Ending:
     span_class: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     finishes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -248,6 +249,11 @@ class AttributeMap:
     def endings_by_finish(self) -> Mapping[str, Mapping[str, Ending]]:
         """The same of finish reasons; of one that is not here the response is whole."""
         return _by_class(self.endings, lambda ending: ending.finishes)
+
+    @cached_property
+    def endings_as_said(self) -> Mapping[str, Mapping[str, Ending]]:
+        """The same of what senders state as the outcome; one that is not here states nothing."""
+        return _by_class(self.endings, lambda ending: ending.said)
 
     def known_attributes(self) -> frozenset[str]:
         """Every attribute that some column is taken from, or that decides over another."""

@@ -213,10 +213,12 @@ def _ending(number: int, entry: Any) -> Ending:
         span_class=texts(table.take("span_class", list, []), f"{place}.span_class"),
         errors=texts(table.take("errors", list, []), f"{place}.errors"),
         finishes=texts(table.take("finishes", list, []), f"{place}.finishes"),
+        said=texts(table.take("said", list, []), f"{place}.said"),
         note=table.take("note", str, ""),
     )
     table.end()
-    if (ending.outcome == "success") == bool(ending.reason):
+    bare = bool(ending.said) and not (ending.errors or ending.finishes)
+    if bool(ending.reason) == (ending.outcome == "success") and not (bare and not ending.reason):
         raise MappingError(f"{place}.reason says why it did not end well; give it to nothing else")
     for span_class in ending.span_class:
         if span_class not in SPAN_CLASSES:
@@ -256,11 +258,12 @@ def _refuse_repeats(sources: Sequence[Source]) -> None:
 def _refuse_two_endings(endings: Sequence[Ending]) -> None:
     seen = set()
     for number, ending in enumerate(endings):
-        for name in (*ending.errors, *ending.finishes):
+        by_what = {"": (*ending.errors, *ending.finishes), "said": ending.said}
+        for what, name in ((what, name) for what, names in by_what.items() for name in names):
             for span_class in ending.span_class or ("",):
-                if (name, span_class) in seen:
+                if (what, name, span_class) in seen:
                     raise MappingError(f"endings[{number}]: {name!r} stands there twice")
-                seen.add((name, span_class))
+                seen.add((what, name, span_class))
 
 
 def with_own(sources: Sequence[Table], kinds: Sequence[Table]) -> AttributeMap:

@@ -378,3 +378,40 @@ def test_a_total_shows_what_its_parts_leave_out(
     }  # fmt: skip
     row = span("x", {names[part]: count for part, count in counts.items()})
     assert (row["input_tokens"], row["output_tokens"]) == whole
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "reason"),
+    [
+        ("ok", "success", None), ("OK", "success", None), ("Completed", "success", None),
+        ("succeeded", "success", None), ("failed", "error", None), ("FAILURE", "error", None),
+        ("cancelled", "interrupt", "client_disconnect"),
+        ("aborted", "interrupt", "client_disconnect"),
+        ("timeout", "error", "timeout"), ("timed_out", "error", "timeout"),
+        ("interrupted", "interrupt", None), ("input-required", "interrupt", "human"),
+    ],
+)  # fmt: skip
+def test_an_outcome_in_other_words(said: str, outcome: str, reason: str | None) -> None:
+    """The usual words for it are known, in upper or lower case, on spans and on lines."""
+    run = {"gen_ai.operation.name": "invoke_agent", "agent.outcome": said}
+    told(span("any", run), outcome=outcome, outcome_reason=reason)
+    told(line("", {"outcome": said}, event="agent.run"), outcome=outcome, outcome_reason=reason)
+
+
+def test_a_reason_that_is_stated_comes_before_that_of_the_word() -> None:
+    """An application that cancels for want of money knows better than the word it ends with."""
+    stated = {"outcome": "cancelled", "outcome_reason": "budget"}
+    told(line("", stated, event="agent.run"), outcome="interrupt", outcome_reason="budget")
+
+
+def test_a_word_that_states_no_end_is_no_outcome() -> None:
+    """`running` is NULL of a line, and a span ended as its status says."""
+    run = {"gen_ai.operation.name": "invoke_agent", "outcome": "running"}
+    told(span("any", run, **FAILED), outcome="error")
+    told(line("", {"outcome": "running"}, event="agent.run"), outcome=None)
+
+
+def test_the_outcome_of_an_http_status_is_none_of_an_agent() -> None:
+    """Spring Boot sends SUCCESS with the status, before the stream is over."""
+    http = {"outcome": "SUCCESS"}
+    told(span("org.springframework.boot", http, name="http post /ask", **FAILED), outcome=None)
