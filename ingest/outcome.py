@@ -2,9 +2,9 @@
 
 In the order in which they are believed: what the sender states; what was raised but is no failure,
 an interrupt or a jump, which libraries report as OK or as an error; a finish reason that means a
-cut; what the sender says in words of its own; the span's status; an error that a call without a
-status tells, and no answer; a call of which a whole response would have told a finish reason or
-usage, and did not.
+cut; the HTTP status that a server answered with; what the sender says in words of its own; the
+span's status; an error that a call without a status tells, and no answer; a call of which a whole
+response would have told a finish reason or usage, and did not.
 """
 
 import re
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ingest.privacy.masking import masked
 from ingest.senders import Senders
-from ingest.vectors import nulls, where
+from ingest.vectors import matches, nulls, where
 from lake.mapping import AttributeMap, Ending
 
 MAX_ERROR_MESSAGE = 500
@@ -26,6 +26,7 @@ _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
 """How Python prints an exception."""
+_SERVER_ERROR = r"^5\d\d$"
 _PRINTED_CLASS = r"^<class '(?P<name>[\w.]+)'>$"
 
 _LAST_NAME = re.compile(r"(?P<name>\w+)\Z")
@@ -35,28 +36,44 @@ ByClass = Mapping[str, Mapping[str, Ending]]
 
 
 def span_outcome(
-    columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Senders
+    columns: Columns, status: pa.Array, kind: pa.Array, mapping: AttributeMap, senders: Senders
 ) -> dict[str, pa.Array]:
-    """Outcome and reason of spans; NULL for what is no agent work."""
+    """Outcome and reason of spans; NULL for what is no agent work.
+
+    A server's span, which may be the root of a run, tells if it was interrupted or answered an
+    error.
+    """
     stated, why_stated = _stated(columns, mapping)
     by_error, why_error = _by_error(columns, mapping)
     by_finish, why_finish = _by_finish(columns, mapping)
     failed = pc.equal(status, "error")
     cut = _cut(columns, mapping, senders)
+    served = pc.equal(kind, "server")
+    by_answer, why_answer = _by_answer(columns, served, mapping)
+    raised = _whatever_the_status(by_error)
     derived = pc.coalesce(
-        _whatever_the_status(by_error),
+        raised,
         by_finish,
+        by_answer,
         columns["reported_outcome"],
         where(pc.or_(failed, _unanswered(columns, status)), pa.repeat("error", len(failed))),
         cut,
         pa.scalar("success"),
     )
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
-    outcome = pc.coalesce(stated, where(counted, derived))
+    left = where(pc.and_(served, pc.equal(raised, "interrupt")), raised)
+    outcome = pc.coalesce(stated, where(counted, derived), left, by_answer)
+    # What a server's own failure is called, 500 or 503, is of a call the provider's.
+    unsaid = pc.and_(
+        pc.invert(counted), pc.fill_null(pc.equal(by_answer, "error"), fill_value=False)
+    )
+    why_error = where(pc.invert(unsaid), why_error)
     incomplete = where(pc.is_valid(cut), pa.repeat("incomplete", len(outcome)))
     return {
         "outcome": outcome,
-        "outcome_reason": _reason(columns, outcome, why_stated, why_error, why_finish, incomplete),
+        "outcome_reason": _reason(
+            columns, outcome, why_stated, why_error, why_finish, why_answer, incomplete
+        ),
     }
 
 
@@ -156,6 +173,17 @@ def _by_error(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Arr
 def _by_finish(columns: Columns, mapping: AttributeMap) -> tuple[pa.Array, pa.Array]:
     finish, span_class = columns["finish_reason"], columns["span_class"]
     return _endings(finish, span_class, mapping.endings_by_finish, lambda said: said.lower())
+
+
+def _by_answer(
+    columns: Columns, served: pa.Array, mapping: AttributeMap
+) -> tuple[pa.Array, pa.Array]:
+    """Of servers, by the HTTP status: one that means an interrupt, or that the server failed."""
+    answer = where(served, columns["http_status"])
+    known, why = _endings(answer, columns["span_class"], mapping.endings_by_error)
+    left = pc.equal(known, "interrupt")
+    failed = where(matches(answer, _SERVER_ERROR), pa.repeat("error", len(answer)))
+    return pc.coalesce(where(left, known), failed), where(left, why)
 
 
 def _whatever_the_status(by_error: pa.Array) -> pa.Array:

@@ -46,7 +46,7 @@ _LONGEST_TTFB_MS = 86_400_000.0
 
 _AGENT = tuple(column for column in AGENT_COLUMNS if column.name in MAPPED)
 _HINTS = (MAPPED["reported_outcome"], MAPPED["total_tokens"])
-_OF_SPANS = (*_AGENT, *_HINTS, MAPPED["first_token_time"])
+_OF_SPANS = (*_AGENT, *_HINTS, MAPPED["http_status"], MAPPED["first_token_time"])
 _OF_LOGS = (*_AGENT, *_HINTS, *LOG_NUMBERS)
 
 
@@ -65,6 +65,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     start, end = field("start_time_unix_nano"), field("end_time_unix_nano")
     status = names_of(pc.struct_field(decoded.rows, ["status", "code"]), _STATUSES)
     status_message = or_null(pc.struct_field(decoded.rows, ["status", "message"]))
+    kind = names_of(field("kind"), _SPAN_KINDS)
     own, senders = pairs_of(decoded.attributes, mapping), Senders(mapping, decoded, field("name"))
     events = SpanEvents.of(field("events"), mapping)
     columns = promoted(decoded, _OF_SPANS, mapping, own, senders, of_events=events.columns)
@@ -73,7 +74,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns["span_class"] = _span_class(columns, field("name"), mapping, _a_node(columns))
     columns["span_class"] = _without_askers(columns, status, mapping, senders)
     columns |= _errors(columns, where(pc.equal(status, "error"), status_message))
-    columns |= span_outcome(columns, status, mapping, senders)
+    columns |= span_outcome(columns, status, kind, mapping, senders)
     columns["ttfb_ms"] = _first_token_ms(columns, start, events)
     columns["streaming"] = _streaming(columns)
     columns |= whole_counts(columns, own, mapping, senders)
@@ -83,7 +84,7 @@ def _span_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
         "span_id": hex_of(field("span_id"), 8),
         "parent_span_id": hex_of(field("parent_span_id"), 8),
         "name": field("name"),
-        "kind": names_of(field("kind"), _SPAN_KINDS),
+        "kind": kind,
         "end_time": time_of(end),
         "duration_ms": _known_duration(elapsed_ms(start, end), mapping, senders),
         "status": status,

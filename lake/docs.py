@@ -47,10 +47,11 @@ _ENDINGS = """\
 ## Endings
 
 Believed in this order: `outcome` as stated, in a word that is here, in upper or lower case; an
-interrupt or a success, by the class of the error
-without its module; a finish reason that is here; what the sender says in words of its own
-(`reported_outcome`); the status of the span; an error that a model or tool call without a status
-tells, and nothing of an answer. A model call that its sender tells no finish reason
+interrupt or a success, by the class of the error without its module; a finish reason that is here;
+of a server's span the HTTP status it answered with (`http_status`), if that is here as the class of
+an interrupt or one of the 500s; what the sender says in words of its own (`reported_outcome`); the
+status of the span; an error that a model or tool call without a status tells, and nothing of an
+answer. A model call that its sender tells no finish reason
 and no usage of, though it does of whole responses, was cut: `incomplete`, and an error unless only
 its caller can have left.
 """

@@ -230,6 +230,7 @@ SERVICE_NAME = next(column for column in SPANS.columns if column.name == "servic
 HINTS: tuple[Column, ...] = (
     Column("event", TEXT, "Event of a log record that has no OpenTelemetry event name"),
     Column("reported_outcome", TEXT, "How it ended, in words of the sender's own"),
+    Column("http_status", TEXT, "With which HTTP status a server answered"),
     Column("first_token_time", TIME, "When the first token came", "UTC"),
     Column("total_tokens", COUNT, "All tokens of a call: shows what its parts leave out", "tokens"),
 )

@@ -415,3 +415,43 @@ def test_the_outcome_of_an_http_status_is_none_of_an_agent() -> None:
     """Spring Boot sends SUCCESS with the status, before the stream is over."""
     http = {"outcome": "SUCCESS"}
     told(span("org.springframework.boot", http, name="http post /ask", **FAILED), outcome=None)
+
+
+SERVER, CLIENT = 2, 3
+
+
+@pytest.mark.parametrize("name", ["http.response.status_code", "http.status_code"])
+@pytest.mark.parametrize(
+    ("status", "outcome", "reason"),
+    [(499, "interrupt", "client_disconnect"), (500, "error", None), (503, "error", None),
+     (404, None, None), (429, None, None), (200, None, None)],
+)  # fmt: skip
+def test_a_server_knows_by_the_status_it_answered_with(
+    name: str, status: int, outcome: str | None, reason: str | None
+) -> None:
+    """499 is nginx's for a client that left. For the 400s a server is not to blame."""
+    said = {name: status, "error.type": str(status)} if status >= 500 else {name: status}
+    row = span("nginx", said, name="POST /ask", kind=SERVER)
+    told(row, span_class="other", outcome=outcome, outcome_reason=reason)
+
+
+def test_a_server_that_serves_an_agent_ends_by_its_status() -> None:
+    """Before the span's own status, and what was raised before either."""
+    agent = {"gen_ai.operation.name": "invoke_agent"}
+    row = span("x", agent | {"http.response.status_code": 499}, kind=SERVER, **FAILED)
+    told(row, outcome="interrupt", outcome_reason="client_disconnect")
+    told(span("x", agent | {"http.response.status_code": 502}, kind=SERVER), outcome="error")
+    told(span("x", agent | {"http.response.status_code": 404}, kind=SERVER), outcome="success")
+
+
+def test_a_client_is_told_the_status_of_another() -> None:
+    """The span of a request that was answered 499 or 500 does not say how its caller ended."""
+    for status in (499, 500):
+        told(span("http", {"http.response.status_code": status}, kind=CLIENT), outcome=None)
+
+
+def test_a_server_whose_handler_was_cancelled_was_interrupted() -> None:
+    """Starlette cancels it when the client leaves; the span's status is an error."""
+    raised = [(EXCEPTION, {"exception.type": "asyncio.exceptions.CancelledError"})]
+    row = span("asgi", {}, name="POST /ask", kind=SERVER, events=raised, **FAILED)
+    told(row, outcome="interrupt", outcome_reason="client_disconnect")

@@ -2,7 +2,8 @@
 --
 -- A graph that asks a human raises GraphInterrupt in a node; its root may end OK. OpenAI Agents ends its
 -- root OK though the agent below failed. An agent that failed inside a tool was that tool's failure,
--- and one after whose end another agent of the trace succeeded was made good.
+-- and one after whose end another agent of the trace succeeded was made good. A server at the root of the
+-- trace may know that the client had left, when the agent behind it went on to its end.
 --
 --   run_key      VARCHAR  as in run_spans
 --   interrupted  BOOLEAN  a graph stopped to be resumed; if not, an agent failed
@@ -15,7 +16,8 @@ told AS (
         trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,
         end_time
     FROM span_facts
-    WHERE outcome = 'interrupt' AND span_class IN ('agent', 'node')
+    WHERE outcome = 'interrupt'
+      AND (span_class IN ('agent', 'node') OR (span_class = 'other' AND parent_span_id IS NULL))
     UNION ALL
     SELECT
         trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,

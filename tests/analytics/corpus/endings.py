@@ -84,3 +84,53 @@ def failed_root(happened: Happened) -> Expected:
     agent = happened.span("agent", root, openinference__span__kind="AGENT", status="ok")
     happened.llm(agent, used=CALL)
     return Expected({None: CALL}, llm_calls=1, runs=((None, "error"),))
+
+
+@shape
+def client_closed_the_request(happened: Happened) -> Expected:
+    """nginx answered 499 at the root: the client had left."""
+    server = happened.span("POST /ask", kind="server", http__response__status_code=499)
+    happened.llm(server, used=CALL)
+    return Expected(
+        {None: CALL}, llm_calls=1, runs=((None, "interrupt"),),
+        run={"outcome_reason": "client_disconnect"},
+    )  # fmt: skip
+
+
+@shape
+def client_closed_the_request_of_an_agent(happened: Happened) -> Expected:
+    """The agent behind the proxy went on to its end: nobody waited for it."""
+    server = happened.span("POST /ask", kind="server", http__response__status_code=499)
+    happened.llm(happened.agent(server), used=CALL)
+    return Expected(
+        {None: CALL}, llm_calls=1, runs=((None, "interrupt"),),
+        run={"outcome_reason": "client_disconnect"},
+    )  # fmt: skip
+
+
+@shape
+def server_that_failed_without_a_status(happened: Happened) -> Expected:
+    """It answered 502, and its span has no status."""
+    server = happened.span("POST /ask", kind="server", http__status_code=502)
+    happened.llm(server, used=CALL)
+    return Expected({None: CALL}, llm_calls=1, runs=((None, "error"),))
+
+
+@shape
+def server_that_refused_a_request(happened: Happened) -> Expected:
+    """422 after the answer's check: the client is to blame, as OpenTelemetry has it of servers."""
+    server = happened.span("POST /ask", kind="server", http__response__status_code=422)
+    happened.llm(server, used=CALL)
+    return Expected({None: CALL}, llm_calls=1, runs=((None, "success"),))
+
+
+@shape
+def tool_server_whose_caller_gave_up(happened: Happened) -> Expected:
+    """A server below the agent that saw 499 says nothing of the run."""
+    agent = happened.agent()
+    tool = happened.tool(agent, status="error")
+    happened.span(
+        "POST /search", tool, kind="server", service="shop", http__response__status_code=499
+    )
+    happened.llm(agent, used=CALL, at=200)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=1, run={"tool_errors": 1})
