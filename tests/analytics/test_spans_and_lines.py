@@ -89,6 +89,20 @@ def test_a_line_tells_what_its_silent_span_used(telemetry: Telemetry, rows: Ask)
     assert rows(SPENT) == [{"n": 17, "unpriced": 0}]
 
 
+@pytest.mark.parametrize("named", ["nothing", "the provider"])
+def test_a_line_names_the_model_that_its_silent_span_does_not(
+    named: str, telemetry: Telemetry, rows: Ask
+) -> None:
+    """What it used can be priced, whichever of provider and model only one of them names."""
+    provider = "openai" if named == "the provider" else None
+    call = telemetry.llm(under=telemetry.agent(), **UNTOLD, request_model=None, provider=provider)
+    line = USED | ({"provider": None} if provider else {})
+    telemetry.log("agent.cost", trace_id=call["trace_id"], span_id=call["span_id"], **line)
+    found = rows("SELECT provider, request_model, cost_usd > 0 AS priced FROM llm_calls")
+    assert found == [{"provider": "openai", "request_model": "gpt-4o", "priced": True}]
+    assert rows("SELECT models FROM runs") == [{"models": ["gpt-4o"]}]
+
+
 @pytest.mark.parametrize("elsewhere", ["in a sum", "by another span"])
 def test_a_line_of_a_silent_span_whose_usage_is_told(
     elsewhere: str, telemetry: Telemetry, rows: Ask

@@ -3,7 +3,9 @@
 -- usage_source says where the usage was reported: `calls` (span or line of a model call), `rollup`
 -- (any other span with nothing below that reports usage) or `summary` (summary line of a run whose
 -- calls left neither spans nor lines with usage). A call whose span does not say what it used has it
--- from its line (line_usage).
+-- from its line (line_usage), and the model where the span names none. Of two providers of a call, such
+-- as a gateway and who served the model, the one stands that the price list has the model of, else the
+-- first; `litellm` it prices by the model alone, whoever served it.
 --
 -- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
 -- + cache write x its price + (output - reasoning) x output price + reasoning x its price
@@ -20,8 +22,15 @@ spans_with_usage AS NOT MATERIALIZED (
     SELECT
         'calls' AS usage_source, spans.trace_id, spans.span_id, spans.run_id, spans.thread_id,
         spans.tenant_id, spans.user_id, spans.agent_name, spans.feature, spans.node,
-        spans.start_time, spans.duration_ms, spans.ttfb_ms, spans.provider, spans.request_model,
-        spans.response_model, spans.response_id, spans.finish_reason,
+        spans.start_time, spans.duration_ms, spans.ttfb_ms,
+        CASE
+            WHEN COALESCE(own_price.provider, 'litellm') = 'litellm' AND other_price.provider IS NOT NULL
+                THEN spans.other_provider
+            ELSE COALESCE(spans.provider, lines.provider)
+        END AS provider,
+        COALESCE(spans.request_model, lines.request_model) AS request_model,
+        COALESCE(spans.response_model, lines.response_model) AS response_model,
+        spans.response_id, spans.finish_reason,
         COALESCE(spans.input_tokens, lines.input_tokens) AS input_tokens,
         COALESCE(spans.output_tokens, lines.output_tokens) AS output_tokens,
         COALESCE(spans.cache_read_tokens, lines.cache_read_tokens) AS cache_read_tokens,
@@ -33,6 +42,14 @@ spans_with_usage AS NOT MATERIALIZED (
     LEFT JOIN line_usage AS lines
         ON lines.trace_id = spans.trace_id AND lines.span_id = spans.span_id
         AND spans.input_tokens IS NULL AND spans.output_tokens IS NULL
+    LEFT JOIN price_matches AS other_price
+        ON other_price.provider = spans.other_provider
+        AND other_price.request_model = COALESCE(spans.request_model, '')
+        AND other_price.response_model = COALESCE(spans.response_model, '')
+    LEFT JOIN price_matches AS own_price
+        ON own_price.provider = spans.provider
+        AND own_price.request_model = COALESCE(spans.request_model, '')
+        AND own_price.response_model = COALESCE(spans.response_model, '')
     UNION ALL
     SELECT
         'rollup' AS usage_source, trace_id, span_id, run_id, thread_id, tenant_id, user_id,

@@ -1,7 +1,7 @@
 -- Step: the model names that the data uses; '' where it has none.
 --
--- A call that several spans tell of may have its provider from one and its models from another: together
--- they stand on none. Each is matched to the price list by genai-prices; the outcome is the table
+-- A call that several spans tell of may have its provider from one and its models from another, or from
+-- its line: together they stand on none. Each is matched to the price list by genai-prices; the outcome is the table
 -- price_matches.
 CREATE OR REPLACE TEMP VIEW models_used AS
 SELECT DISTINCT
@@ -14,6 +14,13 @@ FROM (
     UNION ALL
     SELECT provider, request_model, response_model
     FROM retold_calls
+    UNION ALL
+    SELECT other_provider AS provider, request_model, response_model
+    FROM retold_calls
+    WHERE other_provider IS NOT NULL
+    UNION ALL
+    SELECT provider, request_model, response_model
+    FROM line_usage
     UNION ALL
     SELECT provider, request_model, response_model
     FROM log_facts

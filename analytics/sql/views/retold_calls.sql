@@ -2,7 +2,8 @@
 --
 -- One of them stands for it: not a wrapper of another, in the trace of an agent, the earliest. What it
 -- does not say is taken from the others, so that the provider may be named by one and the models by
--- another. Its counts are those of the span that knows most; a part of them that only another knows is
+-- another; where two name different providers, `other_provider` is the later, which may be the one
+-- that the model has a price of (billed). Its counts are those of the span that knows most; a part of them that only another knows is
 -- taken from there if it is no larger than its whole.
 --
 -- twin_* is whom the other spans were for: they may be of another trace, so that the run of the call
@@ -68,6 +69,8 @@ merged AS (
         MIN(CASE WHEN place = 1 THEN duration_ms END) AS duration_ms,
         min_by(ttfb_ms, place) FILTER (WHERE ttfb_ms IS NOT NULL) AS ttfb_ms,
         min_by(provider, place) FILTER (WHERE provider IS NOT NULL) AS provider,
+        MIN(provider) AS least_provider,
+        MAX(provider) AS greatest_provider,
         min_by(request_model, place) FILTER (WHERE request_model IS NOT NULL) AS request_model,
         min_by(response_model, place) FILTER (WHERE response_model IS NOT NULL)
             AS response_model,
@@ -97,8 +100,12 @@ merged AS (
 )
 SELECT
     trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, feature, node,
-    start_time, duration_ms, ttfb_ms, provider, request_model, response_model, response_id,
-    finish_reason, input_tokens, output_tokens,
+    start_time, duration_ms, ttfb_ms, provider,
+    CASE
+        WHEN least_provider <> provider THEN least_provider
+        WHEN greatest_provider <> provider THEN greatest_provider
+    END AS other_provider,
+    request_model, response_model, response_id, finish_reason, input_tokens, output_tokens,
     CASE
         WHEN cached_tokens <= input_tokens THEN cache_read_tokens
         ELSE own_cache_read_tokens

@@ -71,6 +71,29 @@ def a_client_that_names_its_protocol_around_a_gateway(happened: Happened) -> Exp
 
 
 @shape
+def the_first_names_a_gateway_as_the_provider(happened: Happened) -> Expected:
+    """The price list has no prices of the gateway's: who served the model is named by the other."""
+    return _through(happened, "portkey")
+
+
+@shape
+def the_first_names_litellm_as_the_provider(happened: Happened) -> Expected:
+    """Though the price list has what is not LiteLLM's under its name, too."""
+    return _through(happened, "litellm")
+
+
+@shape
+def both_name_a_provider_with_a_price(happened: Happened) -> Expected:
+    """Then the first is believed."""
+    agent, response = happened.agent(), {"gen_ai.response.id": happened.response()}
+    happened.llm(agent, used=CALL, scope="sdk", **response)
+    happened.llm(
+        agent, used=CALL, scope="other", at=1, gen_ai__provider__name="azure.ai.openai", **response
+    )
+    return Expected({None: CALL}, llm_calls=1, call={"provider": "openai"})
+
+
+@shape
 def the_other_span_knows_more(happened: Happened) -> Expected:
     """The first token, the finish reason and the user are taken from the twin that has them."""
     response = {"gen_ai.response.id": happened.response()}
@@ -204,3 +227,10 @@ def a_span_sent_before_it_ended(happened: Happened) -> Expected:
 
 def _model(dated: str) -> dict[str, str]:
     return {"request_model": "gpt-4o", "response_model": f"gpt-4o-{dated}"}
+
+
+def _through(happened: Happened, gateway: str) -> Expected:
+    agent, response = happened.agent(), {"gen_ai.response.id": happened.response()}
+    happened.llm(agent, used=CALL, scope="sdk", gen_ai__provider__name=gateway, **response)
+    happened.llm(agent, used=CALL, scope="openinference", at=1, **response)
+    return Expected({None: CALL}, llm_calls=1, call={"provider": "openai"})
