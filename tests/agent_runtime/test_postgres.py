@@ -168,6 +168,52 @@ def test_nobody_of_a_large_crowd_holds_a_connection(
     assert held_while_all_wait(postgres, runs=500, pool_size=POOL_SIZE) == 0
 
 
+STANDS = "SELECT thread_id FROM agent_checkpoint WHERE seq = 2 AND next_node = '__end__'"
+FREE = "SELECT count(*) FROM agent_thread WHERE lease_until <= clock_timestamp()"
+
+
+@pytest.mark.parametrize(("drain_s", "locked_s"), [(15, 0.5), (0.1, 3)])
+def test_a_shutdown_closes_the_pool_behind_the_last_write(
+    postgres: Cluster, telemetry: Telemetry, drain_s: float, locked_s: float
+) -> None:
+    """However long the database takes for it, and whether or not the time of runs is over: every
+    node that ended has its checkpoint, and every thread is given back."""
+
+    async def run() -> list[RunResult]:
+        thinking, release = asyncio.Semaphore(0), asyncio.Event()
+
+        async def think(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+            thinking.release()
+            await release.wait()
+            return {}, END
+
+        dsn = postgres.database()
+        store = PostgresStore(dsn, pool_size=1)  # one writes, and the others wait for it
+        runtime = Runtime(
+            graph_of(think), agent_name="a", store=store, finish_s=drain_s, drain_s=drain_s
+        )
+        ended = asyncio.gather(*(runtime.run("go", thread_id=f"t{n}", **WHO) for n in range(5)))
+        for _ in range(5):
+            await thinking.acquire()
+        async with await psycopg.AsyncConnection.connect(dsn) as blocker:
+            await blocker.execute("LOCK TABLE agent_checkpoint IN SHARE MODE")
+            release.set()
+            closing = asyncio.create_task(runtime.aclose())
+            await asyncio.sleep(locked_s)
+            assert not closing.done()
+        await closing
+        async with await psycopg.AsyncConnection.connect(dsn) as reader:
+            stands = await (await reader.execute(STANDS)).fetchall()
+            assert sorted(stands) == [(f"t{n}",) for n in range(5)]
+            assert await (await reader.execute(FREE)).fetchall() == [(5,)]
+        return await ended
+
+    results = asyncio.run(run())
+    kind = "success" if drain_s > locked_s else "interrupt"
+    assert [result.outcome.kind for result in results] == [kind] * 5
+    assert len(telemetry.lines("agent.run")) == 5
+
+
 @pytest.mark.parametrize("own", [None, "reports"])
 def test_the_database_sees_which_service_is_connected(
     postgres: Cluster, monkeypatch: pytest.MonkeyPatch, own: str | None
