@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from .conftest import listening
@@ -45,10 +45,9 @@ class Payments:
         return {"charge": self.keys.index(key), "cents": body["cents"]}
 
 
-@contextmanager
-def payments(*, keyed: bool = True) -> Iterator[Payments]:
-    books = Payments(keyed)
-    service = FastAPI(telemetry={"tracing": False})
+def payment_routes(books: Payments) -> APIRouter:
+    """The service, for an application."""
+    service = APIRouter()
 
     @service.post("/charges")
     async def charge(request: Request) -> Response:
@@ -74,7 +73,15 @@ def payments(*, keyed: bool = True) -> Iterator[Payments]:
                 return {"charge": number, "cents": body["cents"]}
         raise HTTPException(404, "no such charge")
 
-    with listening(service) as books.url:
+    return service
+
+
+@contextmanager
+def payments(*, keyed: bool = True) -> Iterator[Payments]:
+    """The service by itself."""
+    books, app = Payments(keyed), FastAPI(telemetry={"tracing": False})
+    app.include_router(payment_routes(books))
+    with listening(app) as books.url:
         yield books
 
 

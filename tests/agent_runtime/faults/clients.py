@@ -10,6 +10,7 @@ import httpx
 
 from demo.model_server.ledger import Call
 from tests.agent_runtime.conftest import Answer
+from tests.agent_runtime.payments import Payments
 
 Line = dict[str, Any]
 UNHEARD = ("FirstTokenTimeout", "ProviderUnreachable")
@@ -91,7 +92,9 @@ def assert_all_agree(
             line["outcome"], line["outcome_reason"],
         )  # fmt: skip
         assert nodes[run_id] == len(answer.data("node.end")) + (line["outcome"] == "error")
-        assert tools[run_id] == len(answer.data("tool.end"))
+        # A write goes on behind a run that is cut, whose client hears of it when it is resumed.
+        begun, ended = (len(answer.data(name)) for name in ("tool.start", "tool.end"))
+        assert ended <= tools[run_id] <= (begun if line["outcome"] == "interrupt" else ended)
         assert 0 <= line["llm_calls"] - len(ledger[line["user_id"]]) <= unheard[run_id]
         tokens = {kind: line[kind] for kind in answer.end["usage"]}
         assert tokens == answer.end["usage"]
@@ -100,3 +103,29 @@ def assert_all_agree(
             book = [call for call in ledger[line["user_id"]] if call.ending == "completed"]
             assert line["prompt_tokens"] == sum(call.prompt_tokens for call in book)
             assert line["completion_tokens"] == sum(call.completion_tokens for call in book)
+
+
+def assert_charged_once(
+    operations: Mapping[str, int],
+    answers: Iterable[tuple[str, Answer]],
+    lines: Sequence[Line],
+    payments: Payments,
+) -> None:
+    """So many operations of each thread are as many effects at the payment service, which would
+    charge twice if it were asked to; each is one that log and client know, and none other."""
+    assert Counter(body["thread"] for _, body in payments.effects) == Counter(operations)
+    charged = {(body["thread"], key) for key, body in payments.effects}
+    assert len(charged) == len(payments.effects)
+    done = [line for line in lines if line["event"] == "agent.tool"
+            and line["tool_name"] == "take_money" and line["outcome"] == "success"]  # fmt: skip
+    assert {(line["thread_id"], line["idempotency_key"]) for line in done} == charged
+    acted = Counter(line["idempotency_key"] for line in done if not line["replayed"])
+    assert all(times == 1 for times in acted.values())
+    told = {
+        (thread, data["tool_call_id"])
+        for thread, answer in answers
+        for data in answer.data("tool.end")
+        if data["tool"] == "take_money" and not data["is_error"]
+    }
+    assert told == {(line["thread_id"], line["tool_call_id"]) for line in done}
+    assert len(told) == len(charged)

@@ -36,6 +36,8 @@ class World:
         self.lines_before = len(self.agent.lines())
         self.books.requests.clear()
         self.books.memory = "up"
+        self.books.payments.effects.clear()
+        self.books.payments.faults.clear()
 
     def ask(self, **asked: str) -> dict[str, Answer]:
         """What each thread's user says, all at the same time; returns when all have their lines."""

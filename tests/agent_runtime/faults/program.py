@@ -19,6 +19,7 @@ from agent_runtime import (
     Context,
     Graph,
     Model,
+    NotDone,
     Runtime,
     State,
     configure_telemetry,
@@ -48,7 +49,23 @@ def build(services: str, model: Model) -> Graph:
         """Says a lot."""
         return "x" * characters
 
-    tools, graph = (look_up, nap, recite), Graph()
+    async def became(key: str, ctx: Context) -> Any:
+        found = await ctx.http.get(f"{services}/charges/{key}")
+        if found.status_code == 404:
+            raise NotDone("no such charge")
+        return found.raise_for_status().json()
+
+    @tool(writes=True, resolve=became, timeout_s=5)
+    async def take_money(cents: int, ctx: Context) -> Any:
+        """Charges a card."""
+        answer = await ctx.http.post(
+            f"{services}/charges",
+            json={"thread": ctx.identity.thread_id, "cents": cents},
+            headers={"idempotency-key": ctx.idempotency_key},
+        )
+        return answer.raise_for_status().json()
+
+    tools, graph = (look_up, nap, recite, take_money), Graph()
 
     async def recall(ctx: Context) -> str:
         return (await ctx.http.get(f"{services}/memory")).text

@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from demo.model_server import ModelServer
 from tests.agent_runtime.conftest import listening, wait_until
+from tests.agent_runtime.payments import Payments, payment_routes
 
 PROGRAM = Path(__file__).with_name("program.py")
 ENDED_BY_SIGNAL = (0, -signal.SIGTERM, -signal.SIGINT)
@@ -34,6 +35,8 @@ class Services:
     """Path and headers, in order of arrival."""
     spans: list[Span] = field(default_factory=list)
     memory: Literal["up", "hangs", "fails"] = "up"
+    payments: Payments = field(default_factory=lambda: Payments(keyed=False))
+    """Charges whatever it is sent, as often as it is sent."""
 
     def calls(self, prefix: str) -> list[Mapping[str, str]]:
         """Headers of the requests whose path begins so."""
@@ -44,6 +47,7 @@ class Services:
 def services() -> Iterator[Services]:
     """Everything that an agent calls, but its model."""
     app, books = FastAPI(telemetry={"tracing": False}), Services()
+    app.include_router(payment_routes(books.payments))
 
     @app.get("/look_up/{topic}", response_class=PlainTextResponse)
     async def look_up(topic: str, request: Request) -> str:
@@ -115,17 +119,18 @@ def serving(
     finish_s: float = 10,
     drain_s: float = 15,
     lease_s: float = 15,
+    store: str | None = None,
     **model: Any,
 ) -> Iterator[Served]:
     """The agent from when it is ready; it calls `url`, and sends spans there or to `otlp`.
 
-    Those of the same `home` share their threads.
+    Those of the same `home` share their threads, unless these are kept in a `store` elsewhere.
     """
     number = len(list(home.glob("agent-*.log")))
     log = home / f"agent-{number}.log"
     settings = {"vendor": vendor.base_url, "services": url, "otlp": otlp or url, "model": model,
                 "finish_s": finish_s, "drain_s": drain_s, "lease_s": lease_s,
-                "store": f"sqlite:///{home}/threads.db"}  # fmt: skip
+                "store": store or f"sqlite:///{home}/threads.db"}  # fmt: skip
     with log.open("w") as stdout, log.with_suffix(".err").open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, str(PROGRAM), json.dumps(settings)],

@@ -6,10 +6,11 @@ from itertools import pairwise
 from demo.model_server import Rule, ToolCall
 from demo.model_server.ledger import Call
 
-from .clients import assert_all_agree
+from .clients import assert_all_agree, assert_charged_once
 from .conftest import World
 
 LOOK_UP = ToolCall(name="look_up", arguments={"topic": "beds"})
+CHARGE = ToolCall(name="take_money", arguments={"cents": 500})
 ATTEMPTS = 5
 RETRY_AFTER_S = 0.3
 
@@ -22,10 +23,13 @@ def by_user(calls: list[Call]) -> dict[str, list[Call]]:
 
 
 def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
-    """A third of the calls fails in one way or another: waits are honoured, and clients, lines,
-    ledger and the tools' book tell the same of each thread, and nothing of another."""
+    """A third of the calls fails in one way or another, and the payment service, too: waits are
+    honoured, each charge that the model asked for is made once, and clients, lines, the ledgers and
+    the tools' book tell the same of each thread, and nothing of another."""
+    world.books.payments.faults += ["lose the reply", "fail first", "answer too late"] * 4
+    world.books.payments.late_s = 6  # than the tool waits
     world.vendor.follow(
-        Rule(first_token_ms=20, token_ms=1, tool_calls=(LOOK_UP,)),
+        Rule(first_token_ms=20, token_ms=1, tool_calls=(LOOK_UP, CHARGE)),
         Rule(probability=0.15, status=503),
         Rule(probability=0.1, status=429, retry_after=RETRY_AFTER_S, retry_after_as="ms"),
         Rule(probability=0.1, cut_after_tokens=0),
@@ -33,6 +37,10 @@ def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
     answers = world.ask(**{f"storm-{number}": "2 turns" for number in range(30)})
     lines, calls = world.lines(), world.calls()
     assert_all_agree(answers, lines, calls)
+    asked = Counter(call.user.rpartition(":")[2] for call in calls
+                    if call.ending == "completed" and "take_money" in call.tool_calls)  # fmt: skip
+    assert_charged_once(asked, answers.items(), lines, world.books.payments)
+    assert not world.books.payments.faults
     assert {answer.end["outcome"] for answer in answers.values()} <= {"success", "error"}
     tries = [line["attempt"] for line in lines if line["event"] == "agent.cost"]
     assert max(tries) > 1
@@ -45,8 +53,9 @@ def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
 
 
 def _assert_each_thread_is_told_apart(world: World, lines: list[dict[str, object]]) -> None:
-    tools = Counter(line["thread_id"] for line in lines if line["event"] == "agent.tool")
-    assert Counter(headers["x-thread-id"] for headers in world.books.calls("/look_up")) == tools
+    looked_up = Counter(line["thread_id"] for line in lines if line["event"] == "agent.tool"
+                        and line["tool_name"] == "look_up")  # fmt: skip
+    assert Counter(each["x-thread-id"] for each in world.books.calls("/look_up")) == looked_up
     threads = {line["trace_id"]: line["thread_id"] for line in lines}
     traces = {line["run_id"]: line["trace_id"] for line in lines}
     assert all(line["trace_id"] == traces[line["run_id"]] for line in lines)
