@@ -139,7 +139,8 @@ def test_whose_a_run_is_by_its_summary(telemetry: Telemetry, opened: Opener) -> 
     [
         ({}, ("interrupt", "client_disconnect")),
         ({"status": "ok"}, ("success", None)),
-        ({"outcome": "success"}, ("success", None)),
+        ({"outcome": "success"}, ("interrupt", "client_disconnect")),
+        ({"outcome": "success", "status": "ok"}, ("success", None)),
         ({"outcome": "interrupt"}, ("interrupt", "client_disconnect")),
         ({"outcome": "interrupt", "outcome_reason": "human"}, ("interrupt", "human")),
         ({"status": "error"}, ("error", None)),

@@ -8,7 +8,8 @@
 -- Unknown is NULL: a thread_id is never made up from the trace_id, which would make every request a
 -- thread of its own, and a duration of 0 is that of a source that does not measure.
 --
---   told  BOOLEAN  whether a span says how it ended; success is assumed where none does
+--   told  BOOLEAN  whether a span says how it ended; success is assumed where none does, so
+--                  that of a span without a status is no word of its own
 --
 -- run_key joins a run to what belongs to it: the trace_id, or trace_id/span_id where a trace has
 -- several runs (run_members).
@@ -91,7 +92,8 @@ owned AS (
             WHEN single.status = 'error' THEN 'error'
             ELSE 'success'
         END AS outcome,
-        single.outcome IS NOT NULL OR COALESCE(single.status <> 'unset', FALSE) AS told,
+        COALESCE(single.outcome <> 'success', FALSE) OR COALESCE(single.status <> 'unset', FALSE)
+        OR endings.outcome IS NOT NULL AS told,
         COALESCE(single.outcome_reason, endings.outcome_reason) AS outcome_reason,
         single.error_class,
         single.error_message
