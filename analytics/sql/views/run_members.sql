@@ -46,10 +46,12 @@ above (trace_id, head_id, span_id, height) AS (
 ),
 named AS (
     SELECT
-        placed.head_id, links.trace_id, links.span_id, links.start_time, links.run_id,
-        links.tenant_id, links.user_id, links.thread_id, links.agent_name, links.feature,
-        links.hearsay,
-        links.span_class = 'tool' AND links.span_id <> placed.head_id AS silent,
+        placed.head_id, links.*,
+        CASE
+            WHEN links.span_class = 'tool' AND links.span_id <> placed.head_id
+                THEN 'tenant_id,user_id,thread_id,run_id,agent_name,feature'
+            ELSE COALESCE(links.hearsay, '')
+        END AS heard,
         CASE
             WHEN links.span_id = placed.head_id THEN 0
             WHEN links.span_class = 'agent' THEN 1
@@ -59,10 +61,7 @@ named AS (
     JOIN links ON links.trace_id = placed.trace_id AND links.span_id = placed.span_id
     UNION ALL
     SELECT
-        above.head_id, links.trace_id, links.span_id, links.start_time, NULL AS run_id,
-        links.tenant_id, links.user_id, links.thread_id, links.agent_name, links.feature,
-        links.hearsay,
-        FALSE AS silent,
+        above.head_id, links.* REPLACE (NULL AS run_id), COALESCE(links.hearsay, '') AS heard,
         above.height + 2 AS distance
     FROM above
     JOIN links ON links.trace_id = above.trace_id AND links.span_id = above.span_id
@@ -75,73 +74,35 @@ ordered AS (
         ) AS place
     FROM named
 ),
-own AS (
-    SELECT
-        trace_id, head_id, place,
-        CASE WHEN silent OR hearsay LIKE '%tenant_id%' THEN NULL ELSE tenant_id END AS tenant_id,
-        CASE WHEN silent OR hearsay LIKE '%user_id%' THEN NULL ELSE user_id END AS user_id,
-        CASE WHEN silent OR hearsay LIKE '%thread_id%' THEN NULL ELSE thread_id END AS thread_id,
-        CASE WHEN silent OR hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
-        CASE WHEN silent OR hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
-        CASE WHEN silent OR hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
-    FROM ordered
-),
+-- Hearsay comes behind all else.
 said AS (
     SELECT
-        trace_id,
-        head_id,
-        min_by(tenant_id, place) FILTER (WHERE tenant_id IS NOT NULL) AS tenant_id,
-        min_by(user_id, place) FILTER (WHERE user_id IS NOT NULL) AS user_id,
-        min_by(thread_id, place) FILTER (WHERE thread_id IS NOT NULL) AS thread_id,
-        min_by(run_id, place) FILTER (WHERE run_id IS NOT NULL) AS run_id,
-        min_by(agent_name, place) FILTER (WHERE agent_name IS NOT NULL) AS agent_name,
-        min_by(feature, place) FILTER (WHERE feature IS NOT NULL) AS feature
-    FROM own
-    GROUP BY trace_id, head_id
-),
-heard AS (
-    SELECT
-        trace_id,
-        head_id,
-        min_by(tenant_id, place) FILTER (WHERE tenant_id IS NOT NULL) AS tenant_id,
-        min_by(user_id, place) FILTER (WHERE user_id IS NOT NULL) AS user_id,
-        min_by(thread_id, place) FILTER (WHERE thread_id IS NOT NULL) AS thread_id,
-        min_by(run_id, place) FILTER (WHERE run_id IS NOT NULL) AS run_id,
-        min_by(agent_name, place) FILTER (WHERE agent_name IS NOT NULL) AS agent_name,
-        min_by(feature, place) FILTER (WHERE feature IS NOT NULL) AS feature
+        trace_id, head_id, tenant_id, user_id, thread_id, run_id, agent_name, feature,
+        CASE WHEN heard LIKE '%tenant_id%' THEN 1000000000000 ELSE 0 END + place AS tenant_place,
+        CASE WHEN heard LIKE '%user_id%' THEN 1000000000000 ELSE 0 END + place AS user_place,
+        CASE WHEN heard LIKE '%thread_id%' THEN 1000000000000 ELSE 0 END + place AS thread_place,
+        CASE WHEN heard LIKE '%run_id%' THEN 1000000000000 ELSE 0 END + place AS run_place,
+        CASE WHEN heard LIKE '%agent_name%' THEN 1000000000000 ELSE 0 END + place AS agent_place,
+        CASE WHEN heard LIKE '%feature%' THEN 1000000000000 ELSE 0 END + place AS feature_place
     FROM ordered
-    WHERE hearsay IS NOT NULL OR silent
-    GROUP BY trace_id, head_id
 ),
 heads AS (
     SELECT
-        said.trace_id, said.head_id,
-        COALESCE(said.tenant_id, heard.tenant_id) AS tenant_id,
-        COALESCE(said.user_id, heard.user_id) AS user_id,
-        COALESCE(said.thread_id, heard.thread_id) AS thread_id,
-        COALESCE(said.run_id, heard.run_id) AS run_id,
-        COALESCE(said.agent_name, heard.agent_name) AS agent_name,
-        COALESCE(said.feature, heard.feature) AS feature,
-        CASE
-            WHEN said.tenant_id IS NULL AND heard.tenant_id IS NOT NULL THEN 'tenant_id,'
-            ELSE ''
-        END
-        || CASE WHEN said.user_id IS NULL AND heard.user_id IS NOT NULL THEN 'user_id,' ELSE '' END
-        || CASE
-            WHEN said.thread_id IS NULL AND heard.thread_id IS NOT NULL THEN 'thread_id,'
-            ELSE ''
-        END
-        || CASE WHEN said.run_id IS NULL AND heard.run_id IS NOT NULL THEN 'run_id,' ELSE '' END
-        || CASE
-            WHEN said.agent_name IS NULL AND heard.agent_name IS NOT NULL THEN 'agent_name,'
-            ELSE ''
-        END
-        || CASE
-            WHEN said.feature IS NULL AND heard.feature IS NOT NULL THEN 'feature,'
-            ELSE ''
-        END AS hearsay
+        trace_id, head_id,
+        min_by(tenant_id, tenant_place) FILTER (WHERE tenant_id IS NOT NULL) AS tenant_id,
+        min_by(user_id, user_place) FILTER (WHERE user_id IS NOT NULL) AS user_id,
+        min_by(thread_id, thread_place) FILTER (WHERE thread_id IS NOT NULL) AS thread_id,
+        min_by(run_id, run_place) FILTER (WHERE run_id IS NOT NULL) AS run_id,
+        min_by(agent_name, agent_place) FILTER (WHERE agent_name IS NOT NULL) AS agent_name,
+        min_by(feature, feature_place) FILTER (WHERE feature IS NOT NULL) AS feature,
+        MIN(tenant_place) FILTER (WHERE tenant_id IS NOT NULL) AS tenant_place,
+        MIN(user_place) FILTER (WHERE user_id IS NOT NULL) AS user_place,
+        MIN(thread_place) FILTER (WHERE thread_id IS NOT NULL) AS thread_place,
+        MIN(run_place) FILTER (WHERE run_id IS NOT NULL) AS run_place,
+        MIN(agent_place) FILTER (WHERE agent_name IS NOT NULL) AS agent_place,
+        MIN(feature_place) FILTER (WHERE feature IS NOT NULL) AS feature_place
     FROM said
-    LEFT JOIN heard ON heard.trace_id = said.trace_id AND heard.head_id = said.head_id
+    GROUP BY trace_id, head_id
 )
 SELECT
     placed.trace_id,
@@ -155,6 +116,11 @@ SELECT
     heads.thread_id,
     heads.agent_name,
     heads.feature,
-    heads.hearsay
+    CASE WHEN heads.tenant_place >= 1000000000000 THEN 'tenant_id,' ELSE '' END
+    || CASE WHEN heads.user_place >= 1000000000000 THEN 'user_id,' ELSE '' END
+    || CASE WHEN heads.thread_place >= 1000000000000 THEN 'thread_id,' ELSE '' END
+    || CASE WHEN heads.run_place >= 1000000000000 THEN 'run_id,' ELSE '' END
+    || CASE WHEN heads.agent_place >= 1000000000000 THEN 'agent_name,' ELSE '' END
+    || CASE WHEN heads.feature_place >= 1000000000000 THEN 'feature,' ELSE '' END AS hearsay
 FROM placed
 JOIN heads ON heads.trace_id = placed.trace_id AND heads.head_id = placed.head_id

@@ -6,114 +6,69 @@
 -- metadata (hearsay) counts where no span says it itself, and so does what a tool says of itself, which
 -- may be another's: a service that is called as a tool names whom it works for.
 --
+-- Of all that name a value the first in place does: its time in microseconds, 10^18 more where it is no
+-- agent, and 2 * 10^18 more where it is hearsay.
+--
 --   hearsay      VARCHAR  the columns of which no span but a tool says the value itself
 --   agent_spans  BIGINT   how many agent spans it has, copies counted
 --   call_spans   BIGINT   how many model and tool spans it has, copies counted
 CREATE OR REPLACE TEMP TABLE trace_identity AS
 WITH
-told AS (
+spans AS (
     SELECT
-        trace_id, span_class, start_time,
-        CASE WHEN silent OR hearsay LIKE '%tenant_id%' THEN NULL ELSE tenant_id END AS tenant_id,
-        CASE WHEN silent OR hearsay LIKE '%user_id%' THEN NULL ELSE user_id END AS user_id,
-        CASE WHEN silent OR hearsay LIKE '%thread_id%' THEN NULL ELSE thread_id END AS thread_id,
-        CASE WHEN silent OR hearsay LIKE '%run_id%' THEN NULL ELSE run_id END AS run_id,
-        CASE WHEN silent OR hearsay LIKE '%agent_name%' THEN NULL ELSE agent_name END AS agent_name,
-        CASE WHEN silent OR hearsay LIKE '%feature%' THEN NULL ELSE feature END AS feature
-    FROM (SELECT *, span_class = 'tool' AS silent FROM span_facts) AS spans
+        *,
+        epoch_us(start_time)
+        + CASE WHEN span_class = 'agent' THEN 0 ELSE 1000000000000000000 END AS place,
+        CASE
+            WHEN span_class = 'tool'
+                THEN 'tenant_id,user_id,thread_id,run_id,agent_name,feature'
+            ELSE COALESCE(hearsay, '')
+        END AS heard
+    FROM span_facts
+),
+placed AS (
+    SELECT
+        trace_id, span_class, tenant_id, user_id, thread_id, run_id, agent_name, feature,
+        CASE WHEN heard LIKE '%tenant_id%' THEN 2000000000000000000 ELSE 0 END + place
+            AS tenant_place,
+        CASE WHEN heard LIKE '%user_id%' THEN 2000000000000000000 ELSE 0 END + place AS user_place,
+        CASE WHEN heard LIKE '%thread_id%' THEN 2000000000000000000 ELSE 0 END + place
+            AS thread_place,
+        CASE WHEN heard LIKE '%run_id%' THEN 2000000000000000000 ELSE 0 END + place AS run_place,
+        CASE WHEN heard LIKE '%agent_name%' THEN 2000000000000000000 ELSE 0 END + place
+            AS agent_place,
+        CASE WHEN heard LIKE '%feature%' THEN 2000000000000000000 ELSE 0 END + place
+            AS feature_place
+    FROM spans
 ),
 named AS (
     SELECT
         trace_id,
-        COALESCE(
-            min_by(tenant_id, start_time)
-                FILTER (WHERE span_class = 'agent' AND tenant_id IS NOT NULL),
-            min_by(tenant_id, start_time) FILTER (WHERE tenant_id IS NOT NULL)
-        ) AS tenant_id,
-        COALESCE(
-            min_by(user_id, start_time) FILTER (WHERE span_class = 'agent' AND user_id IS NOT NULL),
-            min_by(user_id, start_time) FILTER (WHERE user_id IS NOT NULL)
-        ) AS user_id,
-        COALESCE(
-            min_by(thread_id, start_time)
-                FILTER (WHERE span_class = 'agent' AND thread_id IS NOT NULL),
-            min_by(thread_id, start_time) FILTER (WHERE thread_id IS NOT NULL)
-        ) AS thread_id,
-        COALESCE(
-            min_by(run_id, start_time) FILTER (WHERE span_class = 'agent' AND run_id IS NOT NULL),
-            min_by(run_id, start_time) FILTER (WHERE run_id IS NOT NULL)
-        ) AS run_id,
-        COALESCE(
-            min_by(agent_name, start_time)
-                FILTER (WHERE span_class = 'agent' AND agent_name IS NOT NULL),
-            min_by(agent_name, start_time) FILTER (WHERE agent_name IS NOT NULL)
-        ) AS agent_name,
-        COALESCE(
-            min_by(feature, start_time) FILTER (WHERE span_class = 'agent' AND feature IS NOT NULL),
-            min_by(feature, start_time) FILTER (WHERE feature IS NOT NULL)
-        ) AS feature,
+        min_by(tenant_id, tenant_place) FILTER (WHERE tenant_id IS NOT NULL) AS tenant_id,
+        min_by(user_id, user_place) FILTER (WHERE user_id IS NOT NULL) AS user_id,
+        min_by(thread_id, thread_place) FILTER (WHERE thread_id IS NOT NULL) AS thread_id,
+        min_by(run_id, run_place) FILTER (WHERE run_id IS NOT NULL) AS run_id,
+        min_by(agent_name, agent_place) FILTER (WHERE agent_name IS NOT NULL) AS agent_name,
+        min_by(feature, feature_place) FILTER (WHERE feature IS NOT NULL) AS feature,
+        MIN(tenant_place) FILTER (WHERE tenant_id IS NOT NULL) AS tenant_place,
+        MIN(user_place) FILTER (WHERE user_id IS NOT NULL) AS user_place,
+        MIN(thread_place) FILTER (WHERE thread_id IS NOT NULL) AS thread_place,
+        MIN(run_place) FILTER (WHERE run_id IS NOT NULL) AS run_place,
+        MIN(agent_place) FILTER (WHERE agent_name IS NOT NULL) AS agent_place,
+        MIN(feature_place) FILTER (WHERE feature IS NOT NULL) AS feature_place,
         COUNT(*) FILTER (WHERE span_class = 'agent') AS agent_spans,
         COUNT(*) FILTER (WHERE span_class IN ('llm', 'tool')) AS call_spans
-    FROM told
-    GROUP BY trace_id
-),
-heard AS (
-    SELECT
-        trace_id,
-        COALESCE(
-            min_by(tenant_id, start_time)
-                FILTER (WHERE span_class = 'agent' AND tenant_id IS NOT NULL),
-            min_by(tenant_id, start_time) FILTER (WHERE tenant_id IS NOT NULL)
-        ) AS tenant_id,
-        COALESCE(
-            min_by(user_id, start_time) FILTER (WHERE span_class = 'agent' AND user_id IS NOT NULL),
-            min_by(user_id, start_time) FILTER (WHERE user_id IS NOT NULL)
-        ) AS user_id,
-        COALESCE(
-            min_by(thread_id, start_time)
-                FILTER (WHERE span_class = 'agent' AND thread_id IS NOT NULL),
-            min_by(thread_id, start_time) FILTER (WHERE thread_id IS NOT NULL)
-        ) AS thread_id,
-        COALESCE(
-            min_by(run_id, start_time) FILTER (WHERE span_class = 'agent' AND run_id IS NOT NULL),
-            min_by(run_id, start_time) FILTER (WHERE run_id IS NOT NULL)
-        ) AS run_id,
-        COALESCE(
-            min_by(agent_name, start_time)
-                FILTER (WHERE span_class = 'agent' AND agent_name IS NOT NULL),
-            min_by(agent_name, start_time) FILTER (WHERE agent_name IS NOT NULL)
-        ) AS agent_name,
-        COALESCE(
-            min_by(feature, start_time) FILTER (WHERE span_class = 'agent' AND feature IS NOT NULL),
-            min_by(feature, start_time) FILTER (WHERE feature IS NOT NULL)
-        ) AS feature
-    FROM span_facts
-    WHERE hearsay IS NOT NULL OR span_class = 'tool'
+    FROM placed
     GROUP BY trace_id
 )
 SELECT
-    named.trace_id,
-    COALESCE(named.tenant_id, heard.tenant_id) AS tenant_id,
-    COALESCE(named.user_id, heard.user_id) AS user_id,
-    COALESCE(named.thread_id, heard.thread_id) AS thread_id,
-    COALESCE(named.run_id, heard.run_id, named.trace_id) AS run_id,
-    COALESCE(named.agent_name, heard.agent_name) AS agent_name,
-    COALESCE(named.feature, heard.feature) AS feature,
-    CASE WHEN named.tenant_id IS NULL AND heard.tenant_id IS NOT NULL THEN 'tenant_id,' ELSE '' END
-    || CASE WHEN named.user_id IS NULL AND heard.user_id IS NOT NULL THEN 'user_id,' ELSE '' END
-    || CASE
-        WHEN named.thread_id IS NULL AND heard.thread_id IS NOT NULL THEN 'thread_id,'
-        ELSE ''
-    END
-    || CASE WHEN named.run_id IS NULL AND heard.run_id IS NOT NULL THEN 'run_id,' ELSE '' END
-    || CASE
-        WHEN named.agent_name IS NULL AND heard.agent_name IS NOT NULL THEN 'agent_name,'
-        ELSE ''
-    END
-    || CASE
-        WHEN named.feature IS NULL AND heard.feature IS NOT NULL THEN 'feature,'
-        ELSE ''
-    END AS hearsay,
-    named.agent_spans, named.call_spans
+    trace_id, tenant_id, user_id, thread_id, COALESCE(run_id, trace_id) AS run_id, agent_name,
+    feature,
+    CASE WHEN tenant_place >= 2000000000000000000 THEN 'tenant_id,' ELSE '' END
+    || CASE WHEN user_place >= 2000000000000000000 THEN 'user_id,' ELSE '' END
+    || CASE WHEN thread_place >= 2000000000000000000 THEN 'thread_id,' ELSE '' END
+    || CASE WHEN run_place >= 2000000000000000000 THEN 'run_id,' ELSE '' END
+    || CASE WHEN agent_place >= 2000000000000000000 THEN 'agent_name,' ELSE '' END
+    || CASE WHEN feature_place >= 2000000000000000000 THEN 'feature,' ELSE '' END AS hearsay,
+    agent_spans, call_spans
 FROM named
-LEFT JOIN heard ON heard.trace_id = named.trace_id
