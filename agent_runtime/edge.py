@@ -6,8 +6,10 @@ keep-alives and other events do not count.
 """
 
 import time
+from collections.abc import Callable
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from agent_runtime.sse import TOKEN_LINE
 
@@ -15,9 +17,13 @@ SCOPE_KEY = "agent_runtime.edge"
 
 
 class Edge:
-    """When a request was accepted, and when its first token was sent."""
+    """When a request was accepted, and when its first token was sent.
 
-    def __init__(self) -> None:
+    ``drop`` gives its connection up at once, with all that is still to be sent.
+    """
+
+    def __init__(self, drop: Callable[[], None] = lambda: None) -> None:
+        self.drop = drop
         self.accepted_unix_nano = time.time_ns()
         self._accepted = time.perf_counter()
         self.ttfb_ms: float | None = None
@@ -42,14 +48,19 @@ class Edge:
             self.ttfb_ms = self.elapsed_ms()
 
 
-class EdgeMiddleware:
-    """Pure ASGI middleware that puts an `Edge` into the scope of a request."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+class EdgeApp(FastAPI):
+    """An application that puts an `Edge` into the scope of a request, before any middleware."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
-            scope[SCOPE_KEY] = Edge()
-        await self._app(scope, receive, send)
+            scope[SCOPE_KEY] = Edge(_drop_of(send))
+        await super().__call__(scope, receive, send)
+
+
+def _drop_of(send: Send) -> Callable[[], None]:
+    """uvicorn closes a connection when all is sent, which is never if the other end takes nothing
+    and lives; what it sends with knows the connection. Of another server, it does nothing."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    drop: Callable[[], None] = getattr(transport, "abort", lambda: None)
+    return drop

@@ -39,6 +39,10 @@ class Outbox:
             self._silence.cancel()
         self._filled.set()
 
+    def clear(self) -> None:
+        """Let go of what nobody will read; the run itself may stay until garbage is collected."""
+        self._events.clear()
+
     def break_silence(self, after_s: float) -> None:
         """From now on add a `KEEPALIVE` whenever nothing came for that long."""
         if self._ended:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from traceback import clear_frames
 
 import structlog
 from opentelemetry import baggage, trace
@@ -67,8 +68,7 @@ class Run:
         self._node: str | None = None
         self._stopping = False
         self._cut: Outcome | None = None
-        self._delivered = False
-        self._finished = False
+        self._delivered = self._finished = False
         self._span = started_span(
             f"invoke_agent {self.identity.agent_name}",
             {
@@ -147,6 +147,7 @@ class Run:
             await self._give_back()
         finally:
             self._begin_to_give_back()  # who waited for the task may have been cancelled again
+            self._outbox.clear()
             try:
                 self._summarise()
             finally:
@@ -205,6 +206,7 @@ class Run:
                 self.outcome = await self._walk()
         except BaseException as error:  # noqa: BLE001 - it ends the run only
             self.outcome = self._outcome_of(error)
+            clear_frames(error.__traceback__)  # retrying keeps it, and so a whole answer's text
             await self._note_spending()
         finally:
             keeper.cancel()

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from agent_runtime.edge import SCOPE_KEY, Edge, EdgeMiddleware
+from agent_runtime.edge import SCOPE_KEY, Edge, EdgeApp
 from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
 from agent_runtime.patience import Patience
@@ -45,6 +45,8 @@ SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 KEEPALIVE_S = 15.0
 """Proxies close connections on which nothing comes for a minute, some for half of one."""
 SEND_TIMEOUT_S = 60.0
+"""How long a connection may take nothing of what is sent: then its client has left without saying
+so, the run ends as ``client_disconnect`` and the connection is dropped."""
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
@@ -76,13 +78,21 @@ class RunResponse(StreamingResponse):
         """Send the response; whoever takes nothing of it for long has left without saying so."""
         try:
             await super().__call__(scope, receive, send)
-        except (TimeoutError, ClientDisconnect):
+        except ClientDisconnect:
             pass  # the summary says so
         finally:
             await self._run.finish()
 
     async def stream_response(self, send: Send) -> None:
         """Send the events in time, and note the time."""
+        try:
+            await self._stream(send)
+        except TimeoutError:
+            # Here, because Starlette keeps what passes through it, and all that hangs on it, until
+            # garbage is collected: what was to be sent.
+            self._edge.drop()
+
+    async def _stream(self, send: Send) -> None:
         async with Patience() as patience:
 
             async def send_in_time(message: Message) -> None:
@@ -142,10 +152,9 @@ def serve(
                 await flush_telemetry()
 
     # The run's own span is the server's span; FastAPI's would be a second one without a tenant.
-    app = FastAPI(
+    app = EdgeApp(
         title="Agents", lifespan=lifespan, telemetry={"tracing": False}, max_body_size=MOST_BODY
     )
-    app.add_middleware(EdgeMiddleware)
     app.include_router(_health(runtimes))
     for name, each in agents.items():
         app.include_router(_threads(each, auth, keepalive_s), prefix=f"/{name}" if name else "")

@@ -65,8 +65,8 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[Cluster]:
-    """A cluster that is up."""
+def running(programs: Path, *, fsync: bool = False) -> Iterator[Cluster]:
+    """A cluster that is up; without `fsync` it loses with the machine's power what it has."""
     directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # paths of sockets must be short
     try:
         if os.geteuid() == 0:
@@ -76,8 +76,8 @@ def running(programs: Path) -> Iterator[Cluster]:
                     "-E", "UTF8", "--locale=C")  # fmt: skip
         with (directory / "data" / "postgresql.conf").open("a") as settings:
             settings.write(
-                f"listen_addresses = ''\nunix_socket_directories = '{directory}'\nfsync = off\n"
-                "max_connections = 200\n"
+                f"listen_addresses = ''\nunix_socket_directories = '{directory}'\n"
+                f"fsync = {'on' if fsync else 'off'}\nmax_connections = 200\n"
             )
         cluster.start()
         try:

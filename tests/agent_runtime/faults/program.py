@@ -93,6 +93,8 @@ def build(services: str, model: Model) -> Graph:
 def main() -> None:
     settings = json.loads(sys.argv[1])
     model = Model("openai:m", base_url=settings["vendor"], api_key="k", **settings["model"])
+    if "send_timeout_s" in settings:
+        sys.modules["agent_runtime.serve"].SEND_TIMEOUT_S = settings["send_timeout_s"]
     configure_telemetry("faults", settings["otlp"])
     runtime = Runtime(
         build(settings["services"], model),

@@ -120,6 +120,7 @@ def serving(
     drain_s: float = 15,
     lease_s: float = 15,
     store: str | None = None,
+    send_timeout_s: float = 60,
     **model: Any,
 ) -> Iterator[Served]:
     """The agent from when it is ready; it calls `url`, and sends spans there or to `otlp`.
@@ -130,6 +131,7 @@ def serving(
     log = home / f"agent-{number}.log"
     settings = {"vendor": vendor.base_url, "services": url, "otlp": otlp or url, "model": model,
                 "finish_s": finish_s, "drain_s": drain_s, "lease_s": lease_s,
+                "send_timeout_s": send_timeout_s,
                 "store": store or f"sqlite:///{home}/threads.db"}  # fmt: skip
     with log.open("w") as stdout, log.with_suffix(".err").open("w") as stderr:
         process = subprocess.Popen(
