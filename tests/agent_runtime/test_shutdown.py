@@ -21,6 +21,7 @@ from fastapi import FastAPI, Request, Response
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from agent_runtime import Runtime, tool
+from agent_runtime.run import UNWIND_S
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at
@@ -165,14 +166,20 @@ def test_a_run_stops_at_a_node_boundary(vendor: ModelServer, pool: ThreadPoolExe
 
 
 def test_a_node_that_does_not_end_is_cut(vendor: ModelServer, pool: ThreadPoolExecutor) -> None:
-    """After drain_s the stream is interrupted in the node, properly ended and accounted for."""
+    """After drain_s the stream is interrupted in the node, properly ended and accounted for. That
+    is when it is cut, not when its run is given up UNWIND_S later because its client does not
+    read; by the clock of the vendor, whose stream is closed."""
     vendor.follow(Rule(first_token_ms=0, token_ms=100, text="word " * 300))
-    with agent(vendor, finish_s=0.2, drain_s=0.5) as process:
+    drain_s = 0.5
+    with agent(vendor, finish_s=0.2, drain_s=drain_s) as process:
         asked = process.streaming(pool)
         wait_until(lambda: vendor.calls())
+        terminated = time.time()
         process.terminate()
         answer = asked.result()
         lines = process.end()
+    [call] = vendor.calls()
+    assert drain_s <= (call.ended_at or 0) - terminated < drain_s + UNWIND_S
     assert answer.names()[-2:] == ["interrupted", "run.end"]
     assert [(line["event"], line["outcome_reason"]) for line in lines] == [
         ("agent.cost", None),

@@ -14,6 +14,9 @@ from tests.agent_runtime.conftest import ask, wait_until
 from .conftest import World
 
 NAP = ToolCall(name="nap", arguments={"seconds": 0.2})
+NOTICED_S = 2.0
+"""What is meant is half a second, which the nightly test asks for on many clients; any one of them
+may wait for the processor. Nobody stopping it, the answer would take ten seconds more."""
 SLOW = Rule(first_token_ms=200, token_ms=100, text="word " * 100, tool_calls=(NAP,))
 
 
@@ -23,8 +26,23 @@ SLOW = Rule(first_token_ms=200, token_ms=100, text="word " * 100, tool_calls=(NA
 def test_a_client_may_leave_at_any_event(world: World, moment: str) -> None:
     """The run ends as client_disconnect, and its vendor's stream is closed."""
     world.vendor.follow(SLOW)
-    ask(world.agent.url, "hello", thread=f"leaves-{moment}", leave_after=moment)
+    left = leave(world, f"leaves-{moment}", moment)
     assert_they_ended(world, 1)
+    assert let_go_after(world, left) < NOTICED_S
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(300)
+def test_a_vendor_is_let_go_within_half_a_second(world: World) -> None:
+    """From the moment at which the client leaves until the vendor's own book has the end: of forty
+    clients, nineteen of twenty."""
+    world.vendor.follow(Rule(first_token_ms=200, token_ms=20, text="word " * 500))
+    after = []
+    for number in range(40):
+        left = leave(world, f"prompt-{number}", "token")
+        assert_they_ended(world, number + 1)
+        after.append(let_go_after(world, left))
+    assert sorted(after)[-3] < 0.5
 
 
 def test_clients_who_left_leave_nothing_behind(world: World) -> None:
@@ -54,11 +72,21 @@ def test_a_connection_may_be_reset(world: World) -> None:
     assert_they_ended(world, 1)
 
 
+def leave(world: World, thread: str, moment: str) -> float:
+    """Ask, and leave at an event; when that came."""
+    began = time.time()
+    answer = ask(world.agent.url, "hello", thread=thread, leave_after=moment)
+    return began + answer.times[-1]
+
+
+def let_go_after(world: World, left: float) -> float:
+    """Seconds until the last call of the model had ended, which may have been before."""
+    return max((call.ended_at or 0 for call in world.calls()), default=0) - left
+
+
 def assert_they_ended(world: World, count: int) -> None:
-    left = time.time()
     wait_until(lambda: len(world.lines("agent.run")) >= count)
     for line in world.lines("agent.run"):
         assert (line["outcome"], line["outcome_reason"]) == ("interrupt", "client_disconnect")
     wait_until(lambda: all(call.ended_at for call in world.calls()))
     assert all(call.ending in {"completed", "client_gone"} for call in world.calls())
-    assert all((call.ended_at or 0) - left < 5 for call in world.calls())
