@@ -26,6 +26,8 @@ _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
 """How Python prints an exception."""
+_EXCEPTION = r"(^|\.)exception$"
+"""OpenTelemetry's events of it: `exception`, `gen_ai.client.operation.exception`."""
 _SERVER_ERROR = r"^5\d\d$"
 _PRINTED_CLASS = r"^<class '(?P<name>[\w.]+)'>$"
 
@@ -77,10 +79,11 @@ def span_outcome(
     }
 
 
-def log_outcome(columns: Columns, mapping: AttributeMap) -> dict[str, pa.Array]:
+def log_outcome(columns: Columns, event: pa.Array, mapping: AttributeMap) -> dict[str, pa.Array]:
     """Outcome and reason of log records: of a call it follows from the error, else it is stated.
 
-    A record that tells the finish reason of a response that was cut short says so of it.
+    A record that tells the finish reason of a response that was cut short says so of it, and one
+    that tells what was raised says so of its span.
     """
     stated, why_stated = _stated(columns, mapping)
     by_error, why = _by_error(columns, mapping)
@@ -88,7 +91,11 @@ def log_outcome(columns: Columns, mapping: AttributeMap) -> dict[str, pa.Array]:
     raised = _whatever_the_status(by_error)
     failed = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
     call = pc.is_in(columns["span_class"], _CALLS)
-    derived = where(call, pc.if_else(failed, "error", "success"))
+    told = pc.and_(failed, matches(event, _EXCEPTION))
+    derived = pc.coalesce(
+        where(call, pc.if_else(failed, "error", "success")),
+        where(told, pa.repeat("error", len(told))),
+    )
     outcome = pc.coalesce(stated, raised, by_finish, columns["reported_outcome"], derived)
     reason = _reason(columns, outcome, why_stated, why, why_finish)
     return {"outcome": outcome, "outcome_reason": reason}
@@ -179,7 +186,10 @@ def _by_answer(
     columns: Columns, served: pa.Array, mapping: AttributeMap
 ) -> tuple[pa.Array, pa.Array]:
     """Of servers, by the HTTP status: one that means an interrupt, or that the server failed."""
-    answer = where(served, columns["http_status"])
+    answer = columns["http_status"]
+    if answer.null_count == len(answer):
+        return nulls(len(answer)), nulls(len(answer))
+    answer = where(served, answer)
     known, why = _endings(answer, columns["span_class"], mapping.endings_by_error)
     left = pc.equal(known, "interrupt")
     failed = where(matches(answer, _SERVER_ERROR), pa.repeat("error", len(answer)))

@@ -111,7 +111,7 @@ def _log_rows(decoded: Decoded, mapping: AttributeMap) -> pa.Table:
     columns |= shortened(columns)
     columns["provider"] = _renamed(columns["provider"], mapping)
     columns["span_class"] = _span_class(columns, event, mapping, nulls(len(event)))
-    columns |= log_outcome(columns, mapping)
+    columns |= log_outcome(columns, event, mapping)
     columns |= {
         **placed_in_time(time_of(field("time_unix_nano")), observed, decoded),
         "observed_time": observed,

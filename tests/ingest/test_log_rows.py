@@ -120,3 +120,21 @@ def test_a_choice_tells_the_finish_reason_in_its_body() -> None:
     said = {"message": {"content": '{"finish_reason":"error"}'}, "finish_reason": "stop"}
     told(line("openai_v2", {}, said, event="gen_ai.choice"), finish_reason="stop", outcome=None)
     told(line("openai_v2", {}, cut, event="gen_ai.user.message"), finish_reason=None, outcome=None)
+
+
+def test_a_record_of_what_was_raised_says_how_its_span_ended() -> None:
+    """OpenTelemetry sends such in place of events of spans."""
+    for event in ("exception", "gen_ai.client.operation.exception"):
+        raised = {"exception.type": "openai.RateLimitError", "exception.message": "slow down"}
+        told(line("openai", raised, event=event), span_class="other", outcome="error",
+             outcome_reason="provider", error_class="openai.RateLimitError",
+             error_message="slow down")  # fmt: skip
+    for raised, outcome, reason in (
+        ("langgraph.errors.GraphInterrupt", "interrupt", "human"),
+        ("asyncio.exceptions.CancelledError", "interrupt", "client_disconnect"),
+        ("langgraph.errors.ParentCommand", "success", None),
+    ):
+        row = line("x", {"exception.type": raised}, event="exception")
+        told(row, outcome=outcome, outcome_reason=reason, error_class=raised)
+    told(line("x", {}, event="exception"), outcome=None)
+    told(line("x", {"exception.type": "KeyError"}, event="retrying"), outcome=None)

@@ -19,12 +19,10 @@ told AS (
         COALESCE(spans.finish_reason, endings.finish_reason) AS finish_reason,
         spans.input_tokens, spans.output_tokens, spans.cache_read_tokens,
         spans.cache_write_tokens, spans.reasoning_tokens,
-        CASE
-            WHEN spans.outcome = 'success' THEN COALESCE(endings.outcome, spans.outcome)
-            ELSE spans.outcome
-        END AS outcome,
+        COALESCE(endings.outcome, spans.outcome) AS outcome,
         COALESCE(spans.outcome_reason, endings.outcome_reason) AS outcome_reason,
-        spans.status, spans.error_class, spans.attempt, spans.operation,
+        spans.status, COALESCE(spans.error_class, endings.error_class) AS error_class,
+        spans.attempt, spans.operation,
         row_number() OVER (
             PARTITION BY merged.call_key
             ORDER BY

@@ -4,7 +4,7 @@
 -- root of a trace without an agent span (agentless_roots).
 --
 -- It ended as its span says, unless that says success and something says more: inside (run_troubles), or
--- a log event of a model call that is its own root (told_endings).
+-- a log record of its own (told_endings).
 -- Unknown is NULL: a thread_id is never made up from the trace_id, which would make every request a
 -- thread of its own, and a duration of 0 is that of a source that does not measure.
 --
@@ -87,7 +87,7 @@ owned AS (
         -- A model call that is its own root has a first chunk, but no first token sent to a user.
         CASE WHEN single.span_class <> 'llm' THEN single.ttfb_ms END AS ttfb_ms,
         CASE
-            WHEN single.outcome = 'success' THEN COALESCE(endings.outcome, single.outcome)
+            WHEN endings.outcome IS NOT NULL THEN endings.outcome
             WHEN single.outcome IS NOT NULL THEN single.outcome
             WHEN single.status = 'error' THEN 'error'
             ELSE 'success'
@@ -95,8 +95,8 @@ owned AS (
         COALESCE(single.outcome <> 'success', FALSE) OR COALESCE(single.status <> 'unset', FALSE)
         OR endings.outcome IS NOT NULL AS told,
         COALESCE(single.outcome_reason, endings.outcome_reason) AS outcome_reason,
-        single.error_class,
-        single.error_message
+        COALESCE(single.error_class, endings.error_class) AS error_class,
+        COALESCE(single.error_message, endings.error_message) AS error_message
     FROM single
     LEFT JOIN overruled AS ruled
         ON ruled.trace_id = single.trace_id AND ruled.span_id = single.span_id

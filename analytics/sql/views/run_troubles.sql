@@ -22,6 +22,13 @@ told AS (
     SELECT
         trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,
         end_time
+    FROM told_endings
+    WHERE outcome = 'interrupt'
+      AND (span_class IN ('agent', 'node') OR (span_class = 'other' AND parent_span_id IS NULL))
+    UNION ALL
+    SELECT
+        trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,
+        end_time
     FROM span_facts
     WHERE outcome = 'error' AND span_class = 'agent'
       AND trace_id IN (SELECT trace_id FROM outermost_agents)

@@ -7,13 +7,23 @@ CREATE OR REPLACE TEMP TABLE tool_spans AS
 WITH
 copies AS (
     SELECT
-        trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, node, start_time,
-        end_time, duration_ms, tool_name, tool_call_id,
-        COALESCE(outcome, CASE WHEN status = 'error' THEN 'error' ELSE 'success' END) AS outcome,
-        error_class, error_message, attempt, idempotency_key
-    FROM span_facts
-    WHERE span_class = 'tool'
-    QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY received_at) = 1
+        spans.trace_id, spans.span_id, spans.run_id, spans.thread_id, spans.tenant_id,
+        spans.user_id, spans.agent_name, spans.node, spans.start_time, spans.end_time,
+        spans.duration_ms, spans.tool_name, spans.tool_call_id,
+        COALESCE(
+            endings.outcome, spans.outcome,
+            CASE WHEN spans.status = 'error' THEN 'error' ELSE 'success' END
+        ) AS outcome,
+        COALESCE(spans.error_class, endings.error_class) AS error_class,
+        COALESCE(spans.error_message, endings.error_message) AS error_message,
+        spans.attempt, spans.idempotency_key
+    FROM span_facts AS spans
+    LEFT JOIN told_endings AS endings
+        ON endings.trace_id = spans.trace_id AND endings.span_id = spans.span_id
+    WHERE spans.span_class = 'tool'
+    QUALIFY row_number() OVER (
+        PARTITION BY spans.trace_id, spans.span_id ORDER BY spans.received_at
+    ) = 1
 ),
 others AS (
     SELECT
