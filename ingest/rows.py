@@ -45,7 +45,7 @@ _LONGEST_TTFB_MS = 86_400_000.0
 """A day; what took longer is no measurement."""
 
 _AGENT = tuple(column for column in AGENT_COLUMNS if column.name in MAPPED)
-_HINTS = (MAPPED["reported_outcome"], MAPPED["total_tokens"])
+_HINTS = (MAPPED["reported_outcome"], MAPPED["total_tokens"], MAPPED["tool_use_tokens"])
 _OF_SPANS = (*_AGENT, *_HINTS, MAPPED["http_status"], MAPPED["first_token_time"])
 _OF_LOGS = (*_AGENT, *_HINTS, *LOG_NUMBERS)
 

@@ -1,5 +1,7 @@
 """Token counts by OpenTelemetry's rule: the input includes cached tokens, the output reasoning.
 
+Gemini's input includes what it read of its own tools, too, which is counted beside its prompt.
+
 Of some sources the mapping knows that they count a part beside its whole, always or unless their
 total is the sum of the wholes, or that only their total has it. Of others it shows: a part cannot
 exceed its whole, and a total that is the sum of both was made by somebody who counts them apart.
@@ -28,6 +30,7 @@ def whole_counts(
         for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
     )
     cached = pc.add(read, written)
+    columns = {**columns, "input_tokens": _with_tool_use(columns)}
     stated = pc.add(columns["input_tokens"], pc.fill_null(columns["output_tokens"], 0))
     rest = pc.subtract(columns["total_tokens"], stated)
     untold = _only_in_total(columns, rest, mapping, senders)
@@ -54,6 +57,12 @@ def whole_counts(
         whole["output_tokens"] = pc.coalesce(output, whole["output_tokens"])
         whole["reasoning_tokens"] = pc.coalesce(columns["reasoning_tokens"], untold)
     return whole
+
+
+def _with_tool_use(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Input tokens with what their source counts beside them of tools that the model's host ran."""
+    whole, part = columns["input_tokens"], columns["tool_use_tokens"]
+    return whole if part.null_count == len(part) else pc.add(whole, pc.fill_null(part, 0))
 
 
 def _only_in_total(

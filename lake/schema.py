@@ -233,6 +233,9 @@ HINTS: tuple[Column, ...] = (
     Column("http_status", TEXT, "With which HTTP status a server answered"),
     Column("first_token_time", TIME, "When the first token came", "UTC"),
     Column("total_tokens", COUNT, "All tokens of a call: shows what its parts leave out", "tokens"),
+    Column(
+        "tool_use_tokens", COUNT, "Part of the input that its source counts beside it", "tokens"
+    ),
 )
 """What is taken from attributes as columns are, and from which others follow; not in the lake."""
 

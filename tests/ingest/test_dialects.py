@@ -242,6 +242,19 @@ def test_vercel_up_to_five_counts_bedrocks_cached_tokens_apart() -> None:
     told(span("ai", counts | {"ai.usage.inputTokenDetails.noCacheTokens": 70}), input_tokens=100)
 
 
+def test_vercel_six_adds_what_anthropic_used_to_compact_the_conversation() -> None:
+    """Anthropic bills it, and has it in its iterations only, not in its own sum."""
+    raw = {"anthropic": {"usage": {"input_tokens": 23_000, "output_tokens": 1000, "iterations": [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3500},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1000},
+    ]}}}  # fmt: skip
+    counts = {"ai.operationId": "ai.generateText.doGenerate",
+              "ai.usage.inputTokenDetails.noCacheTokens": 203_000,
+              "ai.response.providerMetadata": json.dumps(raw),
+              "gen_ai.usage.input_tokens": 203_000, "gen_ai.usage.output_tokens": 4500}  # fmt: skip
+    told(span("ai", counts), input_tokens=203_000, output_tokens=4500)
+
+
 def test_vercel_five_counts_googles_thoughts_apart() -> None:
     """Version 6 adds them to the output, and tells the rest of it."""
     raw = {"google": {"usageMetadata": {"candidatesTokenCount": 100, "thoughtsTokenCount": 40}}}

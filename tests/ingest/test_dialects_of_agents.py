@@ -168,6 +168,16 @@ def test_laminar() -> None:
     told(span("lmnr.tracer", {"lmnr.span.type": "DEFAULT"}), span_class="other")
 
 
+def test_laminar_replays_a_call_that_used_nothing() -> None:
+    """Though it repeats what the first answer used; with an operation of another's, too."""
+    used = {"gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 9,
+            "gen_ai.usage.cache_read.input_tokens": 64}  # fmt: skip
+    cached = {"lmnr.span.type": "CACHED", "lmnr.span.original_type": "LLM"}
+    for operation in ({}, {"gen_ai.operation.name": "chat"}):
+        told(span("lmnr.tracer", used | cached | operation), span_class="llm", input_tokens=0,
+             output_tokens=0, cache_read_tokens=None)  # fmt: skip
+
+
 def test_haystack_names_its_components() -> None:
     """As nodes."""
     component = {"haystack.component.name": "retriever"}

@@ -254,6 +254,15 @@ def test_gemini_cli() -> None:
          tool_name="run_shell_command", outcome="error", error_message="exit 1")  # fmt: skip
 
 
+def test_gemini_cli_counts_what_its_searches_read_beside_the_prompt() -> None:
+    """It is billed as input; Codex CLI has the same name for its total."""
+    counts = {"input_token_count": 131, "output_token_count": 9, "tool_token_count": 40}
+    told(line("gemini-cli", counts, event="gemini_cli.api_response"), input_tokens=171,
+         output_tokens=9)  # fmt: skip
+    codex = {"event.kind": "response.completed", "tool_token_count": 140}
+    told(line("codex", counts | codex, event="codex.sse_event"), input_tokens=131)
+
+
 def test_codex_cli() -> None:
     """One event of a stream tells what it used."""
     used = {"event.name": "codex.sse_event", "event.kind": "response.completed",
