@@ -30,6 +30,7 @@ each; of more, each step reads the columns it needs."""
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 REFUSED = "only SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these can be run"
+TOO_LARGE = "the answer needs more memory than the limit; ask about less time or fewer columns"
 EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 WORD = re.compile(r"\w+")
 LAKE_TABLES = frozenset(f"lake_{table}" for table in TABLES)
@@ -47,6 +48,10 @@ class Cut:
 
 class QueryError(Exception):
     """SQL that cannot be run or failed; the message is one line."""
+
+
+class TooLargeError(QueryError):
+    """The answer needs more memory than the engine may have."""
 
 
 @dataclass
@@ -115,6 +120,8 @@ class Engine:
                 return _interruptibly(
                     session.connection, lambda: self._answer(session, statement, params, steps)
                 )
+        except duckdb.OutOfMemoryException as error:
+            raise TooLargeError(TOO_LARGE) from error
         except duckdb.Error as error:
             damage = session and _damage_behind(error, cut, session)
             raise QueryError(damage or one_line(error)) from error
@@ -224,8 +231,6 @@ def read_only(sql: str) -> duckdb.Statement:
 
 def one_line(error: duckdb.Error) -> str:
     """DuckDB's message without its drawing of the position, but with the line's number."""
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return "the answer needs more memory than the limit; ask about less time or fewer columns"
     message, _, position = str(error).partition("\n\nLINE ")
     text = " ".join(message.split())
     line = position.partition(":")[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from analytics.engine import Cut, Engine, QueryError, read_only
+from analytics.engine import Cut, Engine, QueryError, TooLargeError, read_only
 from analytics.questions import question_named
 from lake import Lake, Snapshot
 
@@ -22,6 +22,10 @@ spans after it, and a call in the window belongs to a run that began before."""
 LOOK_BACK = timedelta(days=1)
 """How long before the window the spans are looked for that its own belong to: what a run of hours
 says of itself, the response that a cache repeats. See `sql/views/earlier_spans.sql`."""
+
+PASSING_MEMORY = "128MB"
+"""What a question asked in passing may take before it spills: it comes again and again beside all
+else, and is answered from less at the price of some time."""
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -43,9 +47,10 @@ class Analytics:
         threads: int = 2,
     ) -> None:
         self._lake = lake
+        self._prices = prices
         self._versions: Mapping[str, int] | None = None
         self._cuts: dict[tuple[datetime | None, datetime | None], Cut] = {}
-        self._in_passing = False
+        self._ample: Engine | None = None
         self._engine = Engine(lake.root, prices, memory_limit=memory_limit, threads=threads)
 
     def ask(
@@ -99,10 +104,14 @@ class Analytics:
     def in_passing(self) -> "Analytics":
         """The same analytics, for ranges about which nothing else will be asked, such as "now".
 
-        Less is held in memory for an answer, and nothing for the next. It shares this one's engine.
+        Less is held in memory for an answer, and nothing for the next. What cannot be answered
+        like that is answered by this one's engine. Close both.
         """
         twin = copy(self)
-        twin._in_passing = True  # noqa: SLF001 - of its own class
+        twin._ample = self._engine  # noqa: SLF001 - of its own class
+        twin._engine = Engine(  # noqa: SLF001
+            self._lake.root, self._prices, memory_limit=PASSING_MEMORY, threads=1
+        )
         return twin
 
     def close(self) -> None:
@@ -140,13 +149,14 @@ class Analytics:
                 f"{name} has no parameter {', '.join(surplus)}; "
                 f"it has {', '.join(sorted(wanted)) or 'none'}"
             )
-        return self._engine.answer(
-            statement,
-            {key: given[key] for key in wanted},
-            self._cut(since, until),
-            rests_on,
-            alone=self._in_passing,
-        )
+        params = {key: given[key] for key in wanted}
+        cut = self._cut(since, until)
+        if self._ample is None:
+            return self._engine.answer(statement, params, cut, rests_on)
+        try:
+            return self._engine.answer(statement, params, cut, rests_on, alone=True)
+        except TooLargeError:
+            return self._ample.answer(statement, params, cut, rests_on, alone=True)
 
     def _cut(self, since: datetime | None, until: datetime | None) -> Cut:
         if (cut := self._cuts.get((since, until))) is not None:

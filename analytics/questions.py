@@ -27,7 +27,9 @@ FACTS = ("span_facts", "log_facts")
 # Every file of sql/views/, each after those it rests on.
 ORDER = (
     "earlier_spans",
-    *FACTS,
+    "log_facts",
+    "other_traces",
+    "span_facts",
     "prices",
     "spans",
     "logs",
@@ -68,6 +70,7 @@ ORDER = (
     "tool_calls",
     "nodes",
     "run_endings",
+    "run_starts",
     "runs",
     "run_success",
     "run_tools",
@@ -139,20 +142,30 @@ def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
     """The steps of a question that is asked alone: what is read in one place only stays a view.
 
     So no more than the columns it needs is worked out, and less is held in memory. What a recursion
-    gives is mostly little, which DuckDB cannot foresee of a view: it would join the wrong way.
+    gives is mostly little, which DuckDB cannot foresee of a view: it would join the wrong way. Of
+    spans that `run_starts` reads itself the steps before it see nothing where nothing else is asked.
     """
     facts = (step.sql for step in steps if step.name in FACTS)  # read everywhere, so theirs too
     texts = (sql, *(step.sql for step in steps), *facts)
     read = Counter(name for text in texts for name in _read_in(text))
-    return tuple(
+    seen = tuple(
         as_view(step) if read[step.name] == 1 and "RECURSIVE" not in step.sql else step
         for step in steps
     )
+    if {name for name in _read_in(sql) if name in ORDER} != {"run_starts"}:
+        return seen
+    return tuple(_of_other_traces(step) if step.name == "span_facts" else step for step in seen)
 
 
 def as_view(step: Step) -> Step:
     """The step, worked out anew wherever it is read."""
     return replace(step, sql=step.sql.replace("TEMP TABLE", "TEMP VIEW", 1))
+
+
+def _of_other_traces(facts: Step) -> Step:
+    """The spans that run_starts leaves to the steps before it: it needs nothing of the others."""
+    only = "FROM lake_spans SEMI JOIN other_traces USING (trace_id)"
+    return replace(facts, sql=facts.sql.replace("FROM lake_spans", only))
 
 
 @cache

@@ -97,7 +97,8 @@ def _page(config: Config, analytics: Analytics, url: str, stop: threading.Event)
     channels: list[Channel] = [LogChannel(), *(webhook.channel() for webhook in config.webhooks)]
     try:
         store = AlertStore(alert_store(config))
-        run_pager(analytics.in_passing(), rules, channels, store, stop, dashboard_url=url)
+        with analytics.in_passing() as passing:
+            run_pager(passing, rules, channels, store, stop, dashboard_url=url)
     except Exception:
         log.exception("pager.failed")
 

@@ -20,6 +20,7 @@ SETTINGS_VARIABLE = "QUIETPAGER_PROCESS"
 
 THRIFTY = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "DUCKDB_JE_MALLOC_CONF": "narenas:1,background_thread:true,dirty_decay_ms:50,muzzy_decay_ms:0",
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_MMAP_THRESHOLD_": "131072",

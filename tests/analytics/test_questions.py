@@ -301,6 +301,7 @@ def test_every_question_is_documented(name: str) -> None:
 def test_a_question_asked_in_passing_has_the_same_answer(day: Day, question: str) -> None:
     """What is left a view and not worked out in between changes memory, never the answer."""
     _, analytics = day
-    alone = analytics.in_passing().ask(question, since=SINCE, until=UNTIL).to_pylist()
+    with analytics.in_passing() as passing:
+        alone = passing.ask(question, since=SINCE, until=UNTIL).to_pylist()
     assert alone == analytics.ask(question, since=SINCE, until=UNTIL).to_pylist()
     assert alone

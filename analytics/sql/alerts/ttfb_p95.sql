@@ -18,7 +18,7 @@ SELECT
     COUNT(ttfb_ms) AS samples,
     COUNT(*) AS runs,
     CAST(COUNT(ttfb_ms) AS DOUBLE) / NULLIF(COUNT(*), 0) AS coverage
-FROM run_endings
+FROM run_starts
 WHERE started_at >= $since
   AND started_at < $until
   AND ($tenant IS NULL OR tenant_id = $tenant)

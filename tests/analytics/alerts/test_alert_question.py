@@ -30,7 +30,7 @@ def ask(
     )
     sql = (repository / "analytics" / "sql" / "alerts" / "ttfb_p95.sql").read_text()
     with duckdb.connect() as connection:
-        connection.register("run_endings", table)
+        connection.register("run_starts", table)
         parameters = {"since": SINCE, "until": UNTIL, "tenant": tenant}
         rows = connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
     assert [row["scope"] for row in rows] == ["overall"] + ["tenant"] * (len(rows) - 1)

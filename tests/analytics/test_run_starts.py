@@ -1,0 +1,187 @@
+"""What an alert asks of runs, read in the short way, is what `run_endings` says in the long one."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from analytics import Analytics, QueryError
+from analytics.questions import in_passing, question_named, steps_for
+from lake import Lake
+from tests.analytics.conftest import Opener
+from tests.analytics.telemetry import NOON, Telemetry, ms
+
+SHORT = "SELECT tenant_id, started_at, ttfb_ms FROM run_starts"
+LONG = "SELECT tenant_id, started_at, ttfb_ms FROM run_endings"
+ALERT = "alerts/ttfb_p95"
+Runs = Counter[tuple[Any, ...]]
+
+
+def runs_in(analytics: Analytics, sql: str) -> Runs:
+    return Counter(tuple(row.values()) for row in analytics.query(sql).to_pylist())
+
+
+def agree(analytics: Analytics) -> Runs:
+    """The runs, which are the same whichever way they are asked for."""
+    expected = runs_in(analytics, LONG)
+    with analytics.in_passing() as passing:
+        assert runs_in(passing, SHORT) == expected
+    assert runs_in(analytics, SHORT) == expected
+    return expected
+
+
+@contextmanager
+def both(telemetry: Telemetry, root: Path) -> Iterator[Analytics]:
+    with Analytics(telemetry.lake(root), threads=1) as analytics:
+        yield analytics
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_telemetry_has_the_same_runs_either_way(seed: int, tmp_path: Path) -> None:
+    """Traces, lines, tenants and copies at random, as they come in one commit after another."""
+    chance = random.Random(seed)
+    lake = Lake(tmp_path / "lake")
+    names = [f"{number:032x}" for number in range(1000, 1012)]
+    for position in range(1, 3):
+        telemetry = Telemetry()
+        # What belongs to a trace arrives in this commit or a later one.
+        for _ in range(chance.randint(1, 12)):
+            spans_of_a_trace(telemetry, chance, names)
+        for _ in range(chance.choice([0, 0, 1, 4])):
+            line(telemetry, chance, names)
+        for number, row in enumerate(telemetry.spans):
+            row["span_id"] = f"{position * 10_000 + number:016x}"
+        for row in chance.sample(telemetry.spans, k=chance.randint(0, 2)):
+            telemetry.spans.append(row | {"received_at": row["received_at"] + ms(1)})
+        for row in telemetry.logs:
+            row["log_id"] = f"{position}-{row['log_id']}"
+        telemetry.into(lake, position)
+        with Analytics(lake, threads=1) as analytics:
+            agree(analytics)
+
+
+def spans_of_a_trace(telemetry: Telemetry, chance: random.Random, names: list[str]) -> None:
+    trace = chance.choice(names)
+    spans: list[dict[str, Any]] = []
+    for _ in range(chance.randint(1, 5)):
+        make = getattr(telemetry, chance.choice(["agent", "agent", "llm", "llm", "tool", "node",
+                                                 "span"]))  # fmt: skip
+        under = chance.choice(spans) if spans and chance.random() < 0.8 else None
+        columns: dict[str, Any] = {
+            "at": NOON + ms(chance.randint(0, 5000)),
+            "took": chance.choice([0, 50, 700]),
+            "ttfb_ms": chance.choice([None, float(chance.randint(1, 9))]),
+            "tenant_id": chance.choice([None, "acme", "acme", "acme", "beta"]),
+            "thread_id": chance.choice([None, None, None, "t1", "t2"]),
+            "run_id": chance.choice([None, None, None, "r1", "r2"]),
+            "hearsay": chance.choice([None, None, "tenant_id,", "tenant_id,run_id,"]),
+            "kind": chance.choice(["server", "internal"]),
+        }
+        if make == telemetry.llm:
+            columns["response_id"] = chance.choice([None, "resp-1", "resp-2"])
+            columns["service_name"] = chance.choice(["app", "gateway"])
+            columns["scope_name"] = "scope"
+        if under is None:
+            columns["trace"] = trace
+            columns["parent_span_id"] = chance.choice([None, None, "f" * 16])
+        spans.append(make(under=under, **columns))
+
+
+def line(telemetry: Telemetry, chance: random.Random, names: list[str]) -> None:
+    telemetry.log(
+        chance.choice(["agent.run", "agent.run", "agent.cost", "agent.tool", "noise"]),
+        at=NOON + ms(chance.randint(0, 6000)),
+        duration_ms=chance.choice([None, 100.0, 3000.0]),
+        ttfb_ms=chance.choice([None, 77.0]),
+        tenant_id=chance.choice([None, "acme", "gamma"]),
+        thread_id=chance.choice([None, "t1", "t3"]),
+        run_id=chance.choice([None, "r1", "r3"]),
+        trace_id=chance.choice([None, *names[:3]]),
+        agent_name="a",
+    )
+
+
+def test_a_run_of_which_only_a_line_knows_the_tenant(telemetry: Telemetry, tmp_path: Path) -> None:
+    """Its line is looked for by its trace, its run_id or its thread."""
+    by_trace = telemetry.agent(ttfb_ms=1.0)
+    telemetry.agent(ttfb_ms=2.0, run_id="r")
+    telemetry.agent(ttfb_ms=None, thread_id="t", tenant_id="of the thread", took=100)
+    telemetry.agent(ttfb_ms=4.0)
+    telemetry.log("agent.run", trace_id=by_trace["trace_id"], tenant_id="of the trace")
+    telemetry.log("agent.run", run_id="r", tenant_id="of the run")
+    telemetry.log("agent.run", thread_id="t", ttfb_ms=3.0, at=NOON + ms(100))
+    with both(telemetry, tmp_path / "lake") as analytics:
+        assert agree(analytics) == {
+            ("of the trace", NOON, 1.0): 1,
+            ("of the run", NOON, 2.0): 1,
+            ("of the thread", NOON, 3.0): 1,
+            (None, NOON, 4.0): 1,
+        }
+
+
+def test_a_span_that_comes_late_changes_what_was_said(tmp_path: Path) -> None:
+    """A root that arrives after its calls: they were no run, and now are its tenant's."""
+    lake, telemetry, later = Lake(tmp_path / "lake"), Telemetry(), Telemetry()
+    agent = later.agent(tenant_id="acme", ttfb_ms=5.0)
+    telemetry.llm(under=agent, at=NOON + ms(1), parent_span_id=agent["span_id"])
+    telemetry.into(lake, 1)
+    with Analytics(lake, threads=1) as analytics:
+        assert agree(analytics) == {}
+        later.into(lake, 2)
+        assert agree(analytics) == {("acme", NOON, 5.0): 1}
+
+
+def test_an_ordinary_trace_is_left_out_of_the_long_way(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    """One agent, its calls and one tenant: nothing of it is worked out but what is asked."""
+    ordinary = telemetry.agent(tenant_id="acme", ttfb_ms=1.0)
+    telemetry.llm(under=ordinary, tenant_id="acme")
+    crowded = telemetry.agent(tenant_id="acme", ttfb_ms=2.0)
+    telemetry.agent(under=crowded, tenant_id="acme")
+    asked = question_named(ALERT)
+    with duckdb.connect() as connection:
+        telemetry.lake(tmp_path / "lake").snapshot().attach(connection)
+        for each in in_passing(steps_for(asked.rests_on), asked.sql):
+            connection.execute(each.sql)
+        seen = connection.sql("SELECT DISTINCT trace_id FROM span_facts").fetchall()
+    assert seen == [(crowded["trace_id"],)]
+
+
+def test_a_question_in_passing_that_does_not_fit_is_answered_with_more_memory(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert that cannot be evaluated would be worse than memory."""
+    monkeypatch.setattr("analytics.front.PASSING_MEMORY", "32MB")
+    sql = "SELECT len(list(repeat('x', 1000) || i)) AS n FROM range(60000) AS r (i)"
+    telemetry.agent()
+    with both(telemetry, tmp_path / "lake") as analytics, analytics.in_passing() as passing:
+        assert passing.query(sql)["n"].to_pylist() == [60_000]
+        too_much = sql.replace("60000", "600000")
+        with pytest.raises(QueryError, match="needs more memory than the limit"):
+            passing.query(too_much)
+
+
+def test_the_alert_has_the_answer_of_the_long_way(telemetry: Telemetry, opened: Opener) -> None:
+    """Of the question itself: the p95 over runs of all kinds, within its window."""
+    for number in range(40):
+        agent = telemetry.agent(at=NOON + ms(number), tenant_id="acme", ttfb_ms=float(number))
+        if number % 3 == 0:
+            telemetry.agent(under=agent, tenant_id="beta", ttfb_ms=9000.0, at=NOON + ms(number))
+    telemetry.agent(at=NOON - timedelta(minutes=10), tenant_id="acme", ttfb_ms=9000.0)
+    analytics = opened()
+    since = NOON - timedelta(minutes=4)
+    until = since + timedelta(minutes=5)
+    with analytics.in_passing() as passing:
+        answer = passing.ask(ALERT, since=since, until=until).to_pylist()
+    assert answer == analytics.ask(ALERT, since=since, until=until).to_pylist()
+    assert [(row["tenant_id"], row["runs"], row["p95_ms"]) for row in answer] == [
+        (None, 40, pytest.approx(37.05)),
+        ("acme", 40, pytest.approx(37.05)),
+    ]
