@@ -142,8 +142,8 @@ def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
     """The steps of a question that is asked alone: what is read in one place only stays a view.
 
     So no more than the columns it needs is worked out, and less is held in memory. What a recursion
-    gives is mostly little, which DuckDB cannot foresee of a view: it would join the wrong way. Of
-    spans that `run_starts` reads itself the steps before it see nothing where nothing else is asked.
+    gives is mostly little, which DuckDB cannot foresee of a view: it would join the wrong way.
+    Where nothing but `run_starts` is asked, the steps before it see no spans that it reads itself.
     """
     facts = (step.sql for step in steps if step.name in FACTS)  # read everywhere, so theirs too
     texts = (sql, *(step.sql for step in steps), *facts)

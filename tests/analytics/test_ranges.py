@@ -42,7 +42,8 @@ def test_what_a_cache_repeats_is_billed_on_the_day_of_its_response_only(
     assert before.keys() == askers
     assert after.keys() == {"other"}
     assert before | after == bill(analytics, NOON, end)
-    assert bill(analytics.in_passing(), border, end) == after
+    with analytics.in_passing() as passing:
+        assert bill(passing, border, end) == after
 
 
 def test_a_response_that_is_repeated_after_days_is_billed_again(
@@ -89,3 +90,17 @@ def test_a_run_that_began_before_the_range_is_not_one_of_it(
     telemetry.agent(at=NOON + 5 * HOUR, tenant_id="late")
     runs = opened().ask("dashboard/totals", since=NOON + 4 * HOUR, until=NOON + DAY).to_pylist()
     assert [row["runs"] for row in runs] == [1]
+
+
+def test_an_agent_below_one_from_before_the_range_is_no_run(
+    telemetry: Telemetry, opened: Opener
+) -> None:
+    """Whether it is asked in passing or not: the run is the agent above it."""
+    above = telemetry.agent(took=6 * HOUR / ms(1))
+    telemetry.agent(under=above, at=NOON + 5 * HOUR, ttfb_ms=9000.0)
+    telemetry.agent(at=NOON + 5 * HOUR, ttfb_ms=20.0)
+    analytics, window = opened(), {"since": NOON + 4 * HOUR, "until": NOON + DAY}
+    with analytics.in_passing() as passing:
+        for asked in (analytics, passing):
+            (overall, *_) = asked.ask("alerts/ttfb_p95", **window).to_pylist()
+            assert (overall["runs"], overall["p95_ms"]) == (1, 20.0)

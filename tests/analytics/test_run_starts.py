@@ -13,7 +13,7 @@ import pytest
 
 from analytics import Analytics, QueryError
 from analytics.questions import in_passing, question_named, steps_for
-from lake import Lake
+from lake import Lake, Snapshot
 from tests.analytics.conftest import Opener
 from tests.analytics.telemetry import NOON, Telemetry, ms
 
@@ -148,6 +148,7 @@ def test_an_ordinary_trace_is_left_out_of_the_long_way(
     asked = question_named(ALERT)
     with duckdb.connect() as connection:
         telemetry.lake(tmp_path / "lake").snapshot().attach(connection)
+        Snapshot({}, {}).show(connection, "spans", "lake_earlier_spans")
         for each in in_passing(steps_for(asked.rests_on), asked.sql):
             connection.execute(each.sql)
         seen = connection.sql("SELECT DISTINCT trace_id FROM span_facts").fetchall()
