@@ -64,6 +64,34 @@ class Session:
             duration_ms=3000, request_id=request_id, query_source="repl_main_thread", **tokens,
         )  # fmt: skip
 
+    def delegated(self, at: datetime, prompt: str, request_id: str, subagent: str) -> None:
+        """A request of a subagent, and what newer versions say of it again: it is refused, its
+        retries are over, the conversation is compacted, it completes."""
+        self.event(
+            "api_request", at, prompt, model="claude-sonnet-4-5", cost_usd="0.0123",
+            cost_usd_micros=12_300, duration_ms=1500, request_id=request_id,
+            client_request_id="6f0f2c34-0d5d-4f0e-9f7e-0c2a3a5b1d10", speed="normal",
+            query_source=subagent, effort="high", agent__name=subagent, input_tokens=10,
+            output_tokens=20, cache_read_tokens=0, cache_creation_tokens=0,
+        )  # fmt: skip
+        self.event(
+            "api_refusal", at, prompt, model="claude-sonnet-4-5", request_id=request_id,
+            query_source=subagent, speed="normal", attempt=1, server_fallback_hop="true",
+            agent__name=subagent,
+        )  # fmt: skip
+        self.event(
+            "api_retries_exhausted", at, prompt, model="claude-sonnet-4-5", error="Overloaded",
+            status_code=529, total_attempts=11, total_retry_duration_ms=90_000, speed="normal",
+        )  # fmt: skip
+        self.event(
+            "compaction", at, prompt, trigger="auto", success="true", duration_ms=4000,
+            pre_tokens=150_000, post_tokens=20_000,
+        )  # fmt: skip
+        self.event(
+            "subagent_completed", at, prompt, agent_type=subagent, total_tokens=30,
+            total_tool_uses=0, duration_ms=1500,
+        )  # fmt: skip
+
     def refused(self, at: datetime, prompt: str, attempt: int) -> None:
         self.event(
             "api_error", at, prompt, model="claude-sonnet-4-5", error="Overloaded",

@@ -408,6 +408,24 @@ def test_a_prompt_of_claude_code_is_a_run(claude: Callable[..., Any]) -> None:
     assert (second["run_id"], second["thread_id"]) == ("p2", session.session_id)
 
 
+def test_a_prompt_that_claude_code_delegates(claude: Callable[..., Any]) -> None:
+    """The subagent's request is the subagent's, in a run that is not; what tells of it again adds
+    nothing."""
+    session = Session()
+    session.answered(NOON + ms(3500), "p1", "req_1")
+    session.delegated(NOON + ms(6000), "p1", "req_2", "Explore")
+    calls = claude(
+        session,
+        "SELECT calls.agent_name, calls.outcome, runs.agent_name AS whose, runs.feature,"
+        " runs.llm_calls, runs.input_tokens"
+        " FROM llm_calls AS calls JOIN runs ON runs.run_id = calls.run_id"
+        " ORDER BY calls.started_at",
+    )
+    run = {"whose": None, "feature": None, "llm_calls": 2, "input_tokens": 12_904 + 10,
+           "outcome": "success"}  # fmt: skip
+    assert calls == [run | {"agent_name": None}, run | {"agent_name": "Explore"}]
+
+
 def test_a_prompt_of_claude_code_that_failed(claude: Callable[..., Any]) -> None:
     """It ended as its last model call did: an error that a later call made good is none."""
     session = Session()

@@ -2,7 +2,8 @@
 --
 -- The calls that name the same run are one (Claude Code: a prompt, by its prompt.id); else those of a
 -- trace, else of a thread (a session). Such a run lasts from its first call to the end of its last, has
--- no known first token, and ended as its last model call did.
+-- no known first token, and ended as its last model call did. Where only some of its model calls name an
+-- agent, that is one below: Claude Code names subagents alone.
 --
 -- A run without a summary whose agent (by service and name) does write them is not over, or was
 -- killed; one of whose trace spans have come waits for its root. Neither is a run yet, its calls count.
@@ -57,8 +58,16 @@ SELECT
     MIN(thread_id) AS thread_id,
     MIN(tenant_id) AS tenant_id,
     MIN(user_id) AS user_id,
-    MIN(agent_name) AS agent_name,
-    MIN(COALESCE(feature, agent_name)) AS feature,
+    CASE
+        WHEN COUNT(agent_name) FILTER (WHERE span_class = 'llm') BETWEEN 1
+            AND COUNT(*) FILTER (WHERE span_class = 'llm') - 1 THEN NULL
+        ELSE MIN(agent_name)
+    END AS agent_name,
+    CASE
+        WHEN COUNT(agent_name) FILTER (WHERE span_class = 'llm') BETWEEN 1
+            AND COUNT(*) FILTER (WHERE span_class = 'llm') - 1 THEN MIN(feature)
+        ELSE MIN(COALESCE(feature, agent_name))
+    END AS feature,
     MIN(started_at) AS started_at,
     MAX(ended_at) AS ended_at,
     date_diff('microsecond', MIN(started_at), MAX(ended_at)) / 1000 AS duration_ms,
