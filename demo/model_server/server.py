@@ -49,10 +49,12 @@ def running(
 
 
 def configured(script: Script, ledger: Ledger) -> uvicorn.Config:
-    """A cut stream ends in an exception, which the server must not report as a bug."""
+    """A cut stream ends in an exception, which the server must not report as a bug. Whoever else
+    serves in the process sets the level anew, so there is no lifespan for ``running`` to cut."""
     return uvicorn.Config(
-        create_app(script, ledger), log_level=60, access_log=False, timeout_graceful_shutdown=1
-    )
+        create_app(script, ledger), log_level=60, access_log=False, timeout_graceful_shutdown=1,
+        lifespan="off",
+    )  # fmt: skip
 
 
 def serve(host: str, port: int, rules: Iterable[Rule], seed: int) -> None:

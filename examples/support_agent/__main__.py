@@ -1,10 +1,12 @@
 """`python -m examples.support_agent [--port 8100]`: the agent, and what it needs besides.
 
 With OPENAI_API_KEY it asks OpenAI (or OPENAI_BASE_URL), otherwise the model server of the demo;
-with SHOP_URL it uses the shop that is there, otherwise a stand-in.
+with SHOP_URL it uses the shop that is there, otherwise a stand-in. Without STAFF_TOKEN it makes
+one and prints it.
 """
 
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ HOW_TO_ASK = """\
 #     -H 'Content-Type: application/json' -d '{{"input": "Please refund order 1042."}}'
 # Order 1043 was dear, so its refund waits for a colleague, who says:
 #   curl -N {url}/threads/t1/resume -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
+#     -H 'X-Staff-Token: {token}' \\
 #     -H 'Content-Type: application/json' -d '{{"value": {{"approved": true}}}}'
 """
 
@@ -37,11 +40,12 @@ def main(port: Annotated[int, typer.Option(help="Port of the agent; 0 for any.")
             os.environ |= {"OPENAI_BASE_URL": vendor.base_url, "OPENAI_API_KEY": "none"}
         if "SHOP_URL" not in os.environ:
             os.environ["SHOP_URL"] = parts.enter_context(_in_background(create_shop(Books())))
+        token = os.environ.setdefault("STAFF_TOKEN", secrets.token_urlsafe())
         from .agent import app  # it reads the environment
 
         listener = parts.enter_context(socket.create_server(("127.0.0.1", port)))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        typer.echo(HOW_TO_ASK.format(url=url), err=True)
+        typer.echo(HOW_TO_ASK.format(url=url, token=token), err=True)
         typer.echo(url)
         config = uvicorn.Config(app, log_level="warning")
         uvicorn.Server(config).run(sockets=[listener])

@@ -20,6 +20,7 @@ from agent_runtime import (
 )
 
 from .shop_client import paid_cents, recall, refund, search
+from .staff import caller
 
 APPROVE_ABOVE_CENTS = int(os.environ.get("APPROVE_ABOVE_CENTS", "5000"))
 MODEL = Model("openai:gpt-4o-mini", fallback=["openai:gpt-4.1-mini"])
@@ -81,4 +82,4 @@ async def _to_be_paid(call: ToolCall, ctx: Context) -> int:
 graph.tools("tools", TOOLS, then="agent")
 
 configure_telemetry("support-agent")
-app = serve(Runtime(graph, agent_name="support", feature="order-help"))
+app = serve(Runtime(graph, agent_name="support", feature="order-help"), auth=caller)

@@ -20,6 +20,8 @@ from tests.agent_runtime.conftest import listening, wait_until
 from tests.agent_runtime.faults.served import is_ready
 
 CUSTOMER = {"X-Tenant-Id": "acme", "X-User-Id": "ada"}
+COLLEAGUE = CUSTOMER | {"X-Staff-Token": "of-the-shop"}
+YES, NO = {"value": {"approved": True}}, {"value": {"approved": False}}
 Event = tuple[str, dict[str, Any]]
 
 
@@ -30,9 +32,11 @@ class Agent:
     url: str
     log: Path
 
-    def post(self, path: str, body: Mapping[str, Any]) -> list[Event]:
+    def post(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] = CUSTOMER
+    ) -> list[Event]:
         """The events that answer a request."""
-        answer = httpx.post(f"{self.url}{path}", json=body, headers=CUSTOMER, timeout=60)
+        answer = httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
         blocks = [block.split("\n") for block in answer.text.strip().split("\n\n")]
         return [
@@ -60,20 +64,22 @@ class Agent:
 
 
 @contextmanager
-def started(repository: Path, home: Path, **settings: str) -> Iterator[Agent]:
-    """`python -m examples.support_agent`, ended by SIGTERM."""
+def started(
+    repository: Path, home: Path, *, by: signal.Signals = signal.SIGTERM, **settings: str
+) -> Iterator[Agent]:
+    """`python -m examples.support_agent`, ended by a signal."""
     log = home / "agent.log"
-    theirs = ("OPENAI_", "OTEL_", "SHOP_", "AGENT_RUNTIME_")
+    theirs = ("OPENAI_", "OTEL_", "SHOP_", "AGENT_RUNTIME_", "STAFF_")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(theirs)},
         "AGENT_RUNTIME_STORE": f"sqlite:///{home}/threads.db",
         "OTEL_SDK_DISABLED": "true",
         **settings,
     }
-    with log.open("w") as stdout:
+    with log.open("w") as stdout, log.with_suffix(".err").open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "examples.support_agent", "--port", "0"],
-            cwd=repository, env=environment, stdout=stdout, text=True,
+            cwd=repository, env=environment, stdout=stdout, stderr=stderr, text=True,
         )  # fmt: skip
     try:
         wait_until(lambda: log.read_text().endswith("\n"), 60)
@@ -81,8 +87,8 @@ def started(repository: Path, home: Path, **settings: str) -> Iterator[Agent]:
         wait_until(lambda: is_ready(url), 60)
         yield Agent(url, log)
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        process.send_signal(by)
+        assert process.wait(30) in (0, -by, 128 + by), log.with_suffix(".err").read_text()
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One agent for all tests; each has threads, orders or users of its own."""
-    books = Books(orders=dict.fromkeys(range(1, 9), 1900) | {9: 12_900, 10: 12_900})
+    books = Books(orders=dict.fromkeys(range(1, 9), 1900) | dict.fromkeys((9, 10, 11), 12_900))
     home = tmp_path_factory.mktemp("agent")
     with (
         running(Rule(first_token_ms=0, token_ms=0)) as vendor,
@@ -105,6 +111,7 @@ def world(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         started(
             repository, home,
             SHOP_URL=shop, OPENAI_BASE_URL=vendor.base_url, OPENAI_API_KEY="k",
+            STAFF_TOKEN=COLLEAGUE["X-Staff-Token"],
         ) as agent,
     ):  # fmt: skip
         yield World(agent, books, vendor)
@@ -141,15 +148,39 @@ def test_a_large_refund_waits_for_a_colleague(world: World) -> None:
     assert question["payload"]["cents"] == 12_900
     assert (asked[-1][1]["outcome"], asked[-1][1]["outcome_reason"]) == ("interrupt", "human")
     assert refunded(world, 9) == 0
-    resumed = world.agent.post("/threads/large-1/resume", {"value": {"approved": True}})
+    resumed = world.agent.post("/threads/large-1/resume", YES, COLLEAGUE)
     assert resumed[-1][1]["outcome"] == "success"
     assert refunded(world, 9) == 1
+
+
+@pytest.mark.parametrize("token", [None, "", "of-the-shopper", "möbel"])
+def test_a_customer_cannot_approve_their_own_refund(world: World, token: str | None) -> None:
+    """Without the token of staff an answer is refused, and the question stays."""
+    thread = f"own-{token and len(token)}"
+    world.agent.ask(thread, "Please refund order 11.")
+    headers = CUSTOMER if token is None else CUSTOMER | {"X-Staff-Token": token.encode()}
+    path = f"{world.agent.url}/threads/{thread}"
+    refused = httpx.post(f"{path}/resume", json=YES, headers=headers)
+    assert refused.status_code == 403
+    assert httpx.get(path, headers=CUSTOMER).json()["asked"]["cents"] == 12_900
+    again = world.agent.post(f"/threads/{thread}/resume", {})
+    assert (again[-1][1]["outcome"], again[-1][1]["outcome_reason"]) == ("interrupt", "human")
+    assert refunded(world, 11) == 0
+
+
+def test_ctrl_c_ends_it_without_a_traceback(repository: Path, tmp_path: Path) -> None:
+    """All that it started ends with it, and says nothing of it."""
+    with started(repository, tmp_path, by=signal.SIGINT) as agent:
+        agent.ask("t1", "Please refund order 1042.")
+    said = agent.log.with_suffix(".err").read_text()
+    assert "The support agent listens on" in said
+    assert "Traceback" not in said
 
 
 def test_what_a_colleague_does_not_approve_is_not_done(world: World) -> None:
     """With anything but a yes the model is told so, and nothing is paid."""
     world.agent.ask("large-2", "Please refund order 10.")
-    resumed = world.agent.post("/threads/large-2/resume", {"value": {"approved": False}})
+    resumed = world.agent.post("/threads/large-2/resume", NO, COLLEAGUE)
     assert resumed[-1][1]["outcome"] == "success"
     assert outcomes_of_tools(resumed) == []
     assert refunded(world, 10) == 0
