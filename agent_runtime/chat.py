@@ -67,7 +67,6 @@ class ModelCalls:
         numbers = count(1)
         candidates = model.candidates
         first = self._chosen.get(model, 0)
-        gave_up = candidates[first - 1].model if first else None
         failure: ProviderError | None = None
         deadline = time.monotonic() + model.retry_budget_s
 
@@ -98,12 +97,13 @@ class ModelCalls:
                     with each:
                         answer = Answer(forward)
                         return await self._attempt(
-                            candidate, prompt, tools, answer, next(numbers), gave_up, until
-                        )
+                            candidate, prompt, tools, answer, next(numbers),
+                            model.model if position else None, until,
+                        )  # fmt: skip
             except ProviderError as error:
                 if forwarded or not error.fallback_helps:
                     raise
-                failure, gave_up = error, candidate.model
+                failure = error
                 if position + 1 < len(candidates):
                     self._chosen[model] = position + 1
         assert failure is not None  # noqa: S101 - the last candidate answers or raises

@@ -14,7 +14,7 @@ class Tally:
     model: str | None = None
     """The model of the last answer, as the provider named it; as asked for if none answered."""
     fallbacks: list[str] = field(default_factory=list)
-    """Of every call of a fallback, the model that was given up for it."""
+    """Of every call of a fallback, the model that it stands in for: the one that was asked for."""
     llm_calls: int = 0
     """Calls of a provider, every attempt included."""
     llm_retries: int = 0

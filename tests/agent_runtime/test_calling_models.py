@@ -202,6 +202,31 @@ def test_a_fallback_answers_and_stays(vendor: ModelServer, telemetry: Telemetry)
     assert (line["model"], line["fallback_from"]) == ("gpt-4o", "gpt-4o-mini")
 
 
+def test_the_second_fallback_stands_in_for_the_model_that_was_asked_for(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """Not for the first fallback, which was given up on the way: every call of either, its span,
+    the node's line and the summary say so, and so do those of the run's later nodes."""
+    vendor.follow(
+        Rule(first_token_ms=0, tool_calls=(WEATHER,)), Rule(model="a", status=500),
+        Rule(model="b", status=500),
+    )  # fmt: skip
+    model = model_at(vendor, "openai:a", fallback=["openai:b", "openai:c"], max_attempts=1)
+    assert run(model).outcome.kind == "success"
+    asked = [("a", None), ("b", "a"), ("c", "a"), ("c", "a")]
+    costs = telemetry.lines("agent.cost")
+    assert [(line["model"], line["fallback_from"]) for line in costs] == asked
+    spans = [each.attributes or {} for each in telemetry.spans("chat ")]
+    assert [
+        (each["gen_ai.request.model"], each.get("agent.fallback_from")) for each in spans
+    ] == asked
+    nodes = [(line["node"], line["model"], line["fallback_from"])
+             for line in telemetry.lines("agent.node")]  # fmt: skip
+    assert nodes == [("agent", "c", "a"), ("tools", None, None), ("agent", "c", "a")]
+    summary = telemetry.summary()
+    assert (summary["model"], summary["fallback_from"]) == ("c", "a")
+
+
 def test_a_fallback_may_live_elsewhere(vendor: ModelServer, telemetry: Telemetry) -> None:
     """A fallback with an endpoint of its own is asked there, and named as its provider."""
     dead = Model(
