@@ -6,6 +6,7 @@
     agent.run   the run has ended: its summary, exactly one; ``node`` is the last one that it began
 
 Each names tenant, user, thread, run and span, and how it ended. None holds what anybody said.
+`schema_version` is that of their fields.
 """
 
 import time
@@ -18,6 +19,9 @@ from opentelemetry.trace import Span
 from agent_runtime.identity import RunIdentity, current_node
 from agent_runtime.outcome import SUCCESS, Outcome, failed, is_cut_off
 from agent_runtime.telemetry import LOG, trace_fields
+
+SCHEMA_VERSION = 1
+"""Grows when a field changes its meaning or goes; others come without it."""
 
 Level = Literal["warning", "error"]
 
@@ -35,7 +39,8 @@ def write_line(
     write = getattr(LOG, failure) if outcome.kind == "error" else LOG.info
     # A full disk or a closed pipe behind stdout must not end a run, let alone the drain.
     with suppress(Exception):
-        write(event, **trace_fields(of), **identity.fields(), **outcome.fields(), **fields)
+        write(event, schema_version=SCHEMA_VERSION, **trace_fields(of), **identity.fields(),
+              **outcome.fields(), **fields)  # fmt: skip
 
 
 @contextmanager

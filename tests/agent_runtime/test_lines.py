@@ -85,7 +85,7 @@ def test_the_line_of_a_model_call_says_what_it_cost(
     assert isinstance(first_chunk_s, float)
     assert line["ttfb_ms"] == first_chunk_s * 1000
     assert {key: line[key] for key in line.keys() - {"timestamp", "duration_ms", "ttfb_ms"}} == {
-        "event": "agent.cost", "level": "info",
+        "event": "agent.cost", "level": "info", "schema_version": 1,
         "trace_id": f"{telemetry.span('chat ').context.trace_id:032x}",
         "span_id": f"{telemetry.span('chat ').context.span_id:016x}",
         "run_id": span["agent.run.id"], "thread_id": "t1", "tenant_id": "acme", "user_id": "ada",
@@ -220,7 +220,7 @@ def test_runs_side_by_side_keep_their_identities(vendor: ModelServer, telemetry:
 
 
 COMMON = {"thread_id", "user_id", "tenant_id", "run_id", "agent_name", "feature", "trace_id",
-          "span_id", "duration_ms", "outcome", "outcome_reason", "error_class",
+          "span_id", "schema_version", "duration_ms", "outcome", "outcome_reason", "error_class",
           "error_message"}  # fmt: skip
 USED = {"provider", "model", "fallback_from", "prompt_tokens", "completion_tokens", "cached_tokens",
         "cache_write_tokens", "reasoning_tokens", "usage_source"}  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from ingest.decode import decode
@@ -27,13 +28,15 @@ def log_row(resource: Mapping[str, Any] | None = None, **fields: Any) -> dict[st
     return row
 
 
-def test_a_summary_line_becomes_a_row() -> None:
-    """A structlog line as the collector sends it: event as body, fields as attributes."""
+@pytest.mark.parametrize("version", [{}, {"schema_version": 1}, {"schema_version": 2}])
+def test_a_summary_line_becomes_a_row(version: dict[str, int]) -> None:
+    """A structlog line as the collector sends it: event as body, fields as attributes; also one of
+    an agent that says no version of its lines, as earlier ones, or a later one."""
     row = log_row(
         body="agent.run", time_unix_nano=START, severity_text="INFO", severity_number=9,
         attributes={
             "thread_id": "t", "tenant_id": "acme", "prompt_tokens": 10, "ttfb_ms": 12.5,
-            "tool_calls": 2, "outcome": "success", "model": "m",
+            "tool_calls": 2, "outcome": "success", "model": "m", **version,
         },
     )  # fmt: skip
     assert (row["event_name"], row["span_class"]) == ("agent.run", "agent")
