@@ -26,6 +26,7 @@ FACTS = ("span_facts", "log_facts")
 
 # Every file of sql/views/, each after those it rests on.
 ORDER = (
+    "asked",
     "earlier_spans",
     "log_facts",
     "other_traces",

@@ -1,12 +1,16 @@
 """The view `runs`: what is a run, whose it was, how it ended."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.analytics.conftest import Opener
 from tests.analytics.telemetry import NEXT_DAY, NOON, Telemetry, ms
 
 Ask = Callable[..., list[dict[str, Any]]]
+HOUR = timedelta(hours=1)
+ELSEWHERE = {"trace_id": "f" * 32, "span_id": "e" * 16}
+"""A parent that does not report here."""
 
 
 def test_an_empty_lake_has_no_runs(rows: Ask) -> None:
@@ -128,14 +132,47 @@ def test_plain_http_is_no_run(telemetry: Telemetry, rows: Ask) -> None:
 
 def test_a_run_without_agent_span_waits_for_its_root(telemetry: Telemetry, rows: Ask) -> None:
     """Children are exported first; until the root arrives there is no run, but the call counts."""
-    telemetry.llm(under={"trace_id": "f" * 32, "span_id": "e" * 16})
+    now = datetime.now(UTC)
+    telemetry.llm(under=ELSEWHERE, received_at=now - 2 * HOUR)
+    telemetry.llm(under=ELSEWHERE, received_at=now - HOUR / 2)
     assert rows("SELECT * FROM runs") == []
-    assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 1}]
+    assert rows("SELECT COUNT(*) AS n FROM llm_calls") == [{"n": 2}]
+
+
+def test_a_run_whose_root_never_comes_is_its_last_model_call(
+    telemetry: Telemetry, rows: Ask
+) -> None:
+    """Only the spans of the SDK are sent here, say. It ended as that did, after what failed."""
+    telemetry.llm(under=ELSEWHERE, tenant_id="acme", outcome="error", output_tokens=None)
+    last = telemetry.llm(under=ELSEWHERE, at=NOON + ms(500))
+    telemetry.tool(under=ELSEWHERE, at=NOON + ms(900), outcome="error")
+    (run,) = rows("SELECT trace_id, tenant_id, llm_calls, started_at, outcome FROM runs")
+    assert run == {"trace_id": "f" * 32, "tenant_id": "acme", "llm_calls": 2,
+                   "started_at": last["start_time"], "outcome": "success"}  # fmt: skip
+
+
+def test_a_run_whose_root_never_comes_and_that_calls_no_model_is_its_first_span(
+    telemetry: Telemetry, rows: Ask
+) -> None:
+    """A worker that only executes tools."""
+    telemetry.tool(under=ELSEWHERE, at=NOON + ms(900))
+    telemetry.tool(under=ELSEWHERE, outcome="error")
+    found = rows("SELECT started_at, outcome, tool_errors FROM runs")
+    assert found == [{"started_at": NOON, "outcome": "error", "tool_errors": 1}]
+
+
+def test_a_run_whose_root_never_comes_is_that_of_its_lines(telemetry: Telemetry, rows: Ask) -> None:
+    """They tell more of it than a call does."""
+    telemetry.llm(under=ELSEWHERE)
+    telemetry.log("agent.run", trace_id="f" * 32, run_id="r", outcome="interrupt", duration_ms=10)
+    assert rows("SELECT source, run_id, outcome FROM runs") == [
+        {"source": "logs", "run_id": "r", "outcome": "interrupt"}
+    ]
 
 
 def test_an_agent_under_a_parent_that_never_came_is_a_run(telemetry: Telemetry, rows: Ask) -> None:
     """The caller's span may live in another system."""
-    telemetry.agent(under={"trace_id": "f" * 32, "span_id": "e" * 16}, run_id="r")
+    telemetry.agent(under=ELSEWHERE, run_id="r")
     assert rows("SELECT run_id FROM runs") == [{"run_id": "r"}]
 
 

@@ -1,7 +1,9 @@
 -- Step: the root of every trace that has no agent span but a model or tool call.
 --
 -- Such a trace is a run of its root, once that has arrived: the span without a parent, or the server
--- span whose parent is in a system that does not report here. A trace without a model or tool call is
+-- span whose parent is in a system that does not report here. Where for an hour no span of it has come,
+-- its root will not either, because only calls are sent here, say: of the topmost spans the last model
+-- call is the run then, as which it ended, else the first span. A trace without a model or tool call is
 -- plain HTTP, and no run; nor is one whose every call is an echo of a call in another trace, such as
 -- the gateway's own trace of it where the context was not passed on.
 --
@@ -69,18 +71,46 @@ roots AS (
     WHERE spans.parent_span_id IS NULL
     GROUP BY spans.trace_id
 ),
+rootless AS (
+    SELECT trace_id FROM agentless EXCEPT SELECT trace_id FROM roots
+),
 links AS (
-    SELECT spans.trace_id, spans.span_id, spans.parent_span_id, spans.kind, spans.start_time
+    SELECT
+        spans.trace_id, spans.span_id, spans.parent_span_id, spans.kind, spans.span_class,
+        spans.start_time
     FROM span_facts AS spans
-    JOIN (SELECT trace_id FROM agentless EXCEPT SELECT trace_id FROM roots) AS rootless
-        ON rootless.trace_id = spans.trace_id
+    SEMI JOIN rootless ON rootless.trace_id = spans.trace_id
+),
+given_up AS (
+    SELECT spans.trace_id
+    FROM span_facts AS spans
+    SEMI JOIN rootless ON rootless.trace_id = spans.trace_id
+    ANTI JOIN log_facts AS lines
+        ON lines.trace_id = spans.trace_id AND lines.span_class = 'agent'
+    GROUP BY spans.trace_id
+    HAVING MAX(spans.received_at) < (SELECT time - INTERVAL '1' HOUR FROM asked)
+),
+topmost AS (
+    SELECT
+        links.trace_id,
+        min_by(links.span_id, links.start_time)
+            FILTER (WHERE links.kind IN ('server', 'consumer')) AS server_id,
+        max_by(links.span_id, links.start_time) FILTER (WHERE links.span_class = 'llm')
+            AS last_call_id,
+        min_by(links.span_id, links.start_time) AS first_id
+    FROM links
+    ANTI JOIN links AS parents
+        ON parents.trace_id = links.trace_id AND parents.span_id = links.parent_span_id
+    GROUP BY links.trace_id
 )
 SELECT trace_id, span_id
 FROM roots
 UNION ALL
-SELECT links.trace_id, min_by(links.span_id, links.start_time) AS span_id
-FROM links
-ANTI JOIN links AS parents
-    ON parents.trace_id = links.trace_id AND parents.span_id = links.parent_span_id
-WHERE links.kind IN ('server', 'consumer')
-GROUP BY links.trace_id
+SELECT trace_id, server_id AS span_id
+FROM topmost
+WHERE server_id IS NOT NULL
+UNION ALL
+SELECT topmost.trace_id, COALESCE(topmost.last_call_id, topmost.first_id) AS span_id
+FROM topmost
+SEMI JOIN given_up ON given_up.trace_id = topmost.trace_id
+WHERE topmost.server_id IS NULL
