@@ -18,8 +18,10 @@ from typing import Any, TextIO
 
 if __name__ == "__main__":
     # structlog loads rich where it is installed, to draw tracebacks; here they are JSON. pyarrow
-    # looks for dateutil wherever it meets a Python value, and long where it is not installed.
-    for unwanted in ("rich", "dateutil", "dateutil.relativedelta"):
+    # looks for dateutil wherever it meets a Python value, and long where it is not installed; it
+    # loads numpy, which only the writer works with and which takes 10 MB.
+    of_others = () if sys.argv[1:] == ["writer"] else ("numpy",)
+    for unwanted in ("rich", "dateutil", "dateutil.relativedelta", *of_others):
         sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type] # None forbids the import
 
 import structlog

@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 if __name__ == "__main__":
-    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None forbids the import
+    # structlog loads rich where it is installed, to draw tracebacks; here they are JSON. pyarrow
+    # loads numpy, which takes 10 MB and is not needed here.
+    for unwanted in ("rich", "numpy"):
+        sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type] # None forbids the import
 
 import structlog
 
