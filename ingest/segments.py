@@ -30,6 +30,8 @@ from crc32c import crc32c
 
 DIGEST_BYTES = 16
 TRAILER_BYTES = 35
+PARTIAL = ".partial"
+"""Behind the name of a file that is being written, until it is whole."""
 
 _TRAILER_TAG = b"\xc2\x3e\x20"  # field 1000, length-delimited, 32 bytes
 _MAX_LENGTH_BYTES = 5
@@ -220,7 +222,7 @@ def sync_file(path: Path) -> None:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Make `content` the content of `path`, all or nothing, so that it survives a power cut."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL)
     partial.write_bytes(content)
     sync_file(partial)
     partial.replace(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ingest.decode import Signal
 from ingest.naming import as_a_whole, quarantined_files_naming
 from ingest.segment_rows import can_be_decoded
-from ingest.segments import Record, pieces, sync_directory, write_durably
+from ingest.segments import PARTIAL, Record, pieces, sync_directory, write_durably
 from lake import AttributeMap
 
 _SIGNALS: dict[str, Signal] = {"traces": "traces", "logs": "logs", "metrics": "metrics"}
@@ -21,8 +21,12 @@ def take_out_of_quarantine(data: Path, tenant: str, mapping: AttributeMap) -> tu
     """Rewrite or delete what names `tenant` as a whole; returns the files that this concerned.
 
     A file in which nothing else is left goes, and its reason with it. Each is replaced as a whole,
-    so a crash leaves it as it was or as it shall be. The caller holds the keeper's lock.
+    so a crash leaves it as it was or as it shall be, and perhaps a copy half written, which goes
+    the next time, whoever is taken out then. The caller holds the keeper's lock.
     """
+    for half_written in (data / "journal").glob(f"*/quarantine/*{PARTIAL}"):
+        if ".reason" not in half_written.suffixes:  # that may be the writer's, which goes on
+            half_written.unlink()
     named = as_a_whole(tenant)
     found = [
         path
@@ -60,7 +64,8 @@ def _say_less(reason: Path) -> None:
 
 
 def _delete(segment: Path) -> None:
-    segment.unlink()
+    # The reason first: killed in between, the next erasure finds the segment by the name in it.
     if segment.suffix == ".journal":  # the copy of a torn one has no reason
         segment.with_suffix(".reason").unlink(missing_ok=True)
+    segment.unlink()
     sync_directory(segment.parent)
