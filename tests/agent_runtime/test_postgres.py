@@ -83,6 +83,7 @@ async def disturbed(
     dsn = postgres.database()
     store = PostgresStore(dsn, pool_size=pool_size)
     async with Runtime(graph, agent_name="a", store=store) as runtime:
+        await runtime.open()  # makes the tables
         ended = asyncio.gather(*(runtime.run("go", thread_id=f"t{n}", **WHO) for n in range(runs)))
         await asyncio.sleep(0.3)
         await asyncio.to_thread(disturb, postgres, dsn)
@@ -125,7 +126,8 @@ def test_a_large_crowd_outlives_what_happens_to_the_database(
 
 
 def held_while_all_wait(postgres: Cluster, runs: int, pool_size: int) -> int:
-    """Connections that are in use while so many runs wait for their models."""
+    """Connections that are in use all the time while so many runs wait for their models: the fewest
+    of some looks, for leases are renewed meanwhile."""
 
     async def run() -> int:
         thinking, release = asyncio.Semaphore(0), asyncio.Event()
@@ -142,11 +144,14 @@ def held_while_all_wait(postgres: Cluster, runs: int, pool_size: int) -> int:
             )
             for _ in range(runs):
                 await thinking.acquire()
-            stats = store._pool.get_stats()
+            looks = []
+            for _ in range(50):
+                looks.append(store._pool.get_stats())
+                await asyncio.sleep(0.01)
             release.set()
             assert {result.outcome.kind for result in await ended} == {"success"}
-        assert 1 <= stats["pool_size"] <= pool_size
-        return stats["pool_size"] - stats["pool_available"]
+        assert 1 <= looks[-1]["pool_size"] <= pool_size
+        return min(stats["pool_size"] - stats["pool_available"] for stats in looks)
 
     return asyncio.run(run())
 
