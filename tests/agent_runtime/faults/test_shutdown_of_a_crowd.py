@@ -42,7 +42,7 @@ def end_in_the_middle(
     books.payments.faults = ["answer too late"] * 4 * streams
     before = len(vendor.calls())
     asked = {f"t{seed}-{number}": f"{dice.randint(1, 4)} turns" for number in range(streams)}
-    with serving(home, vendor, books.url, finish_s=TURN_S, drain_s=TURN_S + 0.1,
+    with serving(home, vendor, books.url, finish_s=1.7 * TURN_S, drain_s=1.7 * TURN_S + 0.1,
                  store=store) as first:  # fmt: skip
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(ask_all, first.url, asked)
