@@ -1,0 +1,219 @@
+"""How a record ended, in every dialect: its outcome, the reason, and the error."""
+
+import pytest
+
+from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
+
+SERVER, CLIENT = 2, 3
+CALL_OF = {
+    "openinference.instrumentation.openai": {"openinference.span.kind": "LLM"},
+    "opentelemetry.instrumentation.openai.v1": {"gen_ai.operation.name": "chat"},
+    "pydantic-ai": {"gen_ai.operation.name": "chat"},
+    "opentelemetry.instrumentation.genai.openai": {"gen_ai.operation.name": "chat"},
+    "com.anthropic.sdk.python": {"gen_ai.operation.name": "chat"},
+}
+
+
+# They report a connection that broke as an error: what ends without one, its caller ended.
+LEFT = dict.fromkeys(
+    ("pydantic-ai", "opentelemetry.instrumentation.genai.openai", "com.anthropic.sdk.python"),
+    "interrupt",
+)
+
+
+@pytest.mark.parametrize("scope", CALL_OF)
+def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None:
+    """Where the library tells them of every whole response; and never is a failure renamed."""
+    call = CALL_OF[scope]
+    silent = span(scope, call, name="ChatCompletion")
+    told(silent, outcome=LEFT.get(scope, "error"), outcome_reason="incomplete")
+    for whole_one in (
+        {"gen_ai.response.finish_reasons": ["stop"]},
+        {"gen_ai.usage.output_tokens": 1},
+    ):
+        told(span(scope, call | whole_one, name="ChatCompletion"), outcome="success")
+    failed = span(scope, call | {"error.type": "RateLimitError"}, name="ChatCompletion", **FAILED)
+    told(failed, outcome="error", outcome_reason="provider")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        ("langgraph.errors.GraphInterrupt", "interrupt", "human"),
+        ("NodeInterrupt", "interrupt", "human"),
+        ("asyncio.exceptions.CancelledError", "interrupt", "client_disconnect"),
+        ("GeneratorExit", "interrupt", "client_disconnect"),
+        ("langgraph.errors.GraphRecursionError", "error", "recursion_limit"),
+        ("openai.APITimeoutError", "error", "timeout"),
+        ("TimeoutError", "error", "timeout"),
+        ("anthropic.RateLimitError", "error", "provider"),
+        ("500", "error", "provider"),
+        ("ValueError", "error", None),
+        # somebody is asked
+        ("langgraph.errors.GraphBubbleUp", "interrupt", "human"),
+        ("pydantic_ai.exceptions.ApprovalRequired", "interrupt", "human"),
+        ("strands.interrupt.InterruptException", "interrupt", "human"),
+        ("google.adk.workflow._errors.NodeInterruptedError", "interrupt", "human"),
+        ("agent_framework.exceptions.UserInputRequiredException", "interrupt", "human"),
+        ("crewai.flow.async_feedback.types.HumanFeedbackPending", "interrupt", "human"),
+        ("haystack.core.errors.BreakpointException", "interrupt", "human"),
+        # the caller left
+        ("trio.Cancelled", "interrupt", "client_disconnect"),
+        ("starlette.requests.ClientDisconnect", "interrupt", "client_disconnect"),
+        ("AbortError", "interrupt", "client_disconnect"),
+        ("ResponseAborted", "interrupt", "client_disconnect"),
+        ("APIUserAbortError", "interrupt", "client_disconnect"),
+        ("org.apache.catalina.connector.ClientAbortException", "interrupt", "client_disconnect"),
+        ("System.OperationCanceledException", "interrupt", "client_disconnect"),
+        ("agno.exceptions.RunCancelledException", "interrupt", "client_disconnect"),
+        # the process ended
+        ("KeyboardInterrupt", "interrupt", "shutdown"),
+        ("SystemExit", "interrupt", "shutdown"),
+        # nothing failed
+        ("langgraph.errors.ParentCommand", "success", None),
+        ("agent_framework._middleware.MiddlewareTermination", "success", None),
+        # it failed
+        ("smolagents.utils.AgentMaxStepsError", "error", "recursion_limit"),
+        (
+            "google.adk.agents.invocation_context.LlmCallsLimitExceededError",
+            "error",
+            "recursion_limit",
+        ),
+        ("java.net.SocketTimeoutException", "error", "timeout"),
+        ("strands.types.exceptions.ModelThrottledException", "error", "provider"),
+        ("botocore.errorfactory.ModelStreamErrorException", "error", "incomplete"),
+    ],
+)
+def test_the_error_says_why_it_ended(error: str, outcome: str, reason: str | None) -> None:
+    """By its class, wherever that stands: on the span or on its exception event."""
+    node = {"gen_ai.operation.name": "execute_task"}
+    on_event = [(EXCEPTION, {"exception.type": error, "exception.message": "m"})]
+    told(span("x", node | {"error.type": error}, **FAILED), outcome=outcome, outcome_reason=reason)
+    told(span("x", node, events=on_event, **FAILED), outcome=outcome, outcome_reason=reason,
+         error_class=error, error_message="m")  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ["BrokenPipeError", "ConnectionResetError", "ECONNRESET"])
+def test_a_broken_connection_is_of_whom_the_span_speaks_with(error: str) -> None:
+    """An agent speaks with its caller, who left; a model call with the provider, which failed."""
+    for operation, outcome, reason in (
+        ("invoke_agent", "interrupt", "client_disconnect"),
+        ("chat", "error", "incomplete"),
+        ("execute_tool", "error", None),
+    ):
+        row = span("x", {"gen_ai.operation.name": operation, "error.type": error}, **FAILED)
+        told(row, outcome=outcome, outcome_reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("finish", "outcome", "reason"),
+    [
+        ("interrupt", "interrupt", "human"),
+        ("suspended", "interrupt", "human"),
+        ("aborted", "interrupt", "client_disconnect"),
+        ("canceled", "interrupt", "client_disconnect"),
+        ("error", "error", "incomplete"),
+        ("tool_calls", "success", None),
+    ],
+)
+def test_the_finish_reason_says_how_it_ended(finish: str, outcome: str, reason: str | None) -> None:
+    """Of agents as well, where a framework names one."""
+    for operation in ("chat", "invoke_agent"):
+        named = {"gen_ai.operation.name": operation, "gen_ai.response.finish_reasons": [finish]}
+        told(span("x", named), outcome=outcome, outcome_reason=reason)
+
+
+def test_an_interrupt_is_one_whatever_the_status() -> None:
+    """OpenInference says OK, OpenLLMetry ERROR, LangSmith ERROR and a text."""
+    asked = [(EXCEPTION, {"exception.type": "GraphInterrupt", "exception.message": "(Interrupt()"})]
+    chain = {"openinference.span.kind": "CHAIN"}
+    told(span("openinference.instrumentation.langchain", chain, events=asked,
+              status={"code": 1}), outcome="interrupt", outcome_reason="human")  # fmt: skip
+    task = {"gen_ai.operation.name": "execute_task", "gen_ai.task.status": "failure"}
+    told(span("opentelemetry.instrumentation.langchain", task, events=asked, **FAILED),
+         outcome="interrupt", outcome_reason="human")  # fmt: skip
+    printed = {"exception.type": "Exception", "exception.message": "GraphInterrupt((Interrupt(…"}
+    told(span("langsmith", {"langsmith.span.kind": "chain"}, events=[(EXCEPTION, printed)],
+              **FAILED), outcome="interrupt", error_class="GraphInterrupt")  # fmt: skip
+
+
+def test_a_finish_reason_that_means_a_cut() -> None:
+    """OpenTelemetry: a stream cut short reports `error`; a length reached is no failure."""
+    chat = {"gen_ai.operation.name": "chat"}
+    cut = span("x", chat | {"gen_ai.response.finish_reasons": ["error"]})
+    told(cut, outcome="error", outcome_reason="incomplete")
+    told(span("x", chat | {"gen_ai.response.finish_reasons": ["length"]}), outcome="success")
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "reason"),
+    [
+        ("ok", "success", None), ("OK", "success", None), ("Completed", "success", None),
+        ("succeeded", "success", None), ("failed", "error", None), ("FAILURE", "error", None),
+        ("cancelled", "interrupt", "client_disconnect"),
+        ("aborted", "interrupt", "client_disconnect"),
+        ("timeout", "error", "timeout"), ("timed_out", "error", "timeout"),
+        ("interrupted", "interrupt", None), ("input-required", "interrupt", "human"),
+    ],
+)  # fmt: skip
+def test_an_outcome_in_other_words(said: str, outcome: str, reason: str | None) -> None:
+    """The usual words for it are known, in upper or lower case, on spans and on lines."""
+    run = {"gen_ai.operation.name": "invoke_agent", "agent.outcome": said}
+    told(span("any", run), outcome=outcome, outcome_reason=reason)
+    told(line("", {"outcome": said}, event="agent.run"), outcome=outcome, outcome_reason=reason)
+
+
+def test_a_reason_that_is_stated_comes_before_that_of_the_word() -> None:
+    """An application that cancels for want of money knows better than the word it ends with."""
+    stated = {"outcome": "cancelled", "outcome_reason": "budget"}
+    told(line("", stated, event="agent.run"), outcome="interrupt", outcome_reason="budget")
+
+
+def test_a_word_that_states_no_end_is_no_outcome() -> None:
+    """`running` is NULL of a line, and a span ended as its status says."""
+    run = {"gen_ai.operation.name": "invoke_agent", "outcome": "running"}
+    told(span("any", run, **FAILED), outcome="error")
+    told(line("", {"outcome": "running"}, event="agent.run"), outcome=None)
+
+
+def test_the_outcome_of_an_http_status_is_none_of_an_agent() -> None:
+    """Spring Boot sends SUCCESS with the status, before the stream is over."""
+    http = {"outcome": "SUCCESS"}
+    told(span("org.springframework.boot", http, name="http post /ask", **FAILED), outcome=None)
+
+
+@pytest.mark.parametrize("name", ["http.response.status_code", "http.status_code"])
+@pytest.mark.parametrize(
+    ("status", "outcome", "reason"),
+    [(499, "interrupt", "client_disconnect"), (500, "error", None), (503, "error", None),
+     (404, None, None), (429, None, None), (200, None, None)],
+)  # fmt: skip
+def test_a_server_knows_by_the_status_it_answered_with(
+    name: str, status: int, outcome: str | None, reason: str | None
+) -> None:
+    """499 is nginx's for a client that left. For the 400s a server is not to blame."""
+    said = {name: status, "error.type": str(status)} if status >= 500 else {name: status}
+    row = span("nginx", said, name="POST /ask", kind=SERVER)
+    told(row, span_class="other", outcome=outcome, outcome_reason=reason)
+
+
+def test_a_server_that_serves_an_agent_ends_by_its_status() -> None:
+    """Before the span's own status, and what was raised before either."""
+    agent = {"gen_ai.operation.name": "invoke_agent"}
+    row = span("x", agent | {"http.response.status_code": 499}, kind=SERVER, **FAILED)
+    told(row, outcome="interrupt", outcome_reason="client_disconnect")
+    told(span("x", agent | {"http.response.status_code": 502}, kind=SERVER), outcome="error")
+    told(span("x", agent | {"http.response.status_code": 404}, kind=SERVER), outcome="success")
+
+
+def test_a_client_is_told_the_status_of_another() -> None:
+    """The span of a request that was answered 499 or 500 does not say how its caller ended."""
+    for status in (499, 500):
+        told(span("http", {"http.response.status_code": status}, kind=CLIENT), outcome=None)
+
+
+def test_a_server_whose_handler_was_cancelled_was_interrupted() -> None:
+    """Starlette cancels it when the client leaves; the span's status is an error."""
+    raised = [(EXCEPTION, {"exception.type": "asyncio.exceptions.CancelledError"})]
+    row = span("asgi", {}, name="POST /ask", kind=SERVER, events=raised, **FAILED)
+    told(row, outcome="interrupt", outcome_reason="client_disconnect")
