@@ -28,6 +28,9 @@ HELD_ROWS = 50_000
 """Rows of spans, and of lines, up to which a question reads them once and into memory, about 1 kB
 each; of more, each step reads the columns it needs."""
 
+MANY_TRACES = 20_000
+"""Of more traces the long way is not even tried with little memory: it would spill, and be late."""
+
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 REFUSED = "only SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these can be run"
 TOO_LARGE = "the answer needs more memory than the limit; ask about less time or fewer columns"
@@ -76,8 +79,10 @@ class Engine:
         *,
         memory_limit: str,
         threads: int,
+        sparing: bool = False,
     ) -> None:
         self._overrides = overrides
+        self._sparing = sparing
         self._spill = TemporaryDirectory(prefix="quietpager-")
         self._opening = Lock()
         self._priced = False
@@ -183,6 +188,8 @@ class Engine:
                 session.connection.execute(step.sql)
                 if step.name == "models_used":
                     self._match_models(session)
+                if step.name == "other_traces" and self._sparing:
+                    _refuse_many(session.connection.table(step.name))
                 session.built.add(step.name)
 
     @cached_property
@@ -255,6 +262,11 @@ def _held_or_seen(connection: duckdb.DuckDBPyConnection, facts: Step) -> Step:
         return seen
     connection.execute(f"DROP VIEW {facts.name}")
     return facts
+
+
+def _refuse_many(traces: duckdb.DuckDBPyRelation) -> None:
+    if len(traces) > MANY_TRACES:
+        raise TooLargeError(TOO_LARGE)
 
 
 def _interruptibly(

@@ -110,7 +110,7 @@ class Analytics:
         twin = copy(self)
         twin._ample = self._engine  # noqa: SLF001 - of its own class
         twin._engine = Engine(  # noqa: SLF001
-            self._lake.root, self._prices, memory_limit=PASSING_MEMORY, threads=1
+            self._lake.root, self._prices, memory_limit=PASSING_MEMORY, threads=1, sparing=True
         )
         return twin
 

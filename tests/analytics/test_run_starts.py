@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from analytics import Analytics, QueryError
+from analytics.engine import read_only
 from analytics.questions import in_passing, question_named, steps_for
 from lake import Lake, Snapshot
 from tests.analytics.conftest import Opener
@@ -175,6 +176,25 @@ def test_a_question_in_passing_that_does_not_fit_is_answered_with_more_memory(
         too_much = sql.replace("60000", "600000")
         with pytest.raises(QueryError, match="needs more memory than the limit"):
             passing.query(too_much)
+
+
+def test_many_traces_that_need_the_long_way_are_left_to_more_memory(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the answer does not come late: nothing of them is worked out twice."""
+    for _ in range(3):
+        telemetry.agent(under=telemetry.agent(ttfb_ms=1.0))
+    with both(telemetry, tmp_path / "lake") as analytics, analytics.in_passing() as passing:
+        expected = runs_in(passing, SHORT)
+        monkeypatch.setattr("analytics.engine.MANY_TRACES", 2)
+        assert runs_in(passing, SHORT) == expected
+        with pytest.raises(QueryError, match="needs more memory"):
+            passing._engine.answer(
+                read_only(SHORT),
+                {},
+                analytics._lake.snapshot(),
+                alone=True,
+            )
 
 
 def test_the_alert_has_the_answer_of_the_long_way(telemetry: Telemetry, opened: Opener) -> None:
