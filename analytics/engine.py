@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from analytics.questions import FACTS, ORDER, VIEWS, Step, as_view, in_passing, steps_for
+from analytics.questions import FACTS, ORDER, VIEWS, Step, as_view, briefly, in_passing, steps_for
 from lake import TABLES, Snapshot
 
 if TYPE_CHECKING:
@@ -111,14 +111,18 @@ class Engine:
 
         `rests_on` names the steps that the statement reads; when left out, all are built whose
         names occur in it. `alone` says that no other question will be asked about this cut: none
-         of its steps is kept.
+        of its steps is kept.
         """
         session = None
         try:
             steps = steps_for(_names_in(statement) if rests_on is None else rests_on)
             if alone and any(cut.rows.files.values()):  # one empty range is like the next
                 session, _ = self._opened(cut)
-                steps = in_passing(steps, statement.query)
+                brief = briefly(statement.query)
+                if brief and _has_many_rows(session.connection, "lake_spans"):
+                    steps = brief
+                else:
+                    steps = in_passing(steps, statement.query)
             else:
                 session = self._session(cut)
             with session.busy:
@@ -257,11 +261,15 @@ def _held_or_seen(connection: duckdb.DuckDBPyConnection, facts: Step) -> Step:
     if seen == facts:
         return seen
     connection.execute(seen.sql)
-    counted = connection.table(facts.name).limit(HELD_ROWS + 1).aggregate("COUNT(*)")
-    if counted.fetchall()[0][0] > HELD_ROWS:
+    if _has_many_rows(connection, facts.name):
         return seen
     connection.execute(f"DROP VIEW {facts.name}")
     return facts
+
+
+def _has_many_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    counted = connection.table(table).limit(HELD_ROWS + 1).aggregate("COUNT(*)")
+    return bool(counted.fetchall()[0][0] > HELD_ROWS)
 
 
 def _refuse_many(traces: duckdb.DuckDBPyRelation) -> None:

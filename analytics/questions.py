@@ -72,6 +72,7 @@ ORDER = (
     "nodes",
     "run_endings",
     "run_starts",
+    "brief_run_starts",
     "runs",
     "run_success",
     "run_tools",
@@ -144,18 +145,29 @@ def in_passing(steps: Sequence[Step], sql: str) -> tuple[Step, ...]:
 
     So no more than the columns it needs is worked out, and less is held in memory. What a recursion
     gives is mostly little, which DuckDB cannot foresee of a view: it would join the wrong way.
-    Where nothing but `run_starts` is asked, the steps before it see no spans that it reads itself.
     """
     facts = (step.sql for step in steps if step.name in FACTS)  # read everywhere, so theirs too
     texts = (sql, *(step.sql for step in steps), *facts)
     read = Counter(name for text in texts for name in _read_in(text))
-    seen = tuple(
+    return tuple(
         as_view(step) if read[step.name] == 1 and "RECURSIVE" not in step.sql else step
         for step in steps
     )
+
+
+def briefly(sql: str) -> tuple[Step, ...]:
+    """The steps of a question that reads `run_starts` alone, which are those of `brief_run_starts`.
+
+    There are none for any other question.
+    """
     if {name for name in _read_in(sql) if name in ORDER} != {"run_starts"}:
-        return seen
-    return tuple(_of_other_traces(step) if step.name == "span_facts" else step for step in seen)
+        return ()
+    stand_in = "CREATE OR REPLACE TEMP VIEW run_starts AS FROM brief_run_starts"
+    steps = in_passing(steps_for(_sources_of(stand_in)), stand_in)
+    return (
+        *(_of_other_traces(step) if step.name == "span_facts" else step for step in steps),
+        Step("run_starts", stand_in, _sources_of(stand_in)),
+    )
 
 
 def as_view(step: Step) -> Step:
@@ -164,7 +176,7 @@ def as_view(step: Step) -> Step:
 
 
 def _of_other_traces(facts: Step) -> Step:
-    """The spans that run_starts leaves to the steps before it: it needs nothing of the others."""
+    """The spans that brief_run_starts leaves to the steps before it, which see no others."""
     only = "FROM lake_spans SEMI JOIN other_traces USING (trace_id)"
     return replace(facts, sql=facts.sql.replace("FROM lake_spans", only))
 

@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from analytics import Analytics, QueryError
-from analytics.engine import read_only
-from analytics.questions import in_passing, question_named, steps_for
+from analytics.engine import Cut, read_only
+from analytics.questions import briefly, question_named
 from lake import Lake, Snapshot
 from tests.analytics.conftest import Opener
 from tests.analytics.telemetry import NOON, Telemetry, ms
@@ -22,6 +22,12 @@ SHORT = "SELECT tenant_id, started_at, ttfb_ms FROM run_starts"
 LONG = "SELECT tenant_id, started_at, ttfb_ms FROM run_endings"
 ALERT = "alerts/ttfb_p95"
 Runs = Counter[tuple[Any, ...]]
+
+
+@pytest.fixture(autouse=True)
+def _every_lake_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short way is for many spans."""
+    monkeypatch.setattr("analytics.engine.HELD_ROWS", 0)
 
 
 def runs_in(analytics: Analytics, sql: str) -> Runs:
@@ -158,7 +164,7 @@ def test_an_ordinary_trace_is_left_out_of_the_long_way(
     with duckdb.connect() as connection:
         telemetry.lake(tmp_path / "lake").snapshot().attach(connection)
         Snapshot({}, {}).show(connection, "spans", "lake_earlier_spans")
-        for each in in_passing(steps_for(asked.rests_on), asked.sql):
+        for each in briefly(asked.sql):
             connection.execute(each.sql)
         seen = connection.sql("SELECT DISTINCT trace_id FROM span_facts").fetchall()
     assert seen == [(crowded["trace_id"],)]
@@ -192,7 +198,7 @@ def test_many_traces_that_need_the_long_way_are_left_to_more_memory(
             passing._engine.answer(
                 read_only(SHORT),
                 {},
-                analytics._lake.snapshot(),
+                Cut(analytics._lake.snapshot(), Snapshot({}, {})),
                 alone=True,
             )
 

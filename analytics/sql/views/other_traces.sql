@@ -1,4 +1,4 @@
--- Step: the traces whose runs one span does not tell all of that run_starts asks.
+-- Step: the traces whose runs one span does not tell all of that brief_run_starts asks.
 --
 -- In every other trace the only agent span is the run: it is below no node and has the tenant that any
 -- span of the trace names. Listed are traces that are not like this, those of which a line may say
