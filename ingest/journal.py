@@ -9,17 +9,19 @@ Two invariants carry the promise that nothing acknowledged is lost or counted tw
 * `Journal.append` returns only after `fdatasync` of the record and of its directory entry;
 * a segment is created only after the one before it is durably closed. So the writer, which
   commits in sequence order and skips what it has committed, never skips a segment that came late.
+
+Whatever is raised while it writes or closes is the answer to the batches that waited, and the
+journal goes on: each step in `ingest.open_end` leaves it so that the step can be done again.
 """
 
 import asyncio
-import os
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +29,7 @@ import structlog
 
 from ingest.duplicates import DUPLICATE_WINDOW_SECONDS, accepted_before, steady_clock
 from ingest.ledger import NoteSegment, hour_of
+from ingest.open_end import Entry, OpenEnd
 from ingest.recovery import quarantine, quarantined_in, recover
 from ingest.segments import (
     Backlog,
@@ -39,11 +42,11 @@ from ingest.segments import (
     closed_segments,
     digest_of,
     encode_record,
+    make_directory,
     next_sequence,
     prune_digests,
     read_records,
     retire,
-    sync_directory,
 )
 
 __all__ = [
@@ -75,21 +78,9 @@ class JournalClosed(Exception):  # noqa: N818 - a state, met on every shutdown
 
 @dataclass(frozen=True)
 class _Batch:
-    record: bytes
+    entry: Entry
     digest: bytes
-    hour: int
-    records: int
     durable: asyncio.Future[None]
-
-
-@dataclass
-class _OpenSegment:
-    path: Path
-    fd: int
-    created_at: float
-    durable_bytes: int = 0
-    accepted: Counter[int] = field(default_factory=Counter)  # records by unix hour
-    torn: bool = False  # a write failed: the file may hold more than `durable_bytes`
 
 
 class Journal:
@@ -110,24 +101,31 @@ class Journal:
         now: Callable[[], float] | None = None,
     ) -> None:
         now = now or steady_clock()
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         self.directory = directory
         self.damage = recover(directory, note)
         self._note = note
-        self._max_age = max_age_seconds
-        self._max_bytes = max_bytes
         self._now = now
-        self._sequences = count(next_sequence(directory, now))
+        self._end = OpenEnd(
+            directory,
+            self._note_with_retried,
+            next_sequence(directory, now),
+            max_age_seconds=max_age_seconds,
+            max_bytes=max_bytes,
+        )
         self._accepted = accepted_before(directory, now())
         self._pruned_at = float("-inf")
-        self._segment: _OpenSegment | None = None
         self._waiting: list[_Batch] = []
         self._retried: Counter[int] = Counter()
+        self._counting = threading.Lock()
         self._in_flight: dict[bytes, asyncio.Future[None]] = {}
         self._committer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"journal-{directory.name}")
+        # Its thread starts now: where none can be, later on, what was handed over would be refused
+        # and nevertheless be done once one can.
+        self._thread.submit(int)
 
     async def append(
         self,
@@ -142,8 +140,9 @@ class Journal:
         (the time between does not count), or of one still on its way to disk. `records` is how many
         spans, log records or data points `request` holds, for the ledger. `digest` defaults to that
         of `request`; give it when the client sent other bytes (JSON, or spans that were refused).
-        Raises OSError when the disk refuses (the batch is then not in the journal), JournalClosed
-        after `close`.
+        Raises JournalClosed after `close`, OSError when the disk refuses, and whatever else went
+        wrong in the journal's thread. The batch is then not in the journal, and new when it is sent
+        again.
         """
         if self._closed:
             raise JournalClosed(f"{self.directory}: the journal is closed")
@@ -151,17 +150,17 @@ class Journal:
         hour = hour_of(received_unix_nano)
         accepted_at = self._accepted.get(digest, float("-inf"))
         if accepted_at > self._now() - DUPLICATE_WINDOW_SECONDS:
-            self._retried[hour] += records
+            self._count_retried(hour, records)
             return False
         if (earlier := self._in_flight.get(digest)) is not None:
             await asyncio.shield(earlier)
-            self._retried[hour] += records
+            self._count_retried(hour, records)
             return False
         durable = asyncio.get_running_loop().create_future()
         durable.add_done_callback(_note_failure)
         self._in_flight[digest] = durable
         record = encode_record(request, received_unix_nano, records, digest)
-        self._waiting.append(_Batch(record, digest, hour, records, durable))
+        self._waiting.append(_Batch(Entry(record, hour, records), digest, durable))
         self._wake()
         await asyncio.shield(durable)
         return True
@@ -175,16 +174,23 @@ class Journal:
         return len(quarantined_in(self.directory))
 
     async def close(self) -> None:
-        """Take no more batches, make those in flight durable, close the segment."""
+        """Take no more batches, make those in flight durable, close the segment.
+
+        Raises whatever kept the segment from being closed: the next start closes it.
+        """
         self._closed = True
-        while self._committer is not None:
-            await self._committer
-        if self._timer is not None:
-            self._timer.cancel()
         try:
-            await self._in_thread(self._close_segment)
+            while self._committer is not None:
+                await self._committer
+            if self._timer is not None:
+                self._timer.cancel()
+            await self._in_thread(self._end.close)
         finally:
             self._thread.shutdown()
+
+    def _count_retried(self, hour: int, records: int) -> None:
+        with self._counting:
+            self._retried[hour] += records
 
     def _wake(self) -> None:
         if self._committer is None:
@@ -192,9 +198,28 @@ class Journal:
 
     async def _commit(self) -> None:
         """Make durable whatever waits, until nothing does; then see to the age of the segment."""
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            durable, failure = await self._in_thread(partial(self._write, group))
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                await self._commit_group(group)
+            due_in = await self._in_thread(self._look_after)
+            if self._timer is not None:
+                self._timer.cancel()
+            if due_in is not None and not self._closed:
+                self._timer = asyncio.get_running_loop().call_later(due_in, self._wake)
+        finally:
+            self._committer = None
+            if self._waiting:
+                self._wake()
+
+    async def _commit_group(self, group: Sequence[_Batch]) -> None:
+        """Make durable what can be, and answer everybody."""
+        durable: int = 0
+        failure: Exception | None = None
+        try:
+            entries = [batch.entry for batch in group]
+            durable, failure = await self._in_thread(partial(self._end.append, entries))
+        finally:  # also when this ends with the process
             accepted_at = self._now()
             for batch in group[:durable]:
                 self._accepted.pop(batch.digest, None)  # an expired one: it goes to the end
@@ -204,15 +229,7 @@ class Journal:
                 batch.durable.set_exception(failure or OSError("the batch was not written"))
             for batch in group:
                 del self._in_flight[batch.digest]
-            self._forget_old_digests()
-        due_in = await self._in_thread(self._close_if_due)
-        if self._timer is not None:
-            self._timer.cancel()
-        if due_in is not None and not self._closed:
-            self._timer = asyncio.get_running_loop().call_later(due_in, self._wake)
-        self._committer = None
-        if self._waiting:
-            self._wake()
+        self._forget_old_digests()
 
     def _forget_old_digests(self) -> None:
         """Bound the memory; the dict is in order of acceptance."""
@@ -228,88 +245,25 @@ class Journal:
 
     # What follows runs in the journal's own thread, one call at a time.
 
-    def _write(self, group: Sequence[_Batch]) -> tuple[int, Exception | None]:
-        """Append and sync; returns how many of the group, from the front, are durable."""
-        durable = 0
-        try:
-            while durable < len(group):
-                segment = self._segment_with_room(len(group[durable].record))
-                taken, size = durable, segment.durable_bytes
-                while taken < len(group) and self._has_room(size, len(group[taken].record)):
-                    size += len(group[taken].record)
-                    taken += 1
-                segment.torn = True
-                _write_all(segment.fd, b"".join(batch.record for batch in group[durable:taken]))
-                os.fdatasync(segment.fd)
-                for batch in group[durable:taken]:
-                    segment.accepted[batch.hour] += batch.records
-                segment.torn, segment.durable_bytes, durable = False, size, taken
-        except (OSError, MemoryError) as failure:
-            return durable, failure
-        return durable, None
-
-    def _has_room(self, size: int, needed: int) -> bool:
-        return size == 0 or size + needed <= self._max_bytes
-
-    def _segment_with_room(self, needed: int) -> _OpenSegment:
-        """The open segment without the leavings of a failed write, or a new one."""
-        if self._segment is not None and not self._has_room(self._segment.durable_bytes, needed):
-            self._close_segment()
-        if self._segment is None:
-            path = self.directory / f"{next(self._sequences):020d}.open"
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            self._segment = _OpenSegment(path, fd, time.monotonic())
-            sync_directory(self.directory)
-        self._mend(self._segment)
-        return self._segment
-
-    def _mend(self, segment: _OpenSegment) -> None:
-        """Cut what a failed write left: those batches were refused and will be sent again."""
-        if segment.torn:
-            os.ftruncate(segment.fd, segment.durable_bytes)
-            os.fsync(segment.fd)
-            segment.torn = False
-
-    def _close_if_due(self) -> float | None:
-        """Close the segment if it is old or full; returns when to look again (s), or None."""
-        if self._segment is None:
-            return None
-        age = time.monotonic() - self._segment.created_at
-        if age < self._max_age and self._segment.durable_bytes < self._max_bytes:
-            return self._max_age - age
-        try:
-            self._close_segment()
-        except OSError as failure:
-            _log.warning("journal.close_failed", segment=str(self._segment.path), error=failure)
-            return self._max_age
-        return None
-
-    def _close_segment(self) -> None:
-        """Hand the segment to the writer. May be called again after it failed half-way."""
-        segment = self._segment
-        if segment is None:
-            return
-        self._mend(segment)
-        if segment.durable_bytes == 0:
-            segment.path.unlink(missing_ok=True)
-        elif segment.path.exists():
+    def _note_with_retried(self, sequence: int, accepted: Mapping[int, int]) -> None:
+        with self._counting:
             retried = dict(+self._retried)
-            self._note(int(segment.path.stem), segment.accepted, retried)
+        self._note(sequence, accepted, retried)
+        with self._counting:
             self._retried.subtract(retried)
-            segment.path.rename(segment.path.with_suffix(".journal"))
-        sync_directory(self.directory)
-        os.close(segment.fd)
-        self._segment = None
+
+    def _look_after(self) -> float | None:
+        """Close the segment if it is due, and prune; returns when to look again (s), or None."""
+        due_in = self._end.close_if_due()
         if time.monotonic() - self._pruned_at > _PRUNE_EVERY_SECONDS:
             self._pruned_at = time.monotonic()
             # The files bear the time of the wall clock, which may have been set since.
-            prune_digests(self.directory, min(self._now(), time.time()) - DUPLICATE_WINDOW_SECONDS)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+            before = min(self._now(), time.time()) - DUPLICATE_WINDOW_SECONDS
+            try:
+                prune_digests(self.directory, before)
+            except Exception as failure:  # noqa: BLE001 - it is tidying up: nobody waits for it
+                _log.warning("journal.prune_failed", directory=str(self.directory), error=failure)
+        return due_in
 
 
 def _note_failure(durable: asyncio.Future[None]) -> None:

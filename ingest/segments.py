@@ -206,6 +206,14 @@ def prune_digests(directory: Path, before: float) -> None:
             path.unlink()
 
 
+def make_directory(directory: Path) -> None:
+    """Make `directory` and those above it that are missing, so that they survive a power cut."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_directory(each.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make creations, renames and deletions in `directory` survive a power cut."""
     sync_file(directory)

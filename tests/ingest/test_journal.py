@@ -202,7 +202,7 @@ async def test_a_refused_batch_can_be_sent_again(
 async def test_no_new_segment_before_the_last_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If closing fails, batches go on into the same segment: sequence order never breaks."""
+    """If closing fails, batches are refused until it is done: sequence order never breaks."""
     rename = Path.rename
 
     def fail(self: Path, target: Path) -> Path:

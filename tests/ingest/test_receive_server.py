@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from ingest.journal import closed_segments, retire
+from ingest.ledger import Ledger
 from ingest.lock import DirectoryInUse
 from ingest.receive import intake as intake_module
 from tests.ingest.batches import journalled_spans, span_ids, spans
 from tests.ingest.grpc_caller import Caller, framed
 from tests.ingest.running import RunningReceiver
+from tests.ingest.watched_disk import WatchedDisk
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 StartReceiver = Callable[..., RunningReceiver]
@@ -134,6 +137,53 @@ def test_a_failing_disk_loses_and_doubles_nothing(receiver: RunningReceiver) -> 
     assert (first.status_code, first.headers["retry-after"]) == (503, "1")
     assert post(receiver, request.SerializeToString()).status_code == 200
     assert journalled_spans(receiver.data) == [small, request]
+
+
+def test_a_directory_that_cannot_be_synced_loses_nothing(
+    start_receiver: StartReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a segment whose new name may not be on disk senders get 503, and are stored later."""
+    disk = WatchedDisk(monkeypatch)
+    receiver = start_receiver(segment_seconds=0.2)
+    first, second = spans(1), spans(1)
+    assert post(receiver, first.SerializeToString()).status_code == 200
+    disk.refuses_directory_syncs = True
+    wait_until(lambda: closed_segments(receiver.data / "journal" / "traces"))
+    refused = post(receiver, second.SerializeToString())
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    disk.refuses_directory_syncs = False
+    assert post(receiver, second.SerializeToString()).status_code == 200
+    assert post(receiver, second.SerializeToString()).status_code == 200
+    receiver.stop()
+    assert journalled_spans(receiver.data) == [first, second]
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("a bug")], ids=repr)
+def test_a_ledger_that_fails_hangs_nobody(
+    start_receiver: StartReceiver, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """Whatever it raises, senders are answered, and all is stored once it works again."""
+    failing = threading.Event()
+    failing.set()
+    failed = threading.Event()
+    close_segment = Ledger.close_segment
+
+    def fail(self: Ledger, *noted: Any) -> None:
+        if failing.is_set():
+            failed.set()
+            raise fault
+        close_segment(self, *noted)
+
+    monkeypatch.setattr(Ledger, "close_segment", fail)
+    receiver = start_receiver(segment_seconds=0.1)
+    requests = [spans(1), spans(1)]
+    assert post(receiver, requests[0].SerializeToString()).status_code == 200
+    assert failed.wait(10)
+    assert post(receiver, requests[1].SerializeToString()).status_code == 200
+    failing.clear()
+    receiver.stop()
+    assert not list((receiver.data / "journal" / "traces").glob("*.open"))
+    assert journalled_spans(receiver.data) == requests
 
 
 def test_a_fault_of_ours_is_retryable(

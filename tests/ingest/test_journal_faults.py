@@ -1,0 +1,359 @@
+"""Whatever fails beneath the journal: nothing acknowledged is lost, and everybody is answered."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from ingest.journal import Journal, closed_segments, read_records, retire
+from ingest.ledger import LedgerError
+from ingest.segments import write_durably
+from tests.ingest.batches import unnoted
+from tests.ingest.watched_disk import WatchedDisk, no_more_descriptors, rename_to, sync_of
+
+pytestmark = pytest.mark.anyio
+
+AGE_SECONDS = 0.2
+
+_T = TypeVar("_T")
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> WatchedDisk:
+    return WatchedDisk(monkeypatch)
+
+
+def take(directory: Path) -> list[bytes]:
+    """What the writer does: read every closed segment and let it go."""
+    taken: list[bytes] = []
+    for segment in closed_segments(directory):
+        records = list(read_records(segment.path))
+        taken += [bytes(record.request) for record in records]
+        retire(segment, [record.digest for record in records])
+    return taken
+
+
+def stored(directory: Path) -> list[bytes]:
+    return [
+        bytes(record.request)
+        for segment in closed_segments(directory)
+        for record in read_records(segment.path)
+    ]
+
+
+def segments(directory: Path) -> list[Path]:
+    """Open and closed ones, oldest first."""
+    return sorted([*directory.glob("*.journal"), *directory.glob("*.open")])
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Poll for up to five seconds."""
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true within five seconds")
+
+
+async def answered(work: Coroutine[None, None, _T]) -> _T:
+    """What it returns or raises; a hang is a failure of another kind."""
+    try:
+        async with asyncio.timeout(5):
+            return await work
+    except TimeoutError:
+        pytest.fail("nobody answered")
+
+
+class Book:
+    """A ledger that keeps what it was told of each segment, and raises what stands in `fails`."""
+
+    def __init__(self) -> None:
+        self.accepted: dict[int, int] = {}
+        self.retried: dict[int, int] = {}
+        self.fails: list[BaseException] = []
+        self.asked = 0
+
+    def __call__(
+        self, sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]
+    ) -> None:
+        self.asked += 1
+        if self.fails:
+            raise self.fails.pop(0)
+        self.accepted[sequence] = sum(accepted.values())
+        self.retried[sequence] = sum(retried.values())
+
+
+@contextmanager
+def directory_syncs_fail(disk: WatchedDisk) -> Iterator[None]:
+    disk.refuses_directory_syncs = True
+    yield
+    disk.refuses_directory_syncs = False
+
+
+@contextmanager
+def opens_fail(disk: WatchedDisk) -> Iterator[None]:
+    with no_more_descriptors():
+        yield
+
+
+@pytest.mark.parametrize("failing", [directory_syncs_fail, opens_fail])
+async def test_nothing_goes_into_a_segment_that_the_writer_can_see(
+    tmp_path: Path,
+    disk: WatchedDisk,
+    failing: Callable[[WatchedDisk], AbstractContextManager[None]],
+) -> None:
+    """Renamed, but not synced: batches are refused until it is, and new to the journal then."""
+    journal = Journal(tmp_path, unnoted, max_age_seconds=AGE_SECONDS)
+    assert await journal.append(b"one", 1, 1)
+    (path,) = segments(tmp_path)
+    with failing(disk):
+        await until(path.with_suffix(".journal").exists)
+        with pytest.raises(OSError):  # noqa: PT011 - EIO or EMFILE
+            await answered(journal.append(b"two", 1, 1))
+    assert take(tmp_path) == [b"one"]
+    assert await journal.append(b"two", 1, 1)
+    await journal.close()
+    assert take(tmp_path) == [b"two"]
+
+
+async def test_a_rename_that_happened_may_be_reported_as_failed(
+    tmp_path: Path, disk: WatchedDisk
+) -> None:
+    """The writer may have taken the segment by then: the journal goes on behind it."""
+    journal = Journal(tmp_path, unnoted, max_age_seconds=AGE_SECONDS)
+    assert await journal.append(b"one", 1, 1)
+    disk.reports_renames_as_failed = True
+    await until(lambda: list(tmp_path.glob("*.journal")))
+    disk.reports_renames_as_failed = False
+    assert take(tmp_path) == [b"one"]
+    assert await answered(journal.append(b"two", 1, 1))
+    await journal.close()
+    assert take(tmp_path) == [b"two"]
+
+
+async def test_the_ledger_is_told_what_is_in_a_segment(tmp_path: Path, disk: WatchedDisk) -> None:
+    """However often closing it fails behind the note, and whatever is sent meanwhile."""
+    book = Book()
+    journal = Journal(tmp_path, book, max_age_seconds=AGE_SECONDS)
+    assert await journal.append(b"one", 1, 10)
+    assert not await journal.append(b"one", 1, 10)
+    disk.refuses_renames = True
+    await until(lambda: book.asked)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            await answered(journal.append(b"two", 1, 20))
+        assert not await journal.append(b"one", 1, 10)
+    disk.refuses_renames = False
+    assert await journal.append(b"two", 1, 20)
+    await journal.close()
+    held = {
+        segment.sequence: sum(record.records for record in read_records(segment.path))
+        for segment in closed_segments(tmp_path)
+    }
+    assert book.accepted == held
+    assert list(held.values()) == [10, 20]
+    assert list(book.retried.values()) == [10, 30]
+
+
+async def test_a_segment_is_in_its_directory_before_anything_in_it_is_acknowledged(
+    tmp_path: Path, disk: WatchedDisk
+) -> None:
+    """The file may be whole: without its entry a power cut takes it all the same."""
+    journal = Journal(tmp_path, unnoted)
+    disk.happened.clear()
+    assert await journal.append(b"one", 1, 1)
+    (path,) = segments(tmp_path)
+    assert disk.happened == [sync_of(tmp_path), sync_of(path)]
+    await journal.close()
+
+
+async def test_a_segment_whose_entry_was_not_synced_takes_nothing(
+    tmp_path: Path, disk: WatchedDisk
+) -> None:
+    """The first batch behind a failed creation is no more acknowledged than the one it failed."""
+    journal = Journal(tmp_path, unnoted)
+    disk.happened.clear()
+    disk.refuses_directory_syncs = True
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output"):
+            await journal.append(b"one", 1, 1)
+    disk.refuses_directory_syncs = False
+    assert await journal.append(b"one", 1, 1)
+    assert sync_of(tmp_path) in disk.happened
+    await journal.close()
+    assert stored(tmp_path) == [b"one"]
+
+
+async def test_the_journals_directory_survives_too(tmp_path: Path, disk: WatchedDisk) -> None:
+    """The directories that the journal makes are synced into those that hold them."""
+    journal = Journal(tmp_path / "journal" / "traces", unnoted)
+    assert {sync_of(tmp_path), sync_of(tmp_path / "journal")} <= set(disk.happened)
+    await journal.close()
+
+
+async def test_the_writer_sees_a_segment_only_when_it_is_durable(
+    tmp_path: Path, disk: WatchedDisk
+) -> None:
+    """Content, then the new name, then the directory; only then comes the next segment."""
+    journal = Journal(tmp_path, unnoted, max_bytes=100)
+    assert await journal.append(b"a" * 100, 1, 1)
+    assert await journal.append(b"b" * 100, 1, 1)
+    first, second = segments(tmp_path)
+    behind = disk.happened[disk.happened.index(sync_of(first)) :]
+    assert behind[:3] == [sync_of(first), rename_to(first), sync_of(tmp_path)]
+    assert sync_of(second) not in behind[:3]
+    await journal.close()
+
+
+FAULTS = [
+    MemoryError(),
+    RuntimeError("a bug"),
+    KeyError("a bug"),
+    LedgerError("database is locked"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+async def test_a_ledger_that_fails_stops_nobody(tmp_path: Path, fault: Exception) -> None:
+    """Whatever it raises when a segment closes by age: batches go on into it, and all is told."""
+    book = Book()
+    book.fails = [fault, fault]
+    journal = Journal(tmp_path, book, max_age_seconds=AGE_SECONDS)
+    assert await journal.append(b"one", 1, 10)
+    await until(lambda: book.asked)
+    assert await answered(journal.append(b"two", 1, 20))
+    await until(lambda: closed_segments(tmp_path))
+    await answered(journal.close())
+    assert stored(tmp_path) == [b"one", b"two"]
+    assert list(book.accepted.values()) == [30]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+async def test_a_batch_that_has_to_wait_for_a_close_that_fails_is_refused(
+    tmp_path: Path, fault: Exception
+) -> None:
+    """It is told why, is not in the journal, and is new when it is sent again."""
+    book = Book()
+    journal = Journal(tmp_path, book, max_bytes=200)
+    assert await journal.append(b"a" * 90, 1, 1)
+    book.fails = [fault]
+    with pytest.raises(type(fault)):
+        await answered(journal.append(b"b" * 90, 1, 1))
+    assert await answered(journal.append(b"b" * 90, 1, 1))
+    await answered(journal.close())
+    assert stored(tmp_path) == [b"a" * 90, b"b" * 90]
+
+
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), RuntimeError("a bug"), OSError(5, "EIO")], ids=repr
+)
+async def test_whatever_a_sync_raises_is_the_answer_to_all_who_waited(
+    tmp_path: Path, disk: WatchedDisk, fault: Exception
+) -> None:
+    """Nothing of theirs is kept or remembered: sent again, they are stored once, in that order."""
+    book = Book()
+    journal = Journal(tmp_path, book)
+    assert await journal.append(b"before", 1, 1)
+    disk.sync_failure = fault
+    bodies = [b"batch %d" % number for number in range(5)]
+    answers = await answered(
+        asyncio.gather(*(journal.append(each, 1, 1) for each in bodies), return_exceptions=True)
+    )
+    assert [type(each) for each in answers] == [type(fault)] * 5
+    disk.sync_failure = None
+    assert (
+        await answered(asyncio.gather(*(journal.append(each, 1, 1) for each in bodies)))
+        == [True] * 5
+    )
+    await journal.close()
+    assert stored(tmp_path) == [b"before", *bodies]
+    assert list(book.accepted.values()) == [6]
+
+
+async def test_a_close_that_fails_is_loud_and_leaves_all_to_the_next_start(tmp_path: Path) -> None:
+    """`close` raises what happened, so that the process ends with it; recovery finds the rest."""
+    book = Book()
+    journal = Journal(tmp_path, book)
+    assert await journal.append(b"one", 1, 1)
+    book.fails = [RuntimeError("a bug")]
+    with pytest.raises(RuntimeError, match="a bug"):
+        await answered(journal.close())
+    await Journal(tmp_path, book).close()
+    assert stored(tmp_path) == [b"one"]
+    assert list(book.accepted.values()) == [1]
+
+
+async def test_a_retry_at_the_same_moment_waits_for_the_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is acknowledged when the first one is durable, and refused when that one is."""
+    gate, fdatasync = threading.Event(), os.fdatasync
+    refusing = True
+
+    def wait(fd: int) -> None:
+        gate.wait(20)
+        if refusing:
+            raise OSError(5, "Input/output error")
+        fdatasync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", wait)
+    journal = Journal(tmp_path, unnoted)
+    for refusing in (True, False):
+        gate.clear()
+        both = [asyncio.create_task(journal.append(b"same", 1, 1)) for _ in range(2)]
+        done, _ = await asyncio.wait(both, timeout=0.2)
+        assert not done
+        gate.set()
+        answers = await asyncio.gather(*both, return_exceptions=True)
+        if refusing:
+            assert [type(each) for each in answers] == [OSError, OSError]
+        else:
+            assert answers == [True, False]
+    await journal.close()
+    assert stored(tmp_path) == [b"same"]
+
+
+async def test_retries_are_counted_while_segments_close(tmp_path: Path) -> None:
+    """None is lost between the loop that counts them and the thread that notes them."""
+    book = Book()
+    journal = Journal(tmp_path, book, max_bytes=1)
+    assert await journal.append(b"same", 1, 1)
+    retried, began = 0, time.monotonic()
+    while time.monotonic() < began + 0.3:
+        new = asyncio.create_task(journal.append(b"%d" % retried, 1, 1))
+        for hour in range(50):
+            assert not await journal.append(b"same", hour * 3600 * 10**9, 1)
+        retried += 50
+        assert await answered(new)
+    await journal.append(b"last", 1, 1)
+    await journal.close()
+    assert sum(book.retried.values()) == retried
+
+
+async def test_no_thread_has_to_be_started_to_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no more threads can be started, those batches are not written whose senders gave up."""
+    journal = Journal(tmp_path, unnoted)
+
+    def fail(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    assert await answered(journal.append(b"one", 1, 1))
+    await answered(journal.close())
+    assert stored(tmp_path) == [b"one"]
+
+
+def test_a_file_is_written_whole_before_it_has_its_name(tmp_path: Path, disk: WatchedDisk) -> None:
+    """Content, then the name, then the directory are on disk, in this order."""
+    path = tmp_path / "digests"
+    write_durably(path, b"content")
+    assert path.read_bytes() == b"content"
+    assert disk.happened == [sync_of(path), rename_to(path), sync_of(tmp_path)]
