@@ -67,6 +67,7 @@ __all__ = [
 
 MAX_REMEMBERED_DIGESTS = 1_000_000  # about 150 MB; the oldest are forgotten first
 _PRUNE_EVERY_SECONDS = 600.0
+_RETRY_SECONDS = 1.0
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -202,7 +203,7 @@ class Journal:
             while self._waiting:
                 group, self._waiting = self._waiting, []
                 await self._commit_group(group)
-            due_in = await self._in_thread(self._look_after)
+            due_in = await self._looked_after()
             if self._timer is not None:
                 self._timer.cancel()
             if due_in is not None and not self._closed:
@@ -212,23 +213,31 @@ class Journal:
             if self._waiting:
                 self._wake()
 
+    async def _looked_after(self) -> float | None:
+        try:
+            return await self._in_thread(self._look_after)
+        except Exception as failure:  # noqa: BLE001 - nobody waits; it is tried again, and told then
+            _log.warning("journal.close_failed", directory=str(self.directory), error=repr(failure))
+            return _RETRY_SECONDS
+
     async def _commit_group(self, group: Sequence[_Batch]) -> None:
         """Make durable what can be, and answer everybody."""
+        entries = [batch.entry for batch in group]
         durable: int = 0
-        failure: Exception | None = None
+        failure: Exception | None
         try:
-            entries = [batch.entry for batch in group]
             durable, failure = await self._in_thread(partial(self._end.append, entries))
-        finally:  # also when this ends with the process
-            accepted_at = self._now()
-            for batch in group[:durable]:
-                self._accepted.pop(batch.digest, None)  # an expired one: it goes to the end
-                self._accepted[batch.digest] = accepted_at
-                batch.durable.set_result(None)
-            for batch in group[durable:]:
-                batch.durable.set_exception(failure or OSError("the batch was not written"))
-            for batch in group:
-                del self._in_flight[batch.digest]
+        except Exception as fault:  # noqa: BLE001 - the thread could not even be asked
+            failure = fault
+        accepted_at = self._now()
+        for batch in group[:durable]:
+            self._accepted.pop(batch.digest, None)  # an expired one: it goes to the end
+            self._accepted[batch.digest] = accepted_at
+            batch.durable.set_result(None)
+        for batch in group[durable:]:
+            batch.durable.set_exception(failure or OSError("the batch was not written"))
+        for batch in group:
+            del self._in_flight[batch.digest]
         self._forget_old_digests()
 
     def _forget_old_digests(self) -> None:
@@ -258,11 +267,7 @@ class Journal:
         if time.monotonic() - self._pruned_at > _PRUNE_EVERY_SECONDS:
             self._pruned_at = time.monotonic()
             # The files bear the time of the wall clock, which may have been set since.
-            before = min(self._now(), time.time()) - DUPLICATE_WINDOW_SECONDS
-            try:
-                prune_digests(self.directory, before)
-            except Exception as failure:  # noqa: BLE001 - it is tidying up: nobody waits for it
-                _log.warning("journal.prune_failed", directory=str(self.directory), error=failure)
+            prune_digests(self.directory, min(self._now(), time.time()) - DUPLICATE_WINDOW_SECONDS)
         return due_in
 
 

@@ -20,11 +20,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import structlog
-
 from ingest.segments import sync_directory
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -86,11 +82,7 @@ class OpenEnd:
             age = time.monotonic() - self._segment.created_at
             if age < self._max_age and self._segment.durable_bytes < self._max_bytes:
                 return self._max_age - age
-        try:
-            self.close()
-        except Exception as failure:  # noqa: BLE001 - the same: it is tried again, and told then
-            _log.warning("journal.close_failed", directory=str(self._directory), error=failure)
-            return self._max_age
+        self.close()
         return None
 
     def close(self) -> None:

@@ -15,7 +15,13 @@ from ingest.journal import Journal, closed_segments, read_records, retire
 from ingest.ledger import LedgerError
 from ingest.segments import write_durably
 from tests.ingest.batches import unnoted
-from tests.ingest.watched_disk import WatchedDisk, no_more_descriptors, rename_to, sync_of
+from tests.ingest.watched_disk import (
+    WatchedDisk,
+    creation_of,
+    no_more_descriptors,
+    rename_to,
+    sync_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +56,10 @@ def stored(directory: Path) -> list[bytes]:
 def segments(directory: Path) -> list[Path]:
     """Open and closed ones, oldest first."""
     return sorted([*directory.glob("*.journal"), *directory.glob("*.open")])
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -169,7 +179,7 @@ async def test_a_segment_is_in_its_directory_before_anything_in_it_is_acknowledg
     disk.happened.clear()
     assert await journal.append(b"one", 1, 1)
     (path,) = segments(tmp_path)
-    assert disk.happened == [sync_of(tmp_path), sync_of(path)]
+    assert disk.happened == [creation_of(path), sync_of(tmp_path), sync_of(path)]
     await journal.close()
 
 
@@ -206,8 +216,8 @@ async def test_the_writer_sees_a_segment_only_when_it_is_durable(
     assert await journal.append(b"b" * 100, 1, 1)
     first, second = segments(tmp_path)
     behind = disk.happened[disk.happened.index(sync_of(first)) :]
-    assert behind[:3] == [sync_of(first), rename_to(first), sync_of(tmp_path)]
-    assert sync_of(second) not in behind[:3]
+    closing = [sync_of(first), rename_to(first), sync_of(tmp_path)]
+    assert behind[:4] == [*closing, creation_of(second)]
     await journal.close()
 
 
@@ -274,6 +284,80 @@ async def test_whatever_a_sync_raises_is_the_answer_to_all_who_waited(
     await journal.close()
     assert stored(tmp_path) == [b"before", *bodies]
     assert list(book.accepted.values()) == [6]
+
+
+async def test_nothing_of_a_refused_batch_is_handed_to_the_writer(
+    tmp_path: Path, disk: WatchedDisk
+) -> None:
+    """It is cut from the file, and the cut is on disk, before the file has its new name."""
+    journal = Journal(tmp_path, unnoted)
+    assert await journal.append(b"one", 1, 1)
+    disk.sync_failure = OSError(5, "Input/output error")
+    with pytest.raises(OSError, match="Input/output"):
+        await journal.append(b"two", 1, 1)
+    disk.sync_failure = None
+    disk.happened.clear()
+    await journal.close()
+    (path,) = segments(tmp_path)
+    assert disk.happened == [sync_of(path), rename_to(path), sync_of(tmp_path)]
+    assert stored(tmp_path) == [b"one"]
+
+
+async def test_a_segment_that_holds_nothing_is_gone(tmp_path: Path, disk: WatchedDisk) -> None:
+    """The only batch was refused: neither the writer nor the ledger hears of the file."""
+    book = Book()
+    journal = Journal(tmp_path, book)
+    disk.sync_failure = OSError(5, "Input/output error")
+    with pytest.raises(OSError, match="Input/output"):
+        await journal.append(b"one", 1, 1)
+    disk.sync_failure = None
+    await journal.close()
+    assert (segments(tmp_path), book.asked) == ([], 0)
+
+
+async def test_closed_segments_hold_no_descriptor(tmp_path: Path) -> None:
+    """The receiver runs for months."""
+    journal = Journal(tmp_path, unnoted, max_bytes=1)
+    before = open_descriptors()
+    for number in range(20):
+        assert await journal.append(b"%d" % number, 1, 1)
+    await journal.close()
+    assert len(segments(tmp_path)) == 20
+    assert open_descriptors() == before
+
+
+async def test_a_thread_that_cannot_be_asked_refuses_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender is told, and the journal goes on."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    journal = Journal(tmp_path, unnoted)
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "run_in_executor", fail)
+        with pytest.raises(MemoryError):
+            await answered(journal.append(b"one", 1, 1))
+    assert await answered(journal.append(b"one", 1, 1))
+    await journal.close()
+    assert stored(tmp_path) == [b"one"]
+
+
+async def test_old_digests_that_cannot_be_deleted_hold_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lone batch gets to the writer all the same."""
+
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ingest.journal.prune_digests", fail)
+    journal = Journal(tmp_path, unnoted, max_age_seconds=AGE_SECONDS)
+    assert await journal.append(b"one", 1, 1)
+    await until(lambda: closed_segments(tmp_path))
+    await journal.close()
+    assert stored(tmp_path) == [b"one"]
 
 
 async def test_a_close_that_fails_is_loud_and_leaves_all_to_the_next_start(tmp_path: Path) -> None:

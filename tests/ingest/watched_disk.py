@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 Happening = tuple[str, int]
-"""What was done ("sync", "rename"), and the inode it was done to."""
+"""What was done ("create", "sync", "rename"), and the inode it was done to."""
 
 
 class WatchedDisk:
-    """Stands between the code and `os.fsync`, `os.fdatasync`, `os.rename` and `os.replace`."""
+    """Stands before `os.open`, `os.fsync`, `os.fdatasync`, `os.rename` and `os.replace`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.happened: list[Happening] = []
@@ -23,10 +23,20 @@ class WatchedDisk:
         self.refuses_renames = False
         self.reports_renames_as_failed = False
         self.sync_failure: BaseException | None = None
+        monkeypatch.setattr(os, "open", self._opening(os.open))
         for name in ("fsync", "fdatasync"):
             monkeypatch.setattr(os, name, self._syncing(getattr(os, name)))
         for name in ("rename", "replace"):
             monkeypatch.setattr(os, name, self._renaming(getattr(os, name)))
+
+    def _opening(self, real: Callable[..., int]) -> Callable[..., int]:
+        def open_file(path: Path, flags: int, *mode: int, **options: int) -> int:
+            fd = real(path, flags, *mode, **options)
+            if flags & os.O_CREAT:
+                self.happened.append(("create", os.fstat(fd).st_ino))
+            return fd
+
+        return open_file
 
     def _syncing(self, real: Callable[[int], None]) -> Callable[[int], None]:
         def sync(fd: int) -> None:
@@ -50,6 +60,11 @@ class WatchedDisk:
                 raise OSError(errno.EIO, "Input/output error")
 
         return rename
+
+
+def creation_of(path: Path) -> Happening:
+    """What a creation of `path` leaves in `happened`."""
+    return "create", path.stat().st_ino
 
 
 def sync_of(path: Path) -> Happening:
