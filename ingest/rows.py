@@ -250,9 +250,23 @@ def _log_ids(decoded: Decoded, columns: Mapping[str, pa.Array]) -> pa.Array:
     """The identity of each log record: its content and origin, not when it was observed.
 
     A collector that reads a file again after a crash observes the same line at another time, and
-    has its attributes in another order.
+    has its attributes in another order. Of a record that came without any time only the day counts:
+    sent again among others it is received at another time.
     """
-    time = columns["time"].cast(pa.int64()).cast(pa.string())
+    time = pc.if_else(
+        _without_time(decoded),
+        columns["day"].cast(pa.string()),
+        columns["time"].cast(pa.int64()).cast(pa.string()),
+    )
     told = [columns[c] for c in ("trace_id", "span_id", "severity", "event_name", "body")]
     resources = digests_of(joined(decoded.resource_attributes)).take(pa.array(decoded.resource))
     return digests_of(time, *told, joined(decoded.attributes), resources)
+
+
+def _without_time(decoded: Decoded) -> pa.Array:
+    """Which log records have no time but that of their receipt, which the receiver gave them."""
+    field = fields_of(decoded.rows)
+    observed = field("observed_time_unix_nano")
+    received = pa.array(decoded.received).cast(pa.uint64())
+    here = pc.or_(pc.equal(observed, 0), pc.equal(observed, received))
+    return pc.and_(pc.equal(field("time_unix_nano"), 0), here)

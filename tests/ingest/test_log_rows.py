@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from ingest.decode import decode
+from ingest.receive.validate import check_logs
 from ingest.rows import log_rows
 from tests.ingest.batches import whole
 from tests.ingest.one_row import line, told
@@ -75,6 +76,25 @@ def test_a_log_is_identified_by_content_and_origin() -> None:
         log_row(origin, **line, trace_id=bytes(15) + b"\1"),
     ]
     assert len({same, *(row["log_id"] for row in others)}) == len(others) + 1
+
+
+def test_a_log_without_a_time_is_the_same_when_it_is_received_again() -> None:
+    """The receiver's stamp tells no two of a day apart; a time that the sender gave does."""
+
+    def ids(received: int, *observed: int) -> list[str]:
+        request = ExportLogsServiceRequest()
+        records = request.resource_logs.add().scope_logs.add().log_records
+        for at_nano in observed:
+            records.add(observed_time_unix_nano=at_nano).body.string_value = "x"
+        check_logs(request, received)
+        decoded = decode("logs", [request.SerializeToString()], [received])
+        return whole(log_rows(decoded), "logs")["log_id"].to_pylist()  # type: ignore[no-any-return]
+
+    [first] = ids(START, 0)
+    again, other = ids(START + 5_000_000_000, 0, START)
+    assert again == first
+    assert other != first
+    assert ids(START + 24 * 60 * 60 * 10**9, 0) != [first], "a day later it is another one"
 
 
 def test_the_order_of_attributes_is_not_part_of_a_log_record() -> None:
