@@ -53,7 +53,7 @@ def create_app(intake: Intake) -> Starlette:
         return JSONResponse({"ready": True})
 
     async def metrics(_: Request) -> Response:
-        return Response(exposition(intake), headers={"content-type": CONTENT_TYPE})
+        return Response(await exposition(intake), headers={"content-type": CONTENT_TYPE})
 
     app = Starlette(
         routes=[

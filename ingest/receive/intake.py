@@ -13,7 +13,6 @@ import structlog
 from google.protobuf.message import Message
 
 from ingest.journal import Journal, JournalClosed
-from ingest.ledger import Ledger
 from ingest.receive.decode import Batch, Format, decode_batch
 from ingest.receive.memory import Held, Memory
 from ingest.receive.pace import pause_seconds
@@ -43,12 +42,9 @@ class Counts:
 class Intake:
     """Takes requests of every transport into the journals; belongs to one event loop."""
 
-    def __init__(
-        self, settings: ReceiverSettings, journals: Mapping[str, Journal], ledger: Ledger
-    ) -> None:
+    def __init__(self, settings: ReceiverSettings, journals: Mapping[str, Journal]) -> None:
         self.settings = settings
         self.journals = journals
-        self.ledger = ledger
         self.counts = Counts()
         self.memory = Memory(
             settings.max_in_flight_bytes,

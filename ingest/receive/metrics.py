@@ -5,9 +5,10 @@ log a partial success at most. What the writer has done comes from the ledger, s
 tells the whole way of a record.
 """
 
+import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from ingest.ledger import LedgerError
+from ingest.ledger.totals import Totals, totals_of
 from ingest.receive.intake import Intake
 from ingest.retention_clock import is_doubted
 
@@ -26,13 +28,25 @@ _INGEST = "quietpager_ingest"
 _LAKE = "quietpager_lake"
 
 
-def exposition(intake: Intake) -> bytes:
-    """Every metric with its samples, ending as OpenMetrics requires."""
+async def exposition(intake: Intake) -> bytes:
+    """Every metric with its samples, ending as OpenMetrics requires.
+
+    The ledger is read in a thread: nobody who sends waits for its disk.
+    """
+    totals = await asyncio.to_thread(_totals, intake.settings.data)
     registry = CollectorRegistry()
     registry.register(_OfIntake(intake))
-    registry.register(_OfLedger(intake))
+    if totals is not None:
+        registry.register(_OfLedger(totals))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call] # of the library
     return text
+
+
+def _totals(data: Path) -> Totals | None:
+    try:
+        return totals_of(data)
+    except LedgerError:
+        return None
 
 
 class _OfIntake(Collector):
@@ -106,63 +120,56 @@ class _OfIntake(Collector):
 class _OfLedger(Collector):
     """What became of it, since there is a ledger. Nothing while that cannot be read."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._ledger = intake.ledger
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        try:
-            commits, quarantined = self._ledger.commits(), self._ledger.quarantined()
-            removed = self._ledger.removed_in_all()
-            dropped = Counter[tuple[str]]()
-            for (signal, _), count in self._ledger.dropped().items():
-                dropped[(signal,)] += count
-        except LedgerError:
-            return
+        totals = self._totals
         yield _counter(
             f"{_LAKE}_stored_records",
             "Rows committed to the lake",
             ("signal",),
-            {(each.signal,): each.stored for each in commits},
+            {(each.signal,): each.stored for each in totals.commits},
         )
         yield _counter(
             f"{_LAKE}_quarantined_records",
             "Acknowledged records that could not be read back",
             ("signal",),
-            {(signal,): count for signal, count in quarantined.items()},
+            {(signal,): count for signal, count in totals.quarantined.items()},
         )
         yield _counter(
             f"{_LAKE}_removed_rows",
             "Rows taken out again, by reason: duplicate, expired or erased",
             ("table", "reason"),
-            removed,
+            totals.removed,
         )
         yield _counter(
             f"{_INGEST}_dropped_content",
             "Attributes and log bodies that held prompts, answers or tool data and were dropped",
             ("signal",),
-            dropped,
+            {(signal,): count for signal, count in totals.dropped.items()},
         )
         took = SummaryMetricFamily(
             f"{_LAKE}_commit_seconds",
             "How long commits take, from the journal read to its clean-up",
             labels=("signal",),
         )
-        for each in commits:
+        for each in totals.commits:
             took.add_metric((each.signal,), count_value=each.commits, sum_value=each.seconds)
         yield took
         now = time.time()
         yield _gauge(
             f"{_LAKE}_last_commit_age_seconds",
             "Time since the last commit; it grows while nothing is received",
-            {(each.signal,): max(0.0, now - each.committed_at) for each in commits},
+            {(each.signal,): max(0.0, now - each.committed_at) for each in totals.commits},
         )
         yield _gauge(
             f"{_LAKE}_live_files",
             "Parquet files that the table consists of",
-            {(each.signal,): each.files for each in commits},
+            {(each.signal,): each.files for each in totals.commits},
         )
 
 

@@ -51,7 +51,7 @@ async def serve_receiver(
             signal.name: await stack.enter_async_context(_journal(settings, ledger, signal.name))
             for signal in SIGNALS
         }
-        intake = Intake(settings, journals, ledger)
+        intake = Intake(settings, journals)
         grpc_address = await stack.enter_async_context(_grpc_server(settings, intake))
         http_address = await stack.enter_async_context(_http_server(settings, intake))
         endpoints = Endpoints(f"http://{http_address}", grpc_address)

@@ -1,6 +1,9 @@
 """What is kept, for how long, and that every record stays accounted for."""
 
+import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -16,11 +19,13 @@ from ingest import erase, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
+from ingest.ledger.totals import Totals, totals_of
 from ingest.lock import DirectoryInUse, sole
 from ingest.remove import remove_tenant
 from lake import Lake, traces_of
 from tests.ingest.batches import logs, spans
 from tests.ingest.kept import DAY, NOW, StartReceiver, accept, of_tenant, tenants, total, write
+from tests.ingest.running import RunningReceiver
 
 
 def test_what_is_accepted_waits_and_then_is_stored(start_receiver: StartReceiver) -> None:
@@ -224,3 +229,39 @@ def test_the_whole_way_in_metrics(start_receiver: StartReceiver) -> None:
     assert after["quietpager_lake_commit_seconds_count['traces']"] == 1
     assert after["quietpager_lake_commit_seconds_sum['traces']"] > 0
     assert after["quietpager_lake_live_files['traces']"] == 1
+
+
+def test_a_scrape_waits_for_no_writer_of_the_ledger(start_receiver: StartReceiver) -> None:
+    """While another process holds the ledger's write lock it is told all, and others are served."""
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    write(receiver.data)
+    receiver = start_receiver(data=receiver.data)
+    with closing(sqlite3.connect(Ledger(receiver.data).path, isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+
+        scraped = httpx.get(f"{receiver.http}/metrics", timeout=10)
+
+        assert 'quietpager_lake_stored_records_total{signal="traces"} 3.0' in scraped.text
+        assert writing.in_transaction
+
+
+def test_others_are_served_while_a_scrape_waits(
+    receiver: RunningReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that is slow to read keeps nobody but who asked for it."""
+    begun, answered = threading.Event(), threading.Event()
+
+    def slow(data: Path) -> Totals:
+        begun.set()
+        assert answered.wait(20), "nobody else was answered meanwhile"
+        return totals_of(data)
+
+    monkeypatch.setattr("ingest.receive.metrics.totals_of", slow)
+    with ThreadPoolExecutor(1) as elsewhere:
+        scrape = elsewhere.submit(httpx.get, f"{receiver.http}/metrics", timeout=30)
+        assert begun.wait(10)
+        assert httpx.get(f"{receiver.http}/healthz", timeout=10).is_success
+        answered.set()
+        assert scrape.result().is_success
