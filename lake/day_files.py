@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from lake.file_format import by_arrow
+from lake.file_format import TARGET_FILE_BYTES, by_arrow
 
 DAY = "day"
 ROW_GROUP_BYTES = 32 * 1024 * 1024
@@ -58,7 +58,10 @@ class _DayFiles:
 
     def write(self, rows: pa.RecordBatch) -> None:
         for day, of_day in _by_day(rows):
-            self._file_of(day).write(of_day.select(self._schema.names))
+            file = self._file_of(day)
+            file.write(of_day.select(self._schema.names))
+            if file.size_bytes >= TARGET_FILE_BYTES:
+                self._closed.append(self._open.pop(day).close())
 
     def close(self) -> list[AddAction]:
         while self._open:
@@ -121,6 +124,11 @@ class NewFile:
         for moment in filter(None, pc.min_max(rows[self._time]).as_py().values()):
             self._first = min(moment, self._first or moment)
             self._last = max(moment, self._last or moment)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of it is on the disk."""
+        return self._path.stat().st_size
 
     def close(self) -> AddAction:
         """Finish the file; returns what to commit."""

@@ -12,6 +12,9 @@ from deltalake import ColumnProperties, WriterProperties
 ROW_GROUP_ROWS = 122_880
 """Few enough to be skipped by their statistics, and to be held while they are written."""
 
+TARGET_FILE_BYTES = 64 * 1024 * 1024
+"""Of a file; a smaller one is worth merging. Enough for fast scans, cheap enough to rewrite."""
+
 COMPRESSION_LEVEL = 1
 """Of Zstandard; a higher one saves nothing of these files."""
 
@@ -42,7 +45,7 @@ BY_DELTA = WriterProperties(
         **{name: ColumnProperties(dictionary_enabled=False) for name in UNIQUE},
     },
 )
-"""The same for files that Delta's library rewrites."""
+"""The same for files that Delta's library writes: appends that bring or lack a column."""
 
 
 def by_arrow(schema: pa.Schema) -> dict[str, object]:

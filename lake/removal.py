@@ -11,27 +11,28 @@ from datetime import date
 from functools import partial
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
-from lake.file_format import BY_DELTA
-from lake.live_files import make_durable
+from lake.live_files import make_durable, path_of
+from lake.rewriting import Selection, files_of, replace, take_out
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
-from lake.select import by_hour, counted, create_day_rows, names, rows_at, unnamed
-from lake.table import (
-    TARGET_FILE_BYTES,
-    Lake,
-    LakeError,
-    RemovalConflict,
-    committed_position,
+from lake.select import (
+    by_hour,
+    counted,
+    create_day_rows,
+    names,
+    names_not,
+    not_unnamed,
+    rows_at,
+    unnamed,
 )
-from lake.younger import has_same_columns, widened
+from lake.table import Lake, LakeError, RemovalConflict, committed_position
+from lake.younger import widened
 
 # The Delta transaction application whose version is the number of the last removal.
 APPLICATION = "quietpager-removals"
-
-_ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Removal:
 
     def commit(self) -> None:
         """Take the rows out, all or none, and make it durable. Raises RemovalConflict."""
+        present = DeltaTable(path_of(self.delta))
+        if files_of(present, self.day) != files_of(self.delta, self.day):
+            raise RemovalConflict(f"{self.table} of {self.day}: rows were appended meanwhile")
         number = Transaction(APPLICATION, self.number)
         try:
             self.take_out(CommitProperties(app_transactions=[number]))
@@ -102,43 +106,19 @@ def whole_day(lake: Lake, table: str, day: date) -> Removal:
 
 def tenants_own(lake: Lake, table: str, day: date, tenant: str) -> Removal:
     """The rows of `day` that name `tenant`."""
-    delta = _existing(lake, table)
-    quoted = tenant.replace("'", "''")
-    return _removal(
-        delta,
+    return _picked(
+        lake,
         table,
         day,
-        counted(delta, table, day, lambda rows, _: rows.filter(names(tenant))),
-        lambda properties: delta.delete(
-            f"{_on(day)} AND tenant_id = '{quoted}'",
-            writer_properties=BY_DELTA,
-            commit_properties=properties,
-        ),
+        lambda rows, _: rows.filter(names(tenant)),
+        lambda rows, _: rows.filter(names_not(tenant)),
     )
 
 
 def tenants_unnamed(lake: Lake, table: str, day: date, traces: pa.Table) -> Removal:
     """The rows of `day` that name no tenant and belong to `traces`, see `lake.select.unnamed`."""
-    delta = _existing(lake, table)
-    heard = (
-        " OR (contains(rows.hearsay, 'tenant_id') AND rows.tenant_id <> traces.owner)"
-        if any(field.name == "hearsay" for field in delta.schema().fields)
-        else ""
-    )
-
-    def take_out(properties: CommitProperties) -> None:
-        delta.merge(
-            traces,
-            f"rows.{_on(day)} AND rows.trace_id = traces.trace_id "
-            f"AND (rows.tenant_id IS NULL{heard})",
-            source_alias="traces",
-            target_alias="rows",
-            writer_properties=BY_DELTA,
-            commit_properties=properties,
-        ).when_matched_delete().execute()
-
-    return _removal(
-        delta, table, day, counted(delta, table, day, partial(unnamed, traces=traces)), take_out
+    return _picked(
+        lake, table, day, partial(unnamed, traces=traces), partial(not_unnamed, traces=traces)
     )
 
 
@@ -154,24 +134,24 @@ def surplus_copies(lake: Lake, table: str, day: date) -> Removal:
         create_day_rows(rows_at(connection, delta, table, day, schema), schema)
         rows = by_hour(connection, connection.sql(statement("surplus")))
 
-    def take_out(properties: CommitProperties) -> None:
+    def put_in_order(properties: CommitProperties) -> None:
         with scratch() as connection:
             create_day_rows(rows_at(connection, delta, table, day, schema), schema)
-            ordered = connection.sql(
-                statement("day_without_surplus" if rows else "day_in_order")
-            ).to_arrow_reader(_ROWS_AT_ONCE)
-            write_deltalake(
-                delta,
-                ordered.cast(schema.arrow),
-                mode="overwrite",
-                schema_mode=None if has_same_columns(TABLES[table], delta) else "merge",
-                predicate=_on(day),
-                target_file_size=TARGET_FILE_BYTES,
-                writer_properties=BY_DELTA,
-                commit_properties=properties,
-            )
+            ordered = connection.sql(statement("day_without_surplus" if rows else "day_in_order"))
+            replace(delta, table, day, files_of(delta, day), ordered, properties)
 
-    return _removal(delta, table, day, rows, take_out)
+    return _removal(delta, table, day, rows, put_in_order)
+
+
+def _picked(lake: Lake, table: str, day: date, picked: Selection, kept: Selection) -> Removal:
+    delta = _existing(lake, table)
+    return _removal(
+        delta,
+        table,
+        day,
+        counted(delta, table, day, picked),
+        partial(take_out, delta, table, day, picked, kept),
+    )
 
 
 def _removal(

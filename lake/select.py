@@ -83,6 +83,11 @@ def names(tenant: str) -> Expression:
     return ColumnExpression("tenant_id") == ConstantExpression(tenant)
 
 
+def names_not(tenant: str) -> Expression:
+    """That a row names another than `tenant`, or nobody."""
+    return ColumnExpression("tenant_id").isnull() | ~names(tenant)
+
+
 def unnamed(
     rows: DuckDBPyRelation, connection: DuckDBPyConnection, traces: pa.Table
 ) -> DuckDBPyRelation:
@@ -90,17 +95,26 @@ def unnamed(
 
     Where the trace has an owner, rows that have another tenant by hearsay are its, too.
     """
-    theirs = rows.filter(
-        ColumnExpression("tenant_id").isnull()
-        | FunctionExpression(
-            "contains", ColumnExpression("hearsay"), ConstantExpression("tenant_id")
-        )
-    )
-    owned = connection.from_arrow(traces).project(
+    return rows.join(_owned(connection, traces), _THEIRS, how="semi")
+
+
+def not_unnamed(
+    rows: DuckDBPyRelation, connection: DuckDBPyConnection, traces: pa.Table
+) -> DuckDBPyRelation:
+    """The other rows than those of `unnamed`."""
+    return rows.join(_owned(connection, traces), _THEIRS, how="anti")
+
+
+_THEIRS = """
+    trace_id = of_trace
+    AND (tenant_id IS NULL OR (contains(hearsay, 'tenant_id') AND tenant_id <> owner))
+"""
+
+
+def _owned(connection: DuckDBPyConnection, traces: pa.Table) -> DuckDBPyRelation:
+    return connection.from_arrow(traces).project(
         ColumnExpression("trace_id").alias("of_trace"), ColumnExpression("owner")
     )
-    mine = "trace_id = of_trace AND (tenant_id IS NULL OR tenant_id <> owner)"
-    return theirs.join(owned, mine, how="semi")
 
 
 def create_day_rows(rows: DuckDBPyRelation, schema: TableSchema) -> None:

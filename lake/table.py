@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 
 from lake.column import TableSchema
 from lake.damage import damage_of_log
-from lake.file_format import BY_DELTA
+from lake.file_format import BY_DELTA, TARGET_FILE_BYTES
 from lake.live_files import DayFile, days_of, make_durable, path_of
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
@@ -26,8 +26,6 @@ APPLICATION = "quietpager-ingest"
 # Stands for the version of a table that cannot be opened.
 UNREADABLE = -1
 
-# Below it a file is worth merging. Large enough for fast scans, small enough to rewrite cheaply.
-TARGET_FILE_BYTES = 64 * 1024 * 1024
 # Fewer small files than this in a day are not worth a rewrite.
 MERGE_FROM_FILES = 8
 # Files no version refers to any more are kept this long: longer than any query may take.

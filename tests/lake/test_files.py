@@ -119,3 +119,19 @@ def test_large_row_groups_stay_what_they_are(lake: Lake) -> None:
     (merged,) = lake.snapshot().files["spans"]
     assert pq.ParquetFile(merged.removeprefix("file://")).num_row_groups == MERGE_FROM_FILES
     assert names(lake.snapshot()) == before
+
+
+def test_a_day_of_many_rows_has_more_than_one_file(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None grows much beyond what is cheap to write anew, and every row is in one of them."""
+    monkeypatch.setattr("lake.day_files.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("lake.day_files.TARGET_FILE_BYTES", 1)
+    batch = rows(NOON)
+    lake.append(
+        "spans",
+        pa.RecordBatchReader.from_batches(batch.schema, [*batch.to_batches(), *batch.to_batches()]),
+        position=1,
+    )
+    assert len(files_of(lake)) == 2
+    assert len(names(lake.snapshot())) == 2 * len(batch)

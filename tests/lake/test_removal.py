@@ -1,11 +1,13 @@
 """Rows leave a table counted, numbered, and all or none."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from lake import (
     TABLES,
     Lake,
+    Removal,
     RemovalConflict,
     moment_of,
     surplus_copies,
@@ -220,3 +223,37 @@ def test_every_row_is_there_once(
 
     assert removal.total == len(sent) - len(set(sent))
     assert Counter(stored(lake, "trace_id, span_id")) == dict.fromkeys(sent, 1)
+
+
+@pytest.mark.parametrize("reason", ["own", "unnamed", "order"])
+def test_rows_are_written_anew_with_checksums(lake: Lake, reason: str) -> None:
+    """A byte that changes on the disk afterwards is found, whoever's rows were taken out."""
+    lake.append("spans", table(row("a", "acme"), row("b", None), row("c", "other", "u")), 1)
+    finds: dict[str, Callable[[], Removal]] = {
+        "own": lambda: tenants_own(lake, "spans", TODAY, "acme"),
+        "unnamed": lambda: tenants_unnamed(lake, "spans", TODAY, traces_of(lake, "acme")),
+        "order": lambda: surplus_copies(lake, "spans", TODAY),
+    }
+    finds[reason]().commit()
+
+    [file] = map(Path, lake.snapshot().files["spans"])
+    sound = file.read_bytes()
+    for column in range((described := pq.read_metadata(file)).num_columns):
+        chunk = described.row_group(0).column(column)
+        begin = chunk.dictionary_page_offset or chunk.data_page_offset
+        content = bytearray(sound)
+        content[begin + chunk.total_compressed_size - 1] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(OSError, match="CRC"):
+            pq.ParquetFile(file, page_checksum_verification=True).read()
+
+
+def test_the_log_does_not_name_who_was_taken_out(lake: Lake) -> None:
+    """What stays of a table says that rows left, not whose."""
+    lake.append("spans", table(row("a", "acme-secret"), row("b", None), row("c", "other", "u")), 1)
+    traces = traces_of(lake, "acme-secret")
+    tenants_unnamed(lake, "spans", TODAY, traces).commit()
+    tenants_own(lake, "spans", TODAY, "acme-secret").commit()
+
+    log = lake.root / "spans" / "_delta_log"
+    assert [entry for entry in log.iterdir() if b"acme-secret" in entry.read_bytes()] == []

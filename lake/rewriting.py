@@ -1,0 +1,117 @@
+"""Rows of a day that are written anew, in files of our own: with checksums, and in one commit.
+
+Delta's library would write pages without checksums, and what it was asked to delete, a tenant's
+name, into the log.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable
+from deltalake.transaction import RemoveAction
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from lake.column import TableSchema
+from lake.day_files import DAY, write_files
+from lake.live_files import DayFile, days_of, path_of
+from lake.schema import TABLES
+from lake.scratch import scratch
+from lake.snapshot import Snapshot
+from lake.younger import widened
+
+Selection = Callable[[DuckDBPyRelation, DuckDBPyConnection], DuckDBPyRelation]
+
+_ROWS_AT_ONCE = 65_536
+
+
+def take_out(
+    delta: DeltaTable,
+    table: str,
+    day: date,
+    picked: Selection,
+    kept: Selection,
+    properties: CommitProperties,
+) -> None:
+    """Write the files of `day` anew in which there is a row that is `picked`, with what is `kept`.
+
+    Raises DeltaError when another took one of them away meanwhile: nothing has changed then.
+    """
+    schema = widened(TABLES[table], delta)
+    with scratch() as connection:
+        touched = [
+            file
+            for file, uri in _files(delta, day)
+            if picked(_rows(connection, schema, [uri]), connection).limit(1).fetchall()
+        ]
+        uris = [uri for file, uri in _files(delta, day) if file in touched]
+        left = kept(_rows(connection, schema, uris), connection)
+        replace(delta, table, day, touched, left, properties)
+
+
+def replace(
+    delta: DeltaTable,
+    table: str,
+    day: date,
+    files: Sequence[DayFile],
+    rows: DuckDBPyRelation,
+    properties: CommitProperties,
+) -> None:
+    """Replace `files` of `day` by ones with `rows`. A column the table has not yet is left out.
+
+    Raises DeltaError as `take_out` does.
+    """
+    root = path_of(delta)
+    columns = pa.schema(delta.schema())
+    reader = rows.to_arrow_reader(_ROWS_AT_ONCE)
+    written = write_files(root, columns, TABLES[table].time, _as(columns, reader))
+    gone = [
+        RemoveAction(
+            path=file.path,
+            data_change=True,
+            deletion_timestamp=int(time.time() * 1000),
+            size=file.size_bytes,
+            partition_values={DAY: day.isoformat()},
+        )
+        for file in files
+    ]
+    try:
+        delta.create_write_transaction(
+            [*written, *gone],
+            "append",
+            delta.schema(),
+            partition_by=[DAY],
+            commit_properties=properties,
+        )
+    except BaseException:
+        for file in written:
+            (root / file.path).unlink(missing_ok=True)
+        raise
+
+
+def files_of(delta: DeltaTable, day: date) -> list[DayFile]:
+    """The files of `day` at the version that `delta` is."""
+    return list(days_of(delta).get(day, ()))
+
+
+def _as(columns: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    for batch in rows:
+        yield batch.select(columns.names).cast(columns)
+
+
+def _files(delta: DeltaTable, day: date) -> list[tuple[DayFile, str]]:
+    """The files of a day, each with where DuckDB finds it."""
+    uris = {
+        PurePosixPath(unquote(uri)).name: uri
+        for uri in delta.file_uris(file_pruning_predicate=[(DAY, "=", day)])
+    }
+    return [(file, uris[PurePosixPath(unquote(file.path)).name]) for file in files_of(delta, day)]
+
+
+def _rows(
+    connection: DuckDBPyConnection, schema: TableSchema, uris: Sequence[str]
+) -> DuckDBPyRelation:
+    return Snapshot({}, {schema.name: tuple(uris)}).rows(connection, schema)
