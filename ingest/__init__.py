@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.accounts import HourAccount, verify
+    from ingest.accounts import HourAccount, Proof, prove, verify
     from ingest.backfill.progress import ProgressStore
     from ingest.backfill.recognise import FileFormat
     from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
@@ -41,6 +41,7 @@ __all__ = [
     "Listener",
     "NoReceiver",
     "ProgressStore",
+    "Proof",
     "Reading",
     "ReceiverSettings",
     "Refused",
@@ -56,6 +57,7 @@ __all__ = [
     "known_names",
     "log_json",
     "log_warnings",
+    "prove",
     "remembered_clock",
     "run_writer",
     "serve_receiver",
@@ -74,6 +76,8 @@ _HOME = {
     "Holder": "ingest.lock",
     "FileFormat": "ingest.backfill.recognise",
     "HourAccount": "ingest.accounts",
+    "Proof": "ingest.accounts",
+    "prove": "ingest.accounts",
     "Imported": "ingest.backfill.run",
     "Listener": "ingest.backfill.run",
     "NoReceiver": "ingest.backfill.sender",

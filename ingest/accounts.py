@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingest.ledger import Entry, Ledger
+from ingest.ledger.totals import settled_up_to
 from ingest.write import TABLE_OF
-from lake import Lake, Moment, moment_of
+from lake import DamagedTable, Lake, Moment, moment_of
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,52 @@ class HourAccount:
     missing: int | None
 
 
-def verify(data: Path) -> list[HourAccount]:
-    """An account for every signal and hour, oldest first. It may run beside the sidecar.
+@dataclass(frozen=True)
+class Proof:
+    """An account for every signal and hour, oldest first.
+
+    `damaged` says of each signal whose table cannot be read why; it has no accounts.
+    """
+
+    accounts: tuple[HourAccount, ...]
+    damaged: Mapping[str, str]
+
+
+def prove(data: Path) -> Proof:
+    """What became of all that was accepted. It may run beside the sidecar.
 
     accepted = waiting + stored + quarantined + duplicates + expired + erased + missing
     """
+    accounts: list[HourAccount] = []
+    damaged: dict[str, str] = {}
     lake = Lake(data / "lake")
-    accounts = []
     with closing(Ledger(data)) as ledger:
         for signal, table in TABLE_OF.items():
-            # The lake first: the ledger keeps apart what it is told of meanwhile.
-            moment = moment_of(lake, table)
-            entries = {entry.hour: entry for entry in ledger.entries(signal, moment.position)}
-            removed = ledger.removed(table, moment.removals)
-            accounts += _accounts(signal, moment, entries, removed)
-    return accounts
+            try:
+                accounts += _of_signal(data, lake, ledger, signal, table)
+            except DamagedTable as damage:
+                damaged[signal] = str(damage)
+    return Proof(tuple(accounts), damaged)
+
+
+def verify(data: Path) -> list[HourAccount]:
+    """The accounts of `prove`. Raises DamagedTable when a table cannot be read."""
+    proof = prove(data)
+    for damage in proof.damaged.values():
+        raise DamagedTable(damage)
+    return list(proof.accounts)
+
+
+def _of_signal(
+    data: Path, lake: Lake, ledger: Ledger, signal: str, table: str
+) -> list[HourAccount]:
+    # What was settled before the lake is looked at waits no more, whatever the lake says: its
+    # newest commits may have been lost. What is settled behind the lake waits in its eyes.
+    settled = settled_up_to(data, signal)
+    moment = moment_of(lake, table)
+    position = max(moment.position, settled)
+    entries = {entry.hour: entry for entry in ledger.entries(signal, position)}
+    return _accounts(signal, moment, entries, ledger.removed(table, moment.removals))
 
 
 def _accounts(

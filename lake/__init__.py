@@ -19,6 +19,7 @@ from lake.snapshot import Snapshot
 from lake.table import CompactReport, DamagedTable, Lake, LakeError, RemovalConflict
 
 if TYPE_CHECKING:
+    from lake.checking import CheckedFile, check, size_of
     from lake.exporting import export
     from lake.removal import (
         Moment,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLES",
     "AttributeMap",
+    "CheckedFile",
     "Column",
     "CompactReport",
     "DamagedTable",
@@ -48,11 +50,13 @@ __all__ = [
     "Snapshot",
     "Source",
     "TableSchema",
+    "check",
     "export",
     "known_attributes",
     "misfits",
     "moment_of",
     "rows_of_tenant",
+    "size_of",
     "surplus_copies",
     "tenants_own",
     "tenants_unnamed",
@@ -61,12 +65,15 @@ __all__ = [
 ]
 
 _HOME = {
+    "CheckedFile": "lake.checking",
     "Moment": "lake.removal",
     "Removal": "lake.removal",
+    "check": "lake.checking",
     "export": "lake.exporting",
     "misfits": "lake.younger",
     "moment_of": "lake.removal",
     "rows_of_tenant": "lake.select",
+    "size_of": "lake.checking",
     "surplus_copies": "lake.removal",
     "tenants_own": "lake.removal",
     "tenants_unnamed": "lake.removal",

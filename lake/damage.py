@@ -73,14 +73,17 @@ def damage_of_files(
                 pass
         except duckdb.Error as fault:
             path = Path(_path_of(file))
-            reason = _first_line(fault) if path.exists() else "it is missing"
-            table = path.parent.parent
-            return (
-                f"{path}: cannot be read ({reason}); restore it from a backup, or ask about other "
-                f'days; to give up its rows, move it away and run: python -c "import deltalake; '
-                f"deltalake.DeltaTable('{table}').repair()\""
-            )
+            return damage_of_file(path, _first_line(fault) if path.exists() else "it is missing")
     return None
+
+
+def damage_of_file(path: Path, reason: str) -> str:
+    """What is wrong with a Parquet file of a table, and what to do."""
+    return (
+        f"{path}: cannot be read ({reason}); restore it from a backup, or ask about other "
+        f'days; to give up its rows, move it away and run: python -c "import deltalake; '
+        f"deltalake.DeltaTable('{path.parent.parent}').repair()\""
+    )
 
 
 _RESTORE = "restore it from a backup"

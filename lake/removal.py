@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
+import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
+from lake.damage import damage_of_files
 from lake.live_files import make_durable, path_of
 from lake.rewriting import Selection, files_of, replace, take_out
 from lake.schema import TABLES
@@ -28,7 +30,7 @@ from lake.select import (
     rows_at,
     unnamed,
 )
-from lake.table import Lake, LakeError, RemovalConflict, committed_position
+from lake.table import DamagedTable, Lake, LakeError, RemovalConflict, committed_position
 from lake.younger import widened
 
 # The Delta transaction application whose version is the number of the last removal.
@@ -81,15 +83,19 @@ class Moment:
 
 
 def moment_of(lake: Lake, table: str) -> Moment:
-    """The present moment of `table`."""
+    """The present moment of `table`. Raises DamagedTable when a file of it cannot be read."""
     delta = lake.open(table)
     if delta is None:
         return Moment(0, 0, {})
-    return Moment(
-        committed_position(delta),
-        _committed(delta),
-        counted(delta, table, None, lambda rows, _: rows),
-    )
+    try:
+        rows = counted(delta, table, None, lambda rows, _: rows)
+    except duckdb.Error as error:
+        with scratch() as connection:
+            damage = damage_of_files(connection, delta.file_uris(), error)
+        if damage is None:
+            raise
+        raise DamagedTable(damage) from error
+    return Moment(committed_position(delta), _committed(delta), rows)
 
 
 def whole_day(lake: Lake, table: str, day: date) -> Removal:

@@ -1,7 +1,9 @@
 """`quietpager verify`: is everything that was accepted there?"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,21 +46,30 @@ def verify(
 
     accepted = waiting + stored + quarantined + duplicates + expired + erased + missing.
     Waiting is in the journal still; retried was acknowledged again and dropped, and is counted
-    beside. It may run beside the sidecar.
+    beside. It also reads every file of the lake, of all time, and holds each page against its
+    checksum, which no question does. It may run beside the sidecar.
 
-    Exit code 0: nothing is missing, nothing is there that was not accepted. 1: something is.
+    Exit code 0: nothing is missing, nothing is there that was not accepted, every file is sound.
+    1: something is, or a file is damaged; stderr names it and says what to do.
     """
     from cli.load import load_config
     from cli.options import read_since
     from cli.output import say, write
     from cli.rooms import one_line_errors
-    from ingest import verify as accounts_of
+    from ingest import prove
 
     begin = read_since(since, datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
     settings = load_config(config, data=data)
     with one_line_errors():
-        accounts = [each for each in accounts_of(settings.data) if each.hour >= begin]
+        proof = prove(settings.data)
+        accounts = [each for each in proof.accounts if each.hour >= begin]
+        damaged = _damaged_files(settings.data / "lake")
     write(_answer(accounts), form, shown=_shown(accounts, every_hour), empty="nothing was accepted")
+    for signal, damage in proof.damaged.items():
+        say(f"{signal} cannot be accounted for: {damage}")
+    for damage in damaged:
+        if damage not in proof.damaged.values():
+            say(damage)
     wrong = [each for each in accounts if each.missing]
     unknown = sum(each.missing is None for each in accounts)
     if unknown:
@@ -69,7 +80,27 @@ def verify(
             f"{len(wrong)} hours do not add up, the first being {first.hour:%Y-%m-%d %H}:00 UTC of "
             f"{first.signal}: look for lost or added files in {settings.data}"
         )
+    if wrong or damaged or proof.damaged:
         raise typer.Exit(UNBALANCED)
+
+
+def _damaged_files(root: Path) -> list[str]:
+    """What is wrong with files of the lake; tables whose log is damaged are left out."""
+    from cli.check_progress import check_progress
+    from lake import TABLES, DamagedTable, Lake, check, size_of
+
+    lake = Lake(root)
+    sizes: dict[str, int] = {}
+    for table in TABLES:
+        with suppress(DamagedTable):  # which their accounts tell of
+            sizes[table] = size_of(lake, table)
+    found: list[str] = []
+    with check_progress(sum(sizes.values())) as advance:
+        for table in sizes:
+            for file in check(lake, table):
+                advance(file.size_bytes)
+                found += [file.damage] if file.damage else []
+    return found
 
 
 def _answer(accounts: "Sequence[HourAccount]") -> "pa.Table":

@@ -48,6 +48,22 @@ def totals_of(data: Path) -> Totals:
         raise LedgerError(f"ledger {path}: {fault}") from fault
 
 
+def settled_up_to(data: Path, signal: str) -> int:
+    """The last segment of a signal that was settled lately: the lake has it. 0 when none was.
+
+    Raises LedgerError as `totals_of` does.
+    """
+    path = data / "state" / FILE
+    if not path.exists():
+        return 0
+    try:
+        with closing(_reading(path)) as connection:
+            (settled,) = connection.execute(_statement("settled"), {"signal": signal}).fetchone()
+    except sqlite3.Error as fault:
+        raise LedgerError(f"ledger {path}: {fault}") from fault
+    return settled or 0
+
+
 def _reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
