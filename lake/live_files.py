@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -39,14 +40,28 @@ def path_of(delta: DeltaTable) -> Path:
 
 
 def make_durable(delta: DeltaTable) -> None:
-    """Sync the commit that `delta` has just made, and its files: others are deleted for them."""
+    """Sync the commit that was just made through `delta`, and its files: others go for them.
+
+    Some commits leave `delta` at the version they began from, and others may have committed in
+    between: all from there to the present one are synced.
+    """
     path = path_of(delta)
-    commit = path / "_delta_log" / f"{delta.version():020d}.json"
-    actions = [json.loads(line) for line in commit.read_text().splitlines()]
+    before = delta.version()
+    delta.update_incremental()
+    for version in range(before, delta.version() + 1):
+        _make_commit_durable(path, path / "_delta_log" / f"{version:020d}.json")
+
+
+def _make_commit_durable(path: Path, commit: Path) -> None:
+    try:
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+    except FileNotFoundError:  # an old one, which a checkpoint stands for
+        return
     added = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
     folders = {file.parent for file in (*added, commit)} | {path, path.parent}
     for durable in (*added, *folders, commit):
-        _sync(durable)
+        with suppress(FileNotFoundError):  # another's, merged with others meanwhile
+            _sync(durable)
 
 
 def _sync(path: Path) -> None:

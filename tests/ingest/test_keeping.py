@@ -136,6 +136,28 @@ def test_retention_for_all_and_for_single_tenants(start_receiver: StartReceiver)
     assert total(receiver.data).expired == 4
 
 
+def test_a_day_is_kept_for_as_many_days_as_were_said(start_receiver: StartReceiver) -> None:
+    """The last day of it is still there, the one before it is not; so it is for single tenants."""
+    receiver = start_receiver()
+    noon = NOW.replace(hour=12)
+    for tenant, days in (("acme", 10), ("globex", 2)):
+        accept(
+            receiver,
+            of_tenant(tenant, count=1, at=noon - days * DAY),
+            of_tenant(tenant, count=3, at=noon - (days + 1) * DAY),
+        )
+    receiver.stop()
+    write(receiver.data)
+    settings = KeeperSettings(
+        data=receiver.data, retention_days=10, tenant_retention_days={"globex": 2}
+    )
+
+    assert keep(settings, NOW)
+
+    assert tenants(receiver.data) == {"acme": 1, "globex": 1}
+    assert total(receiver.data).expired == 6
+
+
 def test_a_clock_set_far_ahead_expires_nothing_for_a_day(start_receiver: StartReceiver) -> None:
     """Retention counts from the last round's day, says so, and goes on once the clock is right."""
     receiver = start_receiver()
