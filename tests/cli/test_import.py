@@ -133,6 +133,19 @@ def test_a_grown_or_moved_file_goes_on(tmp_path: Path) -> None:
     assert counts(other.stdout) == [["logs", total, 0, 0]]
 
 
+def test_a_line_is_numbered_from_the_beginning_of_its_file(tmp_path: Path) -> None:
+    """Also by an import that goes on where another ended, so that it can be looked up."""
+    data, content = tmp_path / "data", log_lines(50)
+    path = tmp_path / "agent.jsonl"
+    for written in (2000, 3000):
+        path.write_bytes(content[:written])
+
+        cut = quietpager("import", str(path), "--data", str(data))
+
+        number = content[:written].count(b"\n") + 1
+        assert f"agent.jsonl: line {number}: the file ends inside a line" in cut.stderr
+
+
 def test_through_a_running_sidecar(tmp_path: Path) -> None:
     """With a sidecar on the data directory its receiver is used, and the reader sees the rows."""
     sidecar = start_sidecar(tmp_path / "data")
