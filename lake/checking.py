@@ -1,17 +1,17 @@
 """Every page of a table's files read and held against its checksum, as no question does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from lake.damage import damage_of_file
+from lake.damage import damage_of_file, first_line, reason_of_duckdb
 from lake.live_files import DayFile, days_of, path_of
+from lake.scratch import scratch
 from lake.table import Lake
 
 _ROWS_AT_ONCE = 8_192
@@ -34,30 +34,36 @@ def size_of(lake: Lake, table: str) -> int:
 def check(lake: Lake, table: str, newest: int | None = None) -> Iterator[CheckedFile]:
     """Read the live files of `table`, the newest first, or only so many of those.
 
-    Of pages without a checksum, which other engines may have written, only what cannot be decoded
-    is found. It may run beside a sidecar. Raises DamagedTable when the log cannot be read.
+    DuckDB must read them, too, as it does for questions, and their columns must be the table's:
+    what says so is behind no checksum. Of pages without one, which other engines may have written,
+    only what cannot be decoded is found. It may run beside a sidecar. Raises DamagedTable when the
+    log cannot be read.
     """
     delta = lake.open(table)
     if delta is None:
         return
+    columns = {field.name for field in delta.schema().fields}
     live = [file for files in days_of(delta).values() for file in files]
-    for file in islice(sorted(live, key=lambda file: file.modified, reverse=True), newest):
-        path = path_of(delta) / unquote(file.path)
-        reason = _fault(path)
-        if reason is None or _is_live(delta, file):  # merged with others and swept meanwhile
-            damage = None if reason is None else damage_of_file(path, reason)
-            yield CheckedFile(path, file.size_bytes, damage)
+    with scratch() as connection:
+        for file in islice(sorted(live, key=lambda file: file.modified, reverse=True), newest):
+            path = path_of(delta) / unquote(file.path)
+            reason = _fault(path, columns) or reason_of_duckdb(connection, str(path))
+            if reason is None or _is_live(delta, file):  # merged with others and swept meanwhile
+                damage = None if reason is None else damage_of_file(path, reason)
+                yield CheckedFile(path, file.size_bytes, damage)
 
 
-def _fault(path: Path) -> str | None:
+def _fault(path: Path, columns: Set[str]) -> str | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+            if unknown := set(parquet.schema_arrow.names) - columns:
+                return f"the table has no column {min(unknown)}"
             for _ in parquet.iter_batches(_ROWS_AT_ONCE, use_threads=False):
                 pass
     except FileNotFoundError:
         return "it is missing"
-    except (OSError, pa.ArrowException) as fault:
-        return str(fault).strip().partition("\n")[0]
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it is the reason
+        return first_line(fault)
     return None
 
 

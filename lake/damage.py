@@ -37,7 +37,7 @@ def damage_of_log(table: Path, error: Exception) -> str:
     hint = log / "_last_checkpoint"
     if wrong := _fault_of_hint(hint):
         return f"{hint}: {wrong}; delete it: what it is a hint to is there"
-    return f"{table}: cannot be opened ({_first_line(error)}); {_RESTORE}"
+    return f"{table}: cannot be opened ({first_line(error)}); {_RESTORE}"
 
 
 def _fault_of_hint(hint: Path) -> str | None:
@@ -62,18 +62,26 @@ def damage_of_files(
     Reads all of them up to that one, unless the error already names a file or speaks of
     something else than files.
     """
-    import duckdb
 
     text = str(error)
     if not _speaks_of_files(error, text):
         return None
     for file in sorted(files, key=lambda file: file not in text and _path_of(file) not in text):
-        try:
-            for _ in connection.cursor().read_parquet(file).to_arrow_reader():
-                pass
-        except duckdb.Error as fault:
+        if (reason := reason_of_duckdb(connection, file)) is not None:
             path = Path(_path_of(file))
-            return damage_of_file(path, _first_line(fault) if path.exists() else "it is missing")
+            return damage_of_file(path, reason if path.exists() else "it is missing")
+    return None
+
+
+def reason_of_duckdb(connection: "duckdb.DuckDBPyConnection", file: str) -> str | None:
+    """Why DuckDB cannot read all of a file; None if it can."""
+    import duckdb
+
+    try:
+        for _ in connection.cursor().read_parquet(file).to_arrow_reader():
+            pass
+    except (duckdb.Error, RuntimeError, UnicodeError) as fault:
+        return first_line(fault)
     return None
 
 
@@ -109,9 +117,10 @@ def _reason_not_parquet(path: Path) -> str | None:
     try:
         pq.read_table(path)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
-        return _first_line(error)
+        return first_line(error)
     return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, without the lines that follow."""
     return str(error).strip().partition("\n")[0].strip()

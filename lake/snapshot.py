@@ -84,7 +84,7 @@ class Snapshot:
 
         files = list(self.files.get(table.name, ()))
         stored = (
-            connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
+            _stored(connection, files)
             if files
             else connection.values([ConstantExpression(None)]).limit(0)  # type: ignore[list-item] # stub
         )
@@ -105,6 +105,16 @@ class Snapshot:
         if self.until is not None:
             bounds.append(time < ConstantExpression(self.until))
         return rows.filter(reduce(and_, bounds)) if bounds else rows
+
+
+def _stored(connection: "duckdb.DuckDBPyConnection", files: list[str]) -> "duckdb.DuckDBPyRelation":
+    """The rows of files. That the name of a column is no text is no duckdb.Error of its own."""
+    import duckdb
+
+    try:
+        return connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
+    except RuntimeError as error:
+        raise duckdb.Error(f"the footer of a file cannot be read: {error}") from error
 
 
 def _refusing(

@@ -78,6 +78,20 @@ def test_doctor_reads_what_was_written_last(data: Path) -> None:
     assert found["remedy"].startswith("restore it from a backup")
 
 
+@pytest.mark.parametrize("name", [b"\xe9everity", b"reverity"])
+def test_a_footer_that_names_another_column(data: Path, name: bytes) -> None:
+    """It has no checksum: the columns are held against the table's; SQL had them for NULL."""
+    [file] = (data / "lake" / "logs").glob("day=*/*.parquet")
+    file.write_bytes(file.read_bytes().replace(b"severity", name))
+
+    done = verified(data)
+
+    assert done.returncode == 1
+    assert f"{file}: cannot be read (" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Traceback" not in count(data, "logs")[2]
+
+
 def test_a_file_that_cannot_even_be_counted(data: Path) -> None:
     """The signal has no accounts then; the other has, and the file is named once."""
     file = min((data / "lake" / "spans").glob("day=*/*.parquet"))

@@ -10,7 +10,7 @@ import pytest
 from deltalake import write_deltalake
 from deltalake.exceptions import DeltaError
 
-from lake import Lake, LakeError, whole_day
+from lake import Lake, LakeError, check, size_of, whole_day
 from lake.compaction import merge
 from lake.live_files import days_of
 from lake.schema import SPANS
@@ -135,3 +135,15 @@ def test_a_day_of_many_rows_has_more_than_one_file(
     )
     assert len(files_of(lake)) == 2
     assert len(names(lake.snapshot())) == 2 * len(batch)
+
+
+def test_files_of_delta_s_own_library_are_sound(lake: Lake) -> None:
+    """An append after an upgrade is written by it, in its spelling of types."""
+    younger = rows(NOON)
+    older = younger.drop_columns(["hearsay"])
+    write_deltalake(lake.root / "spans", older, partition_by=["day"])
+    lake.append("spans", younger, position=1)
+    lake.append("spans", younger, position=2)
+    checked = list(check(lake, "spans"))
+    assert [file.damage for file in checked] == [None] * 3
+    assert sum(file.size_bytes for file in checked) == size_of(lake, "spans")
