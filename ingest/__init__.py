@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.accounts import HourAccount, Proof, prove, verify
+    from ingest.accounts import HourAccount, Proof, Uncounted, prove, uncounted, verify
     from ingest.backfill.progress import ProgressStore
     from ingest.backfill.recognise import FileFormat
     from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
@@ -47,6 +47,7 @@ __all__ = [
     "Refused",
     "Sender",
     "StillInJournal",
+    "Uncounted",
     "Unrecognised",
     "WriterError",
     "WriterSettings",
@@ -63,6 +64,7 @@ __all__ = [
     "serve_receiver",
     "sole",
     "sweep",
+    "uncounted",
     "verify",
 ]
 
@@ -88,6 +90,7 @@ _HOME = {
     "Sender": "ingest.backfill.sender",
     "StillInJournal": "ingest.erasure",
     "Unrecognised": "ingest.backfill.run",
+    "Uncounted": "ingest.accounts",
     "WriterError": "ingest.write",
     "WriterSettings": "ingest.write",
     "erase": "ingest.erasure",
@@ -100,6 +103,7 @@ _HOME = {
     "serve_receiver": "ingest.receive.server",
     "sole": "ingest.lock",
     "sweep": "ingest.erasure",
+    "uncounted": "ingest.accounts",
     "verify": "ingest.accounts",
 }
 

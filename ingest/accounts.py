@@ -45,6 +45,28 @@ class Proof:
     damaged: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Uncounted:
+    """Damage in segments of a signal that wait or are set aside: how many records it holds is in
+    no account, as it came before anybody had noted their number.
+    """
+
+    signal: str
+    segments: int
+    bytes: int
+
+
+def uncounted(data: Path) -> list[Uncounted]:
+    """What `verify` cannot count, by signal, as long as the segments are there."""
+    found: dict[str, list[int]] = {}
+    with closing(Ledger(data)) as ledger:
+        for signal, sequence, size in ledger.uncounted():
+            journal, name = data / "journal" / signal, f"{sequence:020d}.journal"
+            if any((folder / name).exists() for folder in (journal, journal / "quarantine")):
+                found.setdefault(signal, []).append(size)
+    return [Uncounted(signal, len(sizes), sum(sizes)) for signal, sizes in found.items()]
+
+
 def prove(data: Path) -> Proof:
     """What became of all that was accepted. It may run beside the sidecar.
 

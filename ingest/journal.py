@@ -30,18 +30,14 @@ import structlog
 from ingest.duplicates import DUPLICATE_WINDOW_SECONDS, accepted_before, steady_clock
 from ingest.ledger import NoteSegment, hour_of
 from ingest.open_end import Entry, OpenEnd
+from ingest.record import CorruptRecord, JournalError, Record, TornTail, encode_record
 from ingest.recovery import quarantine, quarantined_in, recover
 from ingest.segments import (
     Backlog,
-    CorruptRecord,
-    JournalError,
-    Record,
     Segment,
-    TornTail,
     backlog_of,
     closed_segments,
     digest_of,
-    encode_record,
     make_directory,
     next_sequence,
     prune_digests,

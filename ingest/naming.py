@@ -10,7 +10,7 @@ import re
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from ingest.segments import varint
+from ingest.record import varint
 
 _WAITING = ("*/*.open", "*/*.journal")
 _SET_ASIDE = ("*/quarantine/*.open", "*/quarantine/*.journal", "*/quarantine/*.reason")

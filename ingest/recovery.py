@@ -1,25 +1,23 @@
 """What is done with segments that are not as they were written: after a crash, and after damage."""
 
 import os
-import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.ledger import NoteSegment, hour_of
-from ingest.segments import (
-    CorruptRecord,
-    JournalError,
-    Segment,
-    read_records,
-    sync_directory,
-    sync_file,
-    write_durably,
-)
+from ingest.record import TRAILER_BYTES, TRAILER_TAG, JournalError, Record, TornTail
+from ingest.segments import Segment, pieces, sync_directory, sync_file, write_durably
 
 
 def quarantined_in(directory: Path) -> list[Path]:
-    """The reasons of the segments that were set aside, oldest first."""
-    return sorted((directory / "quarantine").glob("*.reason"))
+    """The reasons of the segments that were set aside, oldest first.
+
+    Earlier versions copied torn ones there without a reason: then it is the copy.
+    """
+    folder = directory / "quarantine"
+    copies = [path for path in folder.glob("*.open") if not path.with_suffix(".reason").exists()]
+    return sorted([*folder.glob("*.reason"), *copies])
 
 
 def quarantine(segment: Segment, reason: str) -> Path:
@@ -38,43 +36,66 @@ def quarantine(segment: Segment, reason: str) -> Path:
 
 
 def recover(directory: Path, note: NoteSegment) -> list[JournalError]:
-    """Close the `.open` segments that a crash left, cut behind the last whole record.
+    """Close the `.open` segments that a crash left, without the record that it left unfinished.
 
     Nothing acknowledged is cut: a record is acknowledged after it and all before it are on disk,
-    so only the tail of a write that never finished can be torn. Where something else damaged the
-    tail, a copy of the file goes to quarantine first; damage between whole records stays in the
-    segment for the writer to find. `note` learns what each holds before it is closed. Returns what
-    was found, for the log.
+    so only the tail of a write that never finished can be torn. Whatever else is not as it was
+    written stays in the segment, for the writer to set it aside. `note` learns what each holds
+    before it is closed. Returns what was found, for the log.
     """
     found: list[JournalError] = []
     for path in sorted(directory.glob("*.open")):
-        accepted, damage, tail = _examined(path)
-        found += damage
-        size = path.stat().st_size
-        if tail:
-            size = tail[0].offset
-            if any(isinstance(each, CorruptRecord) for each in tail):
-                (directory / "quarantine").mkdir(exist_ok=True)
-                shutil.copy2(path, directory / "quarantine" / path.name)
-            os.truncate(path, size)
-        if size == 0:
+        held = _held(path)
+        found += held.found
+        if held.bytes < path.stat().st_size:
+            os.truncate(path, held.bytes)
+        if held.bytes == 0:
             path.unlink()
             continue
         sync_file(path)
-        note(int(path.stem), accepted, {})
+        note(int(path.stem), held.accepted, {}, held.unreadable_bytes)
         path.rename(path.with_suffix(".journal"))
     sync_directory(directory)
     return found
 
 
-def _examined(path: Path) -> tuple[Counter[int], list[JournalError], list[JournalError]]:
-    """What a segment holds: the whole records' contents by hour, all damage, and that part of it
-    behind which no whole record follows.
+@dataclass(frozen=True)
+class _Held:
+    """What a segment holds in `bytes`, behind which there is an unfinished record at most.
+
+    `accepted` are the records by unix hour that the whole ones of the segment have: how many there
+    are in its `unreadable_bytes`, nobody knows.
     """
+
+    accepted: Counter[int]
+    found: list[JournalError]
+    bytes: int
+    unreadable_bytes: int
+
+
+def _held(path: Path) -> _Held:
     accepted: Counter[int] = Counter()
     found: list[JournalError] = []
-    before_last_whole = 0
-    for record in read_records(path, found.append):
-        accepted[hour_of(record.received_unix_nano)] += record.records
-        before_last_whole = len(found)
-    return accepted, found, found[before_last_whole:]
+    size = unreadable = 0
+    for piece, what in pieces(path):
+        if isinstance(what, Record):
+            accepted[hour_of(what.received_unix_nano)] += what.records
+        else:
+            found.append(what)
+            if what.offset + len(piece) == path.stat().st_size and _is_unfinished(piece, what):
+                break
+            unreadable += len(piece)
+        size += len(piece)
+    return _Held(accepted, found, size, unreadable)
+
+
+def _is_unfinished(rest: memoryview, what: JournalError) -> bool:
+    """Whether the last of a segment can be a record that a crash kept from being written.
+
+    That is short, or what is missing of it is zeros: its trailer, which is written last, is not
+    there. Where one is, the record was whole once.
+    """
+    tag = bytes(rest).find(TRAILER_TAG)
+    if 0 <= tag <= len(rest) - TRAILER_BYTES:
+        return False
+    return isinstance(what, TornTail) or not any(rest[-TRAILER_BYTES:])

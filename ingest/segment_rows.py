@@ -12,8 +12,9 @@ from ingest.ledger import HOUR_SECONDS, Settlement
 from ingest.limits import Labels
 from ingest.metric_rows import metric_rows
 from ingest.privacy.rows import Screen
+from ingest.record import Record
 from ingest.rows import log_rows, span_rows
-from ingest.segments import Record, Segment, read_records
+from ingest.segments import Segment, read_records
 from lake import AttributeMap
 
 ROWS_OF: Mapping[Signal, Callable[[Decoded, AttributeMap], Iterator[pa.Table]]] = {

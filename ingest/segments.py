@@ -1,16 +1,7 @@
-"""Journal segments on disk: how a record is written, read and retired.
+"""Journal segments on disk: how they are read and retired.
 
-What a crash or damage left of one is seen to in `ingest.recovery`.
-
-A segment is a plain stream of varint-length-delimited OTLP export requests. Each message ends
-with one extra protobuf field (number 1000, 32 bytes) that OTLP readers skip as unknown:
-
-    received_unix_nano  8 bytes  little-endian
-    records             4 bytes  little-endian: spans, log records or data points in the request
-    digest             16 bytes  of the request as the client sent it, before any refusal
-    crc32c              4 bytes  little-endian, over the request and what stands before
-
-so any protobuf reader can read the file, and every record is checksummed nevertheless.
+What a crash or damage left of one is seen to in `ingest.recovery`; what stands in one is in
+`ingest.record`.
 
 A signal's directory holds `{sequence:020d}.open` (being written), `{sequence:020d}.journal`
 (closed), `digests/{sequence:020d}` (16 bytes per record of a retired segment) and `quarantine/`
@@ -26,32 +17,12 @@ from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from crc32c import crc32c
+from ingest.record import CorruptRecord, JournalError, Record, TornTail, checked, record_bounds
+from ingest.resync import next_whole, without_length
 
 DIGEST_BYTES = 16
-TRAILER_BYTES = 35
 PARTIAL = ".partial"
 """Behind the name of a file that is being written, until it is whole."""
-
-_TRAILER_TAG = b"\xc2\x3e\x20"  # field 1000, length-delimited, 32 bytes
-_MAX_LENGTH_BYTES = 5
-
-
-class JournalError(Exception):
-    """A segment that is not what was written."""
-
-    def __init__(self, path: Path, offset: int, what: str) -> None:
-        super().__init__(f"{path}: {what} at byte {offset}")
-        self.path = path
-        self.offset = offset
-
-
-class TornTail(JournalError):  # noqa: N818 - a finding, not always an error: a crash leaves one
-    """The file ends inside the record that begins at `offset`."""
-
-
-class CorruptRecord(JournalError):  # noqa: N818 - the same
-    """The record that begins at `offset` fails its checksum or has no trailer."""
 
 
 @dataclass(frozen=True, order=True)
@@ -62,27 +33,9 @@ class Segment:
     path: Path
 
 
-@dataclass(frozen=True)
-class Record:
-    """One accepted export request: when (UTC, unix ns), how many records it has, its digest."""
-
-    request: memoryview
-    received_unix_nano: int
-    records: int
-    digest: bytes
-
-
 def digest_of(request: bytes) -> bytes:
     """The 16-byte identity of a batch: the same bytes sent twice are the same batch."""
     return hashlib.blake2b(request, digest_size=DIGEST_BYTES).digest()
-
-
-def encode_record(request: bytes, received_unix_nano: int, records: int, digest: bytes) -> bytes:
-    """A record as it stands in a segment."""
-    tail = received_unix_nano.to_bytes(8, "little") + records.to_bytes(4, "little") + digest
-    checksum = crc32c(tail, crc32c(request)).to_bytes(4, "little")
-    length = varint(len(request) + TRAILER_BYTES)
-    return b"".join((length, request, _TRAILER_TAG, tail, checksum))
 
 
 def read_records(
@@ -92,7 +45,7 @@ def read_records(
 
     Raises TornTail when the file ends inside a record and CorruptRecord when a record is not
     what was written; the records before it have been yielded by then. With `on_damage`, which is
-    told instead, the records behind a corrupt one follow as far as the lengths lead to them.
+    told instead, every whole record behind it follows.
     """
     for _, found in pieces(path):
         if isinstance(found, Record):
@@ -106,19 +59,38 @@ def read_records(
 def pieces(path: Path) -> Iterator[tuple[memoryview, Record | JournalError]]:
     """Every stretch of a segment, in order, and the record that it is or why it is none.
 
-    Together they are the file. Where no length leads on, the rest of it is the last one.
+    Together they are the file. A record of which only the length is damaged is whole, and that
+    length a stretch of its own.
     """
-    data = memoryview(path.read_bytes())
-    offset = 0
+    content = path.read_bytes()
+    data = memoryview(content)
+    offset, whole_at = 0, -1
     while offset < len(data):
-        try:
-            start, end = _record_bounds(path, data, offset)
-        except JournalError as damage:
-            yield data[offset:], damage
-            return
-        corrupt = CorruptRecord(path, offset, "the record fails its checksum")
-        yield data[offset:end], _checked(data[start:end]) or corrupt
+        found, end = _record_at(path, data, offset)
+        if not isinstance(found, Record):
+            damage = CorruptRecord(path, offset, "the length of the record is damaged")
+            if (whole := without_length(content, offset)) is not None:
+                start, end, found = whole
+                yield data[offset:start], damage
+                offset = start
+            else:
+                if whole_at <= offset:
+                    whole_at = next_whole(content, offset)
+                if isinstance(found, TornTail) and whole_at < len(data):
+                    found = damage
+                end = min(end, whole_at)
+        yield data[offset:end], found
         offset = end
+
+
+def _record_at(path: Path, data: memoryview, offset: int) -> tuple[Record | JournalError, int]:
+    """The record at `offset` or why there is none, and where its length says that it ends."""
+    try:
+        start, end = record_bounds(path, data, offset)
+    except JournalError as damage:
+        return damage, len(data)
+    corrupt = CorruptRecord(path, offset, "the record fails its checksum")
+    return checked(data[start:end]) or corrupt, end
 
 
 def closed_segments(directory: Path) -> list[Segment]:
@@ -243,47 +215,17 @@ def _digest_files(directory: Path) -> list[Path]:
 
 
 def _digests_in(path: Path) -> Iterator[tuple[bytes, float]]:
-    """Digest and receive time (unix s) of each record; pages in between are not even read."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        end = 0
-        while end < len(data):
-            _, end = _record_bounds(path, data, end)
-            received = int.from_bytes(data[end - 32 : end - 24], "little")
-            yield data[end - 20 : end - 4], received / 1e9
+    """Digest and receive time (unix s) of each record; pages in between are not even read.
 
-
-def _checked(message: memoryview) -> Record | None:
-    """The record that a message holds, None when it is not as it was written."""
-    request, trailer = message[:-TRAILER_BYTES], message[-TRAILER_BYTES:]
-    tag, tail, checksum = trailer[:3], trailer[3:31], trailer[31:]
-    if tag != _TRAILER_TAG or crc32c(tail, crc32c(request)) != int.from_bytes(checksum, "little"):
-        return None
-    received, records = int.from_bytes(tail[:8], "little"), int.from_bytes(tail[8:12], "little")
-    return Record(request, received, records, bytes(tail[12:]))
-
-
-def _record_bounds(path: Path, data: memoryview | mmap, offset: int) -> tuple[int, int]:
-    """Where the message of the record at `offset` begins and ends."""
-    length = 0
-    for position, byte in enumerate(data[offset : offset + _MAX_LENGTH_BYTES]):
-        length |= (byte & 0x7F) << (7 * position)
-        if byte < 0x80:
-            start = offset + position + 1
-            if length < TRAILER_BYTES:
-                raise CorruptRecord(path, offset, "the record is too short")
-            if start + length > len(data):
-                raise TornTail(path, offset, "the file ends inside the record")
-            return start, start + length
-    if len(data) - offset < _MAX_LENGTH_BYTES:
-        raise TornTail(path, offset, "the file ends inside a length")
-    raise CorruptRecord(path, offset, "the record has no length")
-
-
-def varint(value: int) -> bytes:
-    """How protobuf writes a length."""
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    Of a damaged segment those of the whole records follow, which have to be read for that.
+    """
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            end = 0
+            while end < len(data):
+                _, end = record_bounds(path, data, end)
+                received = int.from_bytes(data[end - 32 : end - 24], "little")
+                yield data[end - 20 : end - 4], received / 1e9
+    except JournalError:
+        for record in read_records(path, on_damage=lambda _: None):
+            yield record.digest, record.received_unix_nano / 1e9

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ingest.decode import Signal
 from ingest.naming import as_a_whole, quarantined_files_naming
+from ingest.record import Record
 from ingest.segment_rows import can_be_decoded
-from ingest.segments import PARTIAL, Record, pieces, sync_directory, write_durably
+from ingest.segments import PARTIAL, pieces, sync_directory, write_durably
 from lake import AttributeMap
 
 _SIGNALS: dict[str, Signal] = {"traces": "traces", "logs": "logs", "metrics": "metrics"}

@@ -50,19 +50,21 @@ def verify(
     checksum, which no question does. It may run beside the sidecar.
 
     Exit code 0: nothing is missing, nothing is there that was not accepted, every file is sound.
-    1: something is, or a file is damaged; stderr names it and says what to do.
+    1: something is, a file is damaged, or segments are set aside of which nobody knows how many
+    records they hold; stderr names it and says what to do.
     """
     from cli.load import load_config
     from cli.options import read_since
     from cli.output import say, write
     from cli.rooms import one_line_errors
-    from ingest import prove
+    from ingest import prove, uncounted
 
     begin = read_since(since, datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
     settings = load_config(config, data=data)
     with one_line_errors():
         proof = prove(settings.data)
         accounts = [each for each in proof.accounts if each.hour >= begin]
+        unclear = uncounted(settings.data)
         damaged = _damaged_files(settings.data / "lake")
     write(_answer(accounts), form, shown=_shown(accounts, every_hour), empty="nothing was accepted")
     for signal, damage in proof.damaged.items():
@@ -74,13 +76,18 @@ def verify(
     unknown = sum(each.missing is None for each in accounts)
     if unknown:
         say(f"{unknown} hours are from before the ledger: they prove nothing")
+    for each in unclear:
+        say(
+            f"{each.bytes:,} bytes in {each.segments} segments of {each.signal} are damaged: how "
+            "many records they hold is not known, they are in no column; see quietpager doctor"
+        )
     if wrong:
         first = wrong[0]
         say(
             f"{len(wrong)} hours do not add up, the first being {first.hour:%Y-%m-%d %H}:00 UTC of "
             f"{first.signal}: look for lost or added files in {settings.data}"
         )
-    if wrong or damaged or proof.damaged:
+    if wrong or damaged or proof.damaged or unclear:
         raise typer.Exit(UNBALANCED)
 
 

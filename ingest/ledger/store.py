@@ -4,14 +4,14 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import structlog
 
@@ -87,10 +87,21 @@ class Ledger:
         self._opened: tuple[int, int] | None = None
 
     def close_segment(
-        self, signal: str, sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]
+        self,
+        signal: str,
+        sequence: int,
+        accepted: Mapping[int, int],
+        retried: Mapping[int, int],
+        uncounted_bytes: int = 0,
     ) -> None:
-        """Note the records of a segment by hour. Doing it again changes nothing."""
+        """Note the records of a segment by hour. Doing it again changes nothing.
+
+        `uncounted_bytes` were damaged before anybody had noted how many records they hold.
+        """
         with self._transaction() as connection:
+            if uncounted_bytes:
+                uncounted = {"signal": signal, "sequence": sequence, "bytes": uncounted_bytes}
+                connection.execute(_statement("note_uncounted"), uncounted)
             for hour in accepted.keys() | retried.keys():
                 row = {
                     "signal": signal,
@@ -157,6 +168,11 @@ class Ledger:
         """Records in quarantine, by signal."""
         with self._transaction() as connection:
             return dict(connection.execute(_statement("totals")).fetchall())
+
+    def uncounted(self) -> list[tuple[str, int, int]]:
+        """Signal, sequence and bytes of the damage in which nobody can say how many records are."""
+        with self._transaction() as connection:
+            return [(*row,) for row in connection.execute(_statement("uncounted"))]
 
     def removed_in_all(self) -> dict[tuple[str, str], int]:
         """Rows that left the lake, by table and reason."""
@@ -285,8 +301,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-NoteSegment = Callable[[int, Mapping[int, int], Mapping[int, int]], None]
-"""Takes the sequence of a segment, and its records accepted and retried by hour."""
+class NoteSegment(Protocol):
+    """Takes what `Ledger.close_segment` does, of one signal."""
+
+    def __call__(
+        self,
+        sequence: int,
+        accepted: Mapping[int, int],
+        retried: Mapping[int, int],
+        uncounted_bytes: int = 0,
+        /,
+    ) -> None: ...
 
 
 @cache

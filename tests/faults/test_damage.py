@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import httpx
 import pytest
 from deltalake import DeltaTable
 
+from cli.checks import examine
+from cli.config import Config
 from lake import Lake
 from tests.cli.running import quietpager
 from tests.faults.batches import commit, log_batch, rows_per_value, span_batch
@@ -85,6 +89,71 @@ def test_a_changed_byte_in_the_journal(tmp_path: Path, state: str) -> None:
     assert kept.parent == data / "journal" / "traces" / "quarantine"
     assert "fails its checksum at byte" in str(line["reason"])
     assert kept.stat().st_size > 0
+
+
+def killed_with(sidecar: Processes, data: Path) -> tuple[list[list[str]], Path]:
+    """Three batches that were acknowledged, and the open segment that has them after the crash."""
+    sidecar.start_and_wait("receiver")
+    batches = [post(sidecar) for _ in range(3)]
+    sidecar.kill()
+    (segment,) = (data / "journal" / "traces").glob("*.open")
+    return batches, segment
+
+
+def test_a_changed_length_in_an_open_segment(tmp_path: Path) -> None:
+    """Every record is whole, and stored; the segment is set aside all the same, and counted."""
+    data, log = tmp_path / "data", tmp_path / "log"
+    with Processes(data, log) as sidecar:
+        batches, segment = killed_with(sidecar, data)
+        content = bytearray(segment.read_bytes())
+        content[1] ^= 0x40
+        segment.write_bytes(content)
+        sidecar.start_and_wait()
+        wait_for(lambda: set_aside(sidecar) == 1)
+        sidecar.stop()
+    found = rows_per_value(Lake(data / "lake"), "spans", "span_id")
+    assert found == dict.fromkeys(chain(*batches), 1)
+
+
+@pytest.mark.parametrize("hit", [1, 2], ids=["middle", "last"])
+def test_a_damaged_record_of_an_open_segment_is_in_no_clean_account(
+    tmp_path: Path, hit: int
+) -> None:
+    """How many records it held nobody knows: the metric, doctor and verify say that it is there.
+
+    Once somebody has dealt with what was set aside, and deleted it, nothing is left to say.
+    """
+    data, log = tmp_path / "data", tmp_path / "log"
+    with Processes(data, log) as sidecar:
+        batches, segment = killed_with(sidecar, data)
+        size = segment.stat().st_size
+        flip(segment, size * hit // 3 + 100)
+        sidecar.start_and_wait()
+        wait_for(lambda: set_aside(sidecar) == 1)
+        sidecar.stop()
+    found = rows_per_value(Lake(data / "lake"), "spans", "span_id")
+    assert found == dict.fromkeys(chain(*batches[:hit], *batches[hit + 1 :]), 1)
+    (kept,) = (data / "journal" / "traces" / "quarantine").glob("*.journal")
+    assert kept.stat().st_size == size
+    verified = quietpager("verify", "--data", str(data))
+    assert verified.returncode == 1
+    assert f"{size // 3:,} bytes in 1 segments of traces are damaged" in verified.stderr
+    told = {(each.check, each.state) for each in examine(Config(data=data))}
+    assert {("quarantine", "problem"), ("accounts", "problem")} <= told
+
+    kept.unlink()
+    kept.with_suffix(".reason").unlink()
+
+    assert quietpager("verify", "--data", str(data)).returncode == 0
+
+
+def set_aside(sidecar: Processes) -> float:
+    """What the metric to alert on says of traces."""
+    shown = httpx.get(f"{sidecar.url}/metrics").text
+    (value,) = re.findall(
+        r'^quietpager_ingest_quarantined_segments\{signal="traces"\} (\S+)', shown, re.MULTILINE
+    )
+    return float(value)
 
 
 @pytest.mark.parametrize(

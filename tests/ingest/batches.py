@@ -95,7 +95,13 @@ def journalled_metrics(data: Path) -> list[ExportMetricsServiceRequest]:
     return [ExportMetricsServiceRequest.FromString(b) for b in journalled_bytes(data, "metrics")]
 
 
-def unnoted(sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]) -> None:
+def unnoted(
+    sequence: int,
+    accepted: Mapping[int, int],
+    retried: Mapping[int, int],
+    uncounted_bytes: int = 0,
+    /,
+) -> None:
     """For journals whose ledger does not matter."""
 
 

@@ -21,8 +21,9 @@ from ingest.decode import decode
 from ingest.receive.decode import Batch, Format, decode_batch
 from ingest.receive.refusal import Refusal
 from ingest.receive.signals import LOGS, METRICS, TRACES, Signal
+from ingest.record import encode_record
 from ingest.segment_rows import ROWS_OF
-from ingest.segments import digest_of, encode_record
+from ingest.segments import digest_of
 from ingest.write import TABLE_OF, WriterSettings, run_writer
 from lake import Lake
 from lake.mapping_file import SHIPPED

@@ -22,7 +22,7 @@ from ingest.backfill.pieces import JsonLines, LogLines, OtlpMessages, Piece, Unu
 from ingest.backfill.recognise import FileFormat, recognise, refuse_json_of_many_lines
 from ingest.backfill.signals import REQUESTS, count, parse
 from ingest.backfill.structlog_lines import Clock, request_of
-from ingest.segments import encode_record
+from ingest.record import encode_record
 from tests.ingest.batches import logs, spans
 
 RECORDED = [

@@ -1,6 +1,8 @@
 """A segment gives back exactly what was put in, or says where it is damaged."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,15 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ingest.record import TRAILER_BYTES, CorruptRecord, JournalError, TornTail, encode_record
 from ingest.recovery import quarantine, recover
 from ingest.segments import (
-    CorruptRecord,
-    JournalError,
     Segment,
-    TornTail,
     closed_segments,
     digest_of,
-    encode_record,
     load_digests,
     next_sequence,
     prune_digests,
@@ -95,11 +94,29 @@ def test_any_changed_byte_is_found(path: Path, bodies: list[bytes], data: st.Dat
     assert damage.offset == starts[hit]
 
 
+@dataclass
+class Noted:
+    """What a ledger is told of one segment."""
+
+    accepted: int = 0
+    uncounted_bytes: int = 0
+
+    def __call__(
+        self,
+        sequence: int,
+        accepted: Mapping[int, int],
+        retried: Mapping[int, int],
+        uncounted_bytes: int = 0,
+        /,
+    ) -> None:
+        self.accepted, self.uncounted_bytes = sum(accepted.values()), uncounted_bytes
+
+
 @given(requests, st.binary(min_size=1, max_size=64))
 def test_recovery_keeps_whole_records_whatever_follows(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], junk: bytes
 ) -> None:
-    """After a crash the open segment is closed with its whole records and nothing else."""
+    """After a crash the open segment is closed with its whole records in front."""
     directory = tmp_path_factory.mktemp("crash")
     whole = b"".join(records_of(bodies))
     (directory / f"{7:020d}.open").write_bytes(whole + junk)
@@ -107,7 +124,27 @@ def test_recovery_keeps_whole_records_whatever_follows(
     assert not list(directory.glob("*.open"))
     (segment,) = closed_segments(directory)
     assert segment.sequence == 7
-    assert segment.path.read_bytes() == whole
+    assert segment.path.read_bytes() in {whole, whole + junk}
+
+
+@given(requests, st.data())
+def test_recovery_cuts_an_unfinished_record(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], data: st.DataObject
+) -> None:
+    """A crash leaves the last record short, with zeros for what did not get to the disk or not."""
+    directory = tmp_path_factory.mktemp("crash")
+    *before, last = records_of(bodies)
+    cut = data.draw(st.integers(0, len(last) - TRAILER_BYTES))
+    zeros = data.draw(st.sampled_from([0, len(last) - cut])) if cut else 4096
+    path = directory / f"{7:020d}.open"
+    path.write_bytes(b"".join(before) + last[:cut] + bytes(zeros))
+    noted = Noted()
+    (found,) = recover(directory, noted)
+    assert found.offset == len(b"".join(before))
+    assert [segment.path.read_bytes() for segment in closed_segments(directory)] == (
+        [b"".join(before)] if before else []
+    )
+    assert (noted.accepted, noted.uncounted_bytes) == (len(before), 0)
 
 
 def test_recovery_removes_a_segment_without_a_whole_record(tmp_path: Path) -> None:
@@ -118,16 +155,24 @@ def test_recovery_removes_a_segment_without_a_whole_record(tmp_path: Path) -> No
     assert not closed_segments(tmp_path)
 
 
-def test_recovery_keeps_a_copy_of_what_it_cannot_explain(tmp_path: Path) -> None:
-    """Damage that no crash makes is cut too, but a copy stays in quarantine to look at."""
-    first, second = records_of([b"first", b"second"])
-    damaged = bytearray(first + second)
-    damaged[len(first) + 3] ^= 1
-    (tmp_path / f"{3:020d}.open").write_bytes(damaged)
-    (found,) = recover(tmp_path, unnoted)
-    assert isinstance(found, CorruptRecord)
-    assert (tmp_path / "quarantine" / f"{3:020d}.open").read_bytes() == bytes(damaged)
-    assert closed_segments(tmp_path)[0].path.read_bytes() == first
+@given(requests, st.data())
+def test_recovery_cuts_no_record_that_was_whole(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], data: st.DataObject
+) -> None:
+    """One changed byte of the last record is no torn tail: the writer sets all of it aside."""
+    directory = tmp_path_factory.mktemp("crash")
+    *before, last = records_of(bodies)
+    start = len(b"".join(before))
+    at = data.draw(st.integers(0, len(last) - TRAILER_BYTES - 1))
+    damaged = bytearray(b"".join(before) + last)
+    damaged[start + at] ^= 1 << data.draw(st.integers(0, 7))
+    (directory / f"{3:020d}.open").write_bytes(damaged)
+    noted = Noted()
+    (found,) = recover(directory, noted)
+    assert (type(found), found.offset) == (CorruptRecord, start)
+    (segment,) = closed_segments(directory)
+    assert segment.path.read_bytes() == damaged
+    assert noted.uncounted_bytes > 0
 
 
 def test_a_protobuf_reader_reads_a_segment(tmp_path: Path) -> None:
@@ -199,6 +244,17 @@ def test_damaged_segments_do_not_keep_the_receiver_from_starting(tmp_path: Path)
     (tmp_path / f"{1:020d}.journal").touch()
     (tmp_path / f"{2:020d}.journal").write_bytes(first + second[:-5])
     assert load_digests(tmp_path, since=0.0) == {digest_of(b"a"): 9.0}
+
+
+def test_digests_behind_a_damaged_length_are_remembered(tmp_path: Path) -> None:
+    """Those records are stored: sent again, they must be known."""
+    records = records_of([b"a", b"b", b"c"])
+    damaged = bytearray(b"".join(records))
+    damaged[len(records[0])] ^= 0x40
+    (tmp_path / f"{1:020d}.journal").write_bytes(damaged)
+    assert list(load_digests(tmp_path, since=-1.0)) == [
+        digest_of(each) for each in (b"a", b"b", b"c")
+    ]
 
 
 def test_pruning_keeps_the_newest_digest_file(tmp_path: Path) -> None:

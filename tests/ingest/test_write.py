@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from ingest.journal import Segment, closed_segments
-from ingest.segments import digest_of, encode_record, load_digests
+from ingest.record import encode_record
+from ingest.segments import digest_of, load_digests
 from ingest.write import WriterError, WriterSettings, run_writer
 from lake import Lake
 from tests.ingest.batches import logs, metrics, span_ids, spans

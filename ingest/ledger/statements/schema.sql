@@ -26,6 +26,14 @@ CREATE TABLE IF NOT EXISTS hours (
     PRIMARY KEY (signal, hour)
 ) WITHOUT ROWID;
 
+-- Segments that were damaged before anybody had noted how many records they hold.
+CREATE TABLE IF NOT EXISTS uncounted (
+    signal TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (signal, sequence)
+) WITHOUT ROWID;
+
 -- Rows that leave a lake table, noted before they do: those of a number that the table has
 -- committed are gone, those of a higher number never went.
 CREATE TABLE IF NOT EXISTS removals (
