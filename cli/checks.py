@@ -116,6 +116,18 @@ def _journal(config: Config) -> Iterator[Finding]:
             )
 
 
+def _rewinds(config: Config) -> Iterator[Finding]:
+    from ingest import rewinds
+
+    for each in rewinds(config.data, int(WINDOW.total_seconds() // 3600)):
+        yield Finding(
+            "journal",
+            "problem",
+            f"that of {each.signal} was older than what came of it ({each.newest}, {each.known})",
+            "it was put back from a copy, or deleted; quietpager verify says what is missing",
+        )
+
+
 def _lake(config: Config) -> Iterator[Finding]:
     from lake import Lake, misfits
 
@@ -235,6 +247,7 @@ CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "sidecar": _sidecar,
     "disk": _disk,
     "journal": _journal,
+    "rewinds": _rewinds,
     "lake": _lake,
     "files": _files,
     "retention": _retention,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ingest.backfill.recognise import FileFormat
     from ingest.backfill.run import Imported, Listener, Reading, Unrecognised, import_file
     from ingest.backfill.sender import NoReceiver, Refused, Sender
-    from ingest.condition import Condition, condition_of, dropped_content
+    from ingest.condition import Condition, Rewind, condition_of, dropped_content, rewinds
     from ingest.erasure import Erasure, StillInJournal, erase, sweep
     from ingest.lock import DirectoryInUse, Holder, sole
     from ingest.logs import log_json, log_warnings
@@ -45,6 +45,7 @@ __all__ = [
     "Reading",
     "ReceiverSettings",
     "Refused",
+    "Rewind",
     "Sender",
     "StillInJournal",
     "Uncounted",
@@ -60,6 +61,7 @@ __all__ = [
     "log_warnings",
     "prove",
     "remembered_clock",
+    "rewinds",
     "run_writer",
     "serve_receiver",
     "sole",
@@ -99,6 +101,8 @@ _HOME = {
     "log_json": "ingest.logs",
     "log_warnings": "ingest.logs",
     "remembered_clock": "ingest.retention_clock",
+    "Rewind": "ingest.condition",
+    "rewinds": "ingest.condition",
     "run_writer": "ingest.write",
     "serve_receiver": "ingest.receive.server",
     "sole": "ingest.lock",

@@ -4,14 +4,16 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.ledger import Ledger, hour_of
 from ingest.lock import KEEPER, Holder, holder
 from ingest.recovery import quarantined_in
-from ingest.segments import backlog_of
+from ingest.segments import backlog_of, newest_sequence
+from ingest.write import TABLE_OF
+from lake import Lake, LakeError
 
 ALWAYS = ("sidecar", "receiver", "writer", "reader")
 """The tasks that are being done all the time while a sidecar runs."""
@@ -57,6 +59,35 @@ def dropped_content(data: Path, hours: int) -> dict[str, int]:
     for (_, service), count in dropped.items():
         by_service[service] += count
     return dict(by_service.most_common())
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """A journal that remembered no sequence above `newest` when the ledger or the lake had `known`.
+
+    It was put back from a copy, or deleted, beside what came later.
+    """
+
+    signal: str
+    newest: int
+    known: int
+
+
+def rewinds(data: Path, hours: int) -> list[Rewind]:
+    """The journals that were found to be behind in the last `hours`, and those that are now."""
+    with closing(Ledger(data)) as ledger:
+        noted = {signal: (at, newest, known) for signal, at, newest, known in ledger.rewinds()}
+    lake = Lake(data / "lake")
+    found = []
+    for signal, table in TABLE_OF.items():
+        newest, position = newest_sequence(data / "journal" / signal), 0
+        with suppress(LakeError):  # a damaged table is told of as such
+            position = lake.position(table)
+        if newest < position:
+            found.append(Rewind(signal, newest, position))
+        elif signal in noted and noted[signal][0] > time.time() - hours * 3600:
+            found.append(Rewind(signal, *noted[signal][1:]))
+    return found
 
 
 def _waiting(journal: Path) -> Waiting:

@@ -85,7 +85,7 @@ class Journal:
 
     Opening it recovers: segments left open by a crash are closed, their torn tail cut (`damage`
     says what was found). Concurrent appends share one write and one fdatasync. `note` learns what
-    a segment holds before the writer can see it.
+    a segment holds before the writer can see it. New segments are numbered above `above`.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Journal:
         max_age_seconds: float = 1.0,
         max_bytes: int = 12 * 1024 * 1024,
         now: Callable[[], float] | None = None,
+        above: int = 0,
     ) -> None:
         now = now or steady_clock()
         make_directory(directory)
@@ -106,7 +107,7 @@ class Journal:
         self._end = OpenEnd(
             directory,
             self._note_with_retried,
-            next_sequence(directory, now),
+            next_sequence(directory, now, above),
             max_age_seconds=max_age_seconds,
             max_bytes=max_bytes,
         )

@@ -129,15 +129,20 @@ def retire(segment: Segment, digests: Sequence[bytes]) -> None:
     segment.path.unlink(missing_ok=True)
 
 
-def next_sequence(directory: Path, now: Callable[[], float]) -> int:
-    """One more than the highest sequence that the directory remembers.
+def newest_sequence(directory: Path) -> int:
+    """The highest sequence that the directory remembers, 0 when it remembers none."""
+    names = [*directory.glob("*"), *directory.glob("digests/*"), *directory.glob("quarantine/*")]
+    return max((int(path.stem) for path in names if path.stem.isdigit()), default=0)
 
-    A directory that remembers nothing begins at the clock, in unix milliseconds: should somebody
-    delete a journal beside a living lake, its new segments still come after those committed.
+
+def next_sequence(directory: Path, now: Callable[[], float], above: int = 0) -> int:
+    """A sequence above `above` and all that the directory remembers, and no less than the clock.
+
+    The clock is in unix milliseconds, which sequences are slower than: should a journal be deleted
+    beside a living lake, or be put back as it was earlier, its new segments come after those that
+    the lake has committed.
     """
-    names = [*directory.iterdir(), *directory.glob("digests/*"), *directory.glob("quarantine/*")]
-    known = [int(path.stem) for path in names if path.stem.isdigit()]
-    return max(known) + 1 if known else int(now() * 1000)
+    return max(newest_sequence(directory) + 1, above + 1, int(now() * 1000))
 
 
 def load_digests(directory: Path, since: float) -> dict[bytes, float]:

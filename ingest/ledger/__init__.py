@@ -6,12 +6,12 @@ Goes out: one `Entry` per signal and hour, for `quietpager verify`.
 Never: decides anything. Data is kept and committed without it; it only proves.
 """
 
+from ingest.ledger.file import LedgerError
 from ingest.ledger.store import (
     HOUR_SECONDS,
     Commits,
     Entry,
     Ledger,
-    LedgerError,
     NoteSegment,
     Reason,
     Settlement,

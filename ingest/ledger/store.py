@@ -2,36 +2,24 @@
 
 import hashlib
 import sqlite3
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol
 
-import structlog
+from ingest.ledger.file import FILE, LedgerFile, statement
 
-FILE = "ledger.sqlite"
 Reason = Literal["duplicate", "expired", "erased"]
 HOUR_SECONDS = 3600
 
-_BUSY_SECONDS = 15.0
 _FOLD_AFTER_SECONDS = 600.0
 """Settled segments stay by themselves this long: longer than anybody takes to read the ledger and
 the lake one after the other, see `entries`."""
 
 _DROPPED_HOURS = 7 * 24
 """Hours for which the ledger knows of which service content was dropped."""
-
-_log = structlog.get_logger()
-
-
-class LedgerError(OSError):
-    """The ledger cannot be written now: a disk fault, to be tried again like any other."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +69,13 @@ class Ledger:
     """
 
     def __init__(self, data: Path) -> None:
-        self.path = data / "state" / FILE
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._opened: tuple[int, int] | None = None
+        self._file = LedgerFile(data / "state" / FILE)
+        self._transaction = self._file.transaction
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._file.path
 
     def close_segment(
         self,
@@ -99,9 +90,11 @@ class Ledger:
         `uncounted_bytes` were damaged before anybody had noted how many records they hold.
         """
         with self._transaction() as connection:
+            if _is_settled(connection, signal, sequence):
+                return
             if uncounted_bytes:
                 uncounted = {"signal": signal, "sequence": sequence, "bytes": uncounted_bytes}
-                connection.execute(_statement("note_uncounted"), uncounted)
+                connection.execute(statement("note_uncounted"), uncounted)
             for hour in accepted.keys() | retried.keys():
                 row = {
                     "signal": signal,
@@ -110,23 +103,24 @@ class Ledger:
                     "accepted": accepted.get(hour, 0),
                     "retried": retried.get(hour, 0),
                 }
-                connection.execute(_statement("close_segment"), row)
+                connection.execute(statement("close_segment"), row)
 
     def settle(self, signal: str, settlements: Sequence[Settlement]) -> None:
         """Note what became of segments that are in the lake. Doing it again changes nothing."""
         at = time.time()
         with self._transaction() as connection:
             for each in settlements:
+                if _is_settled(connection, signal, each.sequence):
+                    continue
                 segment = {"signal": signal, "sequence": each.sequence, "at": at}
                 for hour, stored in each.stored.items():
                     row = segment | {"hour": hour, "stored": stored}
-                    connection.execute(_statement("settle_hour"), row)
-                connection.execute(
-                    _statement("settle_segment"), segment | {"damaged": each.damaged}
-                )
+                    connection.execute(statement("settle_hour"), row)
+                connection.execute(statement("settle_segment"), segment | {"damaged": each.damaged})
+                connection.execute(statement("note_position"), segment)
             before = {"before": at - _FOLD_AFTER_SECONDS}
-            connection.execute(_statement("fold_segments"), before)
-            connection.execute(_statement("forget_segments"), before)
+            connection.execute(statement("fold_segments"), before)
+            connection.execute(statement("forget_segments"), before)
 
     def note_commit(self, signal: str, stored: int, seconds: float, files: int) -> None:
         """Add a commit to what the writer has done: its rows, how long it took, live files now."""
@@ -135,7 +129,7 @@ class Ledger:
                 "signal": signal, "stored": stored, "seconds": seconds, "files": files,
                 "at": time.time(),
             }  # fmt: skip
-            connection.execute(_statement("note_commit"), row)
+            connection.execute(statement("note_commit"), row)
 
     def note_dropped(self, signal: str, dropped: Mapping[str, int]) -> None:
         """Add to the content that was dropped of each service. What is older than a week is summed.
@@ -148,36 +142,55 @@ class Ledger:
         with self._transaction() as connection:
             for service, count in dropped.items():
                 row = {"signal": signal, "hour": hour, "service": service, "dropped": count}
-                connection.execute(_statement("note_dropped"), row)
+                connection.execute(statement("note_dropped"), row)
             before = {"before": hour - _DROPPED_HOURS}
-            connection.execute(_statement("fold_dropped"), before)
-            connection.execute(_statement("forget_dropped"), before)
+            connection.execute(statement("fold_dropped"), before)
+            connection.execute(statement("forget_dropped"), before)
 
     def dropped(self, since: int = 0) -> dict[tuple[str, str], int]:
         """Attributes and bodies dropped as content, by signal and service, since a unix hour."""
         with self._transaction() as connection:
-            rows = connection.execute(_statement("dropped"), {"since": since})
+            rows = connection.execute(statement("dropped"), {"since": since})
             return {(signal, service): count for signal, service, count in rows}
 
     def commits(self) -> list[Commits]:
         """What the writer has done so far, one entry per signal that had a commit."""
         with self._transaction() as connection:
-            return [Commits(*row) for row in connection.execute(_statement("commits"))]
+            return [Commits(*row) for row in connection.execute(statement("commits"))]
 
     def quarantined(self) -> dict[str, int]:
         """Records in quarantine, by signal."""
         with self._transaction() as connection:
-            return dict(connection.execute(_statement("totals")).fetchall())
+            return dict(connection.execute(statement("totals")).fetchall())
+
+    def last_sequence(self, signal: str) -> int:
+        """The highest sequence of a segment that was closed or settled; 0 if none was."""
+        with self._transaction() as connection:
+            row: tuple[int] = connection.execute(
+                statement("last_sequence"), {"signal": signal}
+            ).fetchone()
+        return row[0]
+
+    def note_rewind(self, signal: str, newest: int, known: int) -> None:
+        """Note that a journal remembers no sequence above `newest`, and the ledger `known`."""
+        row = {"signal": signal, "at": time.time(), "newest": newest, "known": known}
+        with self._transaction() as connection:
+            connection.execute(statement("note_rewind"), row)
+
+    def rewinds(self) -> list[tuple[str, float, int, int]]:
+        """Signal, time (unix s), `newest` and `known` of the last rewind of each journal."""
+        with self._transaction() as connection:
+            return [(*row,) for row in connection.execute(statement("rewinds"))]
 
     def uncounted(self) -> list[tuple[str, int, int]]:
         """Signal, sequence and bytes of the damage in which nobody can say how many records are."""
         with self._transaction() as connection:
-            return [(*row,) for row in connection.execute(_statement("uncounted"))]
+            return [(*row,) for row in connection.execute(statement("uncounted"))]
 
     def removed_in_all(self) -> dict[tuple[str, str], int]:
         """Rows that left the lake, by table and reason."""
         with self._transaction() as connection:
-            rows = connection.execute(_statement("removed_in_all"))
+            rows = connection.execute(statement("removed_in_all"))
             return {(table, reason): count for table, reason, count in rows}
 
     def note_removal(
@@ -190,13 +203,13 @@ class Ledger:
         at = time.time()
         with self._transaction() as connection:
             void = {"table": table, "committed": number - 1}
-            connection.execute(_statement("void_removals"), void)
+            connection.execute(statement("void_removals"), void)
             for hour, count in removed.items():
                 row = {
                     "table": table, "number": number, "reason": reason,
                     "hour": hour, "removed": count, "at": at,
                 }  # fmt: skip
-                connection.execute(_statement("note_removal"), row)
+                connection.execute(statement("note_removal"), row)
 
     def entries(self, signal: str, position: int) -> list[Entry]:
         """Every hour of a signal, for a lake that has committed all up to `position`.
@@ -205,7 +218,7 @@ class Ledger:
         """
         with self._transaction() as connection:
             rows = connection.execute(
-                _statement("entries"), {"signal": signal, "position": position}
+                statement("entries"), {"signal": signal, "position": position}
             )
             return [Entry(*row) for row in rows]
 
@@ -213,7 +226,7 @@ class Ledger:
         """Rows that left `table`, by hour and reason, up to the removal number it has committed."""
         with self._transaction() as connection:
             rows = connection.execute(
-                _statement("removed"), {"table": table, "committed": committed}
+                statement("removed"), {"table": table, "committed": committed}
             )
             return {(hour, reason): count for hour, reason, count in rows}
 
@@ -221,67 +234,24 @@ class Ledger:
         """Note the files of a day that was put in order."""
         with self._transaction() as connection:
             row = {"table": table, "day": day.isoformat(), "files": _digest(files)}
-            connection.execute(_statement("note_day"), row)
+            connection.execute(statement("note_day"), row)
 
     def is_in_order(self, table: str, day: date, files: Iterable[str]) -> bool:
         """Whether the day has the very files that it had when it was last put in order."""
         with self._transaction() as connection:
             asked = {"table": table, "day": day.isoformat()}
-            noted: tuple[str] | None = connection.execute(_statement("day_files"), asked).fetchone()
+            noted: tuple[str] | None = connection.execute(statement("day_files"), asked).fetchone()
         return noted is not None and noted[0] == _digest(files)
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._disconnect()
+        self._file.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                connection = self._connected()
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
-            except sqlite3.Error as fault:
-                self._disconnect()
-                if not isinstance(fault, sqlite3.OperationalError):
-                    self._set_aside(fault)
-                raise LedgerError(f"ledger {self.path}: {fault}") from fault
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._opened != _identity(self.path):  # another process may have set it aside
-            self._disconnect()
-        if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection = connection
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(_statement("schema"))
-            self._opened = _identity(self.path)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-
-    def _set_aside(self, fault: sqlite3.Error) -> None:
-        """Make room for a new file; the next use makes it."""
-        aside = self.path.with_name(f"{FILE}.damaged-{int(time.time())}")
-        _log.error("ledger.damaged", file=str(self.path), kept_as=str(aside), error=str(fault))
-        with suppress(FileNotFoundError):
-            self.path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(FILE + suffix).unlink(missing_ok=True)
+def _is_settled(connection: sqlite3.Connection, signal: str, sequence: int) -> bool:
+    """Whether a segment is part of its hours: met again, in an older journal, it is not counted."""
+    segment = {"signal": signal, "sequence": sequence}
+    return connection.execute(statement("is_settled"), segment).fetchone() is not None
 
 
 def _digest(files: Iterable[str]) -> str:
@@ -291,14 +261,6 @@ def _digest(files: Iterable[str]) -> str:
 def hour_of(unix_nano: int) -> int:
     """The unix hour of a time in unix nanoseconds."""
     return unix_nano // (HOUR_SECONDS * 1_000_000_000)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class NoteSegment(Protocol):
@@ -312,8 +274,3 @@ class NoteSegment(Protocol):
         uncounted_bytes: int = 0,
         /,
     ) -> None: ...
-
-
-@cache
-def _statement(name: str) -> str:
-    return (resources.files("ingest.ledger") / "statements" / f"{name}.sql").read_text("utf-8")

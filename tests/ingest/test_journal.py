@@ -6,6 +6,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,8 @@ async def test_sequences_go_on_after_a_restart(tmp_path: Path) -> None:
         (segment,) = closed_segments(tmp_path)
         sequences.append(segment.sequence)
         retire(segment, [])
-    assert sequences == list(range(sequences[0], sequences[0] + 4))
+    assert len(sequences) == 4
+    assert all(earlier < later for earlier, later in pairwise(sequences))
 
 
 async def test_a_refused_write_refuses_its_batch_only(tmp_path: Path) -> None:

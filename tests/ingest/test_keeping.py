@@ -1,5 +1,6 @@
 """What is kept, for how long, and that every record stays accounted for."""
 
+import shutil
 import sqlite3
 import threading
 import time
@@ -15,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from cli.checks import examine
 from cli.config import Config
-from ingest import erase, sweep, verify
+from ingest import erase, rewinds, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
@@ -88,6 +89,63 @@ def test_damaged_records_are_in_quarantine(start_receiver: StartReceiver) -> Non
 
     account = total(receiver.data)
     assert (account.accepted, account.quarantined, account.stored) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_journal_older_than_its_lake_takes_new_records(
+    start_receiver: StartReceiver, monkeypatch: pytest.MonkeyPatch, with_state: bool
+) -> None:
+    """A backup copied the journal before the lake: what is accepted once it is back is stored.
+
+    What the old journal still holds is in the lake and is not stored again. The ledger knows, even
+    where the clock was set back, and `doctor` tells of it; without a ledger the clock has to do.
+    """
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    data, copy = receiver.data, receiver.data.with_name("copy")
+    shutil.copytree(data / "journal", copy)
+    [closed] = (copy / "traces").glob("*.journal")
+    closed.rename(closed.with_suffix(".open"))  # it was being written to when it was copied
+    write(data)
+    for _ in range(3):
+        receiver = start_receiver(data=data)
+        accept(receiver, spans(2))
+        receiver.stop()
+        write(data)
+    shutil.rmtree(data / "journal")
+    copy.rename(data / "journal")
+    if with_state:
+        monkeypatch.setattr("ingest.journal.steady_clock", lambda: lambda: 1_000.0)
+    else:
+        shutil.rmtree(data / "state")
+
+    receiver = start_receiver(data=data)
+    accept(receiver, spans(4))
+    receiver.stop()
+    write(data)
+
+    assert tenants(data).total() == 3 + 3 * 2 + 4
+    if with_state:
+        assert (total(data).accepted, total(data).stored) == (13, 13)
+        told = [each for each in examine(Config(data=data)) if each.check == "journal"]
+        assert [each.state for each in told] == ["ok", "problem"]
+        assert "traces was older" in told[1].found
+
+
+def test_a_deleted_journal_is_told_of(start_receiver: StartReceiver) -> None:
+    """Before anything new is accepted the lake itself shows it."""
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    write(receiver.data)
+    assert not rewinds(receiver.data, hours=24)
+    shutil.rmtree(receiver.data / "journal")
+    shutil.rmtree(receiver.data / "state")
+
+    [found] = rewinds(receiver.data, hours=24)
+
+    assert (found.signal, found.newest) == ("traces", 0)
 
 
 def test_ended_days_are_put_in_order_once(start_receiver: StartReceiver) -> None:

@@ -81,6 +81,31 @@ def test_settled_segments_are_added_up(ledger: Ledger, monkeypatch: pytest.Monke
         assert connection.execute("SELECT count(*) FROM segments").fetchone() == (0,)
 
 
+def test_a_segment_of_an_older_journal_is_not_counted_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was settled, and may hold less than when it was: added up or not, nothing changes."""
+    ledger.close_segment("traces", 7, {HOUR: 5}, {HOUR: 1})
+    ledger.settle("traces", [Settlement(7, {HOUR: 5}, damaged=False)])
+    for fold_after in (600, -1):
+        monkeypatch.setattr("ingest.ledger.store._FOLD_AFTER_SECONDS", fold_after)
+        ledger.settle("traces", [])
+
+        ledger.close_segment("traces", 7, {HOUR: 2}, {})
+        ledger.settle("traces", [Settlement(7, {HOUR: 2}, damaged=False)])
+
+        assert ledger.entries("traces", 7) == [Entry(HOUR, 5, 1, 0, 0)]
+        assert ledger.last_sequence("traces") == 7
+
+
+def test_the_last_sequence_is_that_of_any_segment(ledger: Ledger) -> None:
+    """One that waits counts as well as one that is settled."""
+    assert ledger.last_sequence("traces") == 0
+    ledger.close_segment("traces", 9, {HOUR: 5}, {})
+    assert ledger.last_sequence("traces") == 9
+    assert ledger.last_sequence("logs") == 0
+
+
 def test_only_committed_removals_count(ledger: Ledger) -> None:
     """A removal whose commit never came is void, and its number is used again."""
     ledger.note_removal("spans", 1, "duplicate", {HOUR: 4})

@@ -213,7 +213,10 @@ def test_a_quarantined_segment_keeps_its_bytes_and_reason(tmp_path: Path) -> Non
 
 
 def test_sequences_never_repeat(tmp_path: Path) -> None:
-    """The next sequence is above every segment, digest file and quarantined segment."""
+    """The next sequence is above every segment, digest file and quarantined segment, and more.
+
+    That is: above what it is told of, and no less than the clock, in case the directory forgot.
+    """
     assert next_sequence(tmp_path, lambda: 1_700_000_000.0) == 1_700_000_000_000
     (tmp_path / f"{5:020d}.journal").touch()
     assert next_sequence(tmp_path, lambda: 0.0) == 6
@@ -222,6 +225,8 @@ def test_sequences_never_repeat(tmp_path: Path) -> None:
     (tmp_path / f"{11:020d}.journal").touch()
     quarantine(Segment(11, tmp_path / f"{11:020d}.journal"), "why")
     assert next_sequence(tmp_path, lambda: 0.0) == 12
+    assert next_sequence(tmp_path, lambda: 0.0, above=20) == 21
+    assert next_sequence(tmp_path, lambda: 1_700_000_000.0, above=20) == 1_700_000_000_000
 
 
 def test_digests_are_remembered_from_segments_and_digest_files(tmp_path: Path) -> None:

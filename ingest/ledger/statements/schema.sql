@@ -26,6 +26,20 @@ CREATE TABLE IF NOT EXISTS hours (
     PRIMARY KEY (signal, hour)
 ) WITHOUT ROWID;
 
+-- Up to which sequence the segments of a signal are settled: no later one is numbered below it.
+CREATE TABLE IF NOT EXISTS positions (
+    signal TEXT NOT NULL PRIMARY KEY,
+    sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The last time that a journal was found at the start to be older than what the ledger knows of it.
+CREATE TABLE IF NOT EXISTS rewinds (
+    signal TEXT NOT NULL PRIMARY KEY,
+    noted_at REAL NOT NULL,
+    newest INTEGER NOT NULL,
+    known INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Segments that were damaged before anybody had noted how many records they hold.
 CREATE TABLE IF NOT EXISTS uncounted (
     signal TEXT NOT NULL,
