@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ingest.ledger import Entry, Ledger
 from ingest.ledger.totals import settled_up_to
-from ingest.write import TABLE_OF
+from ingest.tables import TABLE_OF
 from lake import DamagedTable, Lake, Moment, moment_of
 
 

@@ -12,7 +12,7 @@ from ingest.ledger import Ledger, hour_of
 from ingest.lock import KEEPER, Holder, holder
 from ingest.recovery import quarantined_in
 from ingest.segments import backlog_of, newest_sequence
-from ingest.write import TABLE_OF
+from ingest.tables import TABLE_OF
 from lake import Lake, LakeError
 
 ALWAYS = ("sidecar", "receiver", "writer", "reader")

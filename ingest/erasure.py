@@ -17,7 +17,8 @@ from ingest.naming import quarantined_files_naming, waiting_files_naming
 from ingest.recovery import recover
 from ingest.remove import remove_tenant
 from ingest.set_aside import take_out_of_quarantine
-from ingest.write import TABLE_OF, WriterSettings, run_writer
+from ingest.tables import TABLE_OF
+from ingest.write import WriterSettings, run_writer
 from lake import TABLES, AttributeMap, Lake, rows_of_tenant, traces_of
 from lake.mapping_file import SHIPPED
 

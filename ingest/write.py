@@ -28,10 +28,10 @@ from ingest.ledger import Ledger
 from ingest.limits import Labels
 from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, sole
 from ingest.segment_rows import SegmentRows
+from ingest.tables import TABLE_OF
 from lake import AttributeMap, Lake, LakeError
 from lake.mapping_file import SHIPPED
 
-TABLE_OF: Mapping[Signal, str] = {"traces": "spans", "logs": "logs", "metrics": "metrics"}
 _MAX_COMMIT_BYTES = 12 * 1024 * 1024
 _RETRY_SECONDS = 1.0
 _LOG_EVERY_SECONDS = 60.0

@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.ledger.store import FILE, Commits, LedgerError, _statement
+from ingest.ledger.file import FILE, LedgerError, statement
+from ingest.ledger.store import Commits
 
 _BUSY_SECONDS = 1.0
 
@@ -35,12 +36,12 @@ def totals_of(data: Path) -> Totals:
         with closing(_reading(path)) as connection:
             connection.execute("BEGIN")
             dropped = Counter[str]()
-            for signal, _, count in connection.execute(_statement("dropped"), {"since": 0}):
+            for signal, _, count in connection.execute(statement("dropped"), {"since": 0}):
                 dropped[signal] += count
-            removed = connection.execute(_statement("removed_in_all"))
+            removed = connection.execute(statement("removed_in_all"))
             return Totals(
-                commits=tuple(Commits(*row) for row in connection.execute(_statement("commits"))),
-                quarantined=dict(connection.execute(_statement("totals")).fetchall()),
+                commits=tuple(Commits(*row) for row in connection.execute(statement("commits"))),
+                quarantined=dict(connection.execute(statement("totals")).fetchall()),
                 removed={(table, reason): count for table, reason, count in removed},
                 dropped=dropped,
             )
@@ -58,7 +59,7 @@ def settled_up_to(data: Path, signal: str) -> int:
         return 0
     try:
         with closing(_reading(path)) as connection:
-            (settled,) = connection.execute(_statement("settled"), {"signal": signal}).fetchone()
+            (settled,) = connection.execute(statement("settled"), {"signal": signal}).fetchone()
     except sqlite3.Error as fault:
         raise LedgerError(f"ledger {path}: {fault}") from fault
     return settled or 0

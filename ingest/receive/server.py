@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import structlog
 import uvicorn
 
 from ingest.journal import Journal
-from ingest.ledger import Ledger, LedgerError
+from ingest.known_sequence import known_sequence
+from ingest.ledger import Ledger
 from ingest.lock import sole
 from ingest.receive.connections import allowed_connections
 from ingest.receive.grpc import GrpcServer
@@ -21,7 +21,6 @@ from ingest.receive.http_protocol import TimedProtocol
 from ingest.receive.intake import Intake
 from ingest.receive.settings import ReceiverSettings
 from ingest.receive.signals import SIGNALS
-from ingest.segments import newest_sequence
 
 _log = structlog.get_logger()
 
@@ -67,14 +66,12 @@ async def serve_receiver(
 
 @asynccontextmanager
 async def _journal(settings: ReceiverSettings, ledger: Ledger, name: str) -> AsyncIterator[Journal]:
-    directory = settings.data / "journal" / name
-    known = _known_sequence(directory, ledger, name)
     journal = Journal(
-        directory,
+        settings.data / "journal" / name,
         partial(ledger.close_segment, name),
         max_age_seconds=settings.segment_seconds,
         max_bytes=settings.segment_bytes,
-        above=known,
+        above=known_sequence(settings.data, ledger, name),
     )
     for damage in journal.damage:
         _log.warning("journal.recovered", signal=name, found=str(damage))
@@ -82,30 +79,6 @@ async def _journal(settings: ReceiverSettings, ledger: Ledger, name: str) -> Asy
         yield journal
     finally:
         await journal.close()
-
-
-def _known_sequence(directory: Path, ledger: Ledger, name: str) -> int:
-    """The highest sequence that the ledger knows, which an older journal put back does not.
-
-    While the ledger cannot be read, the journal and the clock have to do.
-    """
-    newest = newest_sequence(directory)
-    try:
-        known = ledger.last_sequence(name)
-        if newest < known:
-            ledger.note_rewind(name, newest, known)
-    except LedgerError:
-        return 0
-    if newest < known:
-        _log.warning(
-            "journal.behind",
-            signal=name,
-            newest=newest,
-            known=known,
-            reason="the journal is older than the ledger: put back from a copy, or deleted",
-            remedy="quietpager verify says whether anything is missing",
-        )
-    return known
 
 
 @asynccontextmanager

@@ -24,7 +24,8 @@ from ingest.receive.signals import LOGS, METRICS, TRACES, Signal
 from ingest.record import encode_record
 from ingest.segment_rows import ROWS_OF
 from ingest.segments import digest_of
-from ingest.write import TABLE_OF, WriterSettings, run_writer
+from ingest.tables import TABLE_OF
+from ingest.write import WriterSettings, run_writer
 from lake import Lake
 from lake.mapping_file import SHIPPED
 from tests.ingest.batches import whole
