@@ -90,8 +90,13 @@ class Book:
         self.asked = 0
 
     def __call__(
-        self, sequence: int, accepted: Mapping[int, int], retried: Mapping[int, int]
+        self,
+        sequence: int,
+        accepted: Mapping[int, int],
+        retried: Mapping[int, int],
+        uncounted_bytes: int = 0,
     ) -> None:
+        assert not uncounted_bytes
         self.asked += 1
         if self.fails:
             raise self.fails.pop(0)
