@@ -28,6 +28,7 @@ SECRETS = {
     "Hugging Face": "hf_abcdefghijklmnopqrstuvwxyz0123",
     "GitHub": "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
     "GitHub, fine-grained": "github_pat_11ABCDEFG0abcdefghij_klmnopqrstuvwxyz",
+    "npm": "npm_abcdefghijklmnopqrstuvwxyz0123456789",
     "Slack": "xoxb-123456789012-abcdefghij",
     "AWS": "AKIAIOSFODNN7EXAMPLE",
     "Stripe": "rk_live_abcdefghijklmnop1234",

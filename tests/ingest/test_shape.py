@@ -151,6 +151,22 @@ QUOTING = {
     "an answer of JSON": f"Failed to parse City from completion {SAID}. Got: 1",
     "OpenAI Agents": f"Invalid JSON when parsing {SAID} for TypeAdapter(City)",
     "jsonschema": f"1 is not of type 'string'\n\nOn instance['name']:\n    '{SAID}'",
+    "DSPy": "Adapter ChatAdapter failed to parse the LM response. \n\n"
+            f"LM Response: {SAID} \n\nExpected to find output fields: [answer]",
+    "smolagents": f"Error executing tool 'find' with arguments {{'q': '{SAID}'}}: HTTPError: 500",
+    "Haystack": f"Failed to invoke Tool `find` with parameters {{'q': '{SAID}'}}. Error: boom",
+    "Vercel, of an object": f'Type validation failed: Value: {{"q":"{SAID}"}}.\nError message: []',
+    "Vercel, of a text": f"JSON parsing failed: Text: {SAID}.\nError message: Unexpected token",
+    "Vercel, of a tool": f"Invalid input for tool find: JSON parsing failed: Text: {SAID}.\nError",
+    "Groq": "Error code: 400 - {'error': {'message': 'Failed to call a function.', "
+            f"'failed_generation': '<function=find>{SAID}</function>'}}}}",
+    "LangGraph": f"Error invoking tool 'find' with kwargs {{'q': {{'x': \"{SAID}\"}}}} with error:"
+                 "\n boom\n Please fix the error and try again.",
+    "OpenAI Agents, of a tool": f"Invalid JSON input for tool find: {SAID}",
+    "an interrupt": f"(Interrupt(value='{SAID}', id='1f'),)",
+    "an interrupt with an object": f"(Interrupt(value=Ask(text={SAID}), resumable=True),)",
+    "JSON within JSON": f'failed: {{\\"output\\": \\"{SAID}\\"}}',
+    "a text that was cut": f"bad completion '{SAID}",
     "a request": f"400: {{'messages': [{{'role': 'user', 'content': '{SAID}'}}]}}",
 }  # fmt: skip
 
@@ -167,6 +183,26 @@ def test_what_exceptions_quote(message: str) -> None:
         assert text.startswith(message[:5])
         assert CONTENT_DROPPED in text
     assert CANARY not in str(screened(line, "acme", said | {"event.name": "e"}, body=message))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4o', 'code': 'x'}}",
+        "find() got an unexpected keyword argument 'city'",
+        "find() missing 2 required positional arguments: 'a' and 'b'",
+        "invalid literal for int() with base 10: '1.5'", "KeyError: 'text'",
+        "maximum context length is 128000 tokens, however your input has 130000 tokens",
+        "Invalid parameter: 'tool_choice' is only allowed when 'tools' are specified",
+        "LM response cannot be serialized to a JSON object.", "response 500: upstream timed out",
+        "column 'value' does not exist",
+        "Error getting response: {'error': 'Error code: 500 - scripted 500'}",
+    ],
+)  # fmt: skip
+def test_what_exceptions_say_of_themselves_stays(message: str) -> None:
+    """Names of parameters, of models and of what was missing."""
+    row = screened(span, "acme", AGENTIC, status={"code": 2, "message": message})
+    assert (row["error_message"], row["status_message"]) == (message, message)
 
 
 def test_long_names_look_like_short_ones() -> None:
