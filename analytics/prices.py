@@ -49,6 +49,8 @@ OF_BEDROCK = re.compile(
     rf"({'|'.join(MAKERS)})\.[a-z]"
 )
 """Model ids that only Bedrock has, of frameworks that name themselves instead of the provider."""
+OF_OPENAI = "text-embedding-"
+"""Whose embeddings the list knows only by the provider, unlike its other models."""
 
 USD = pa.decimal128(24, 18)
 EXACT = Decimal(1).scaleb(-18)
@@ -207,6 +209,8 @@ class PriceBook:
         seller = SELLERS.get(provider.lower(), provider) or None
         if seller is None and OF_BEDROCK.match(model):
             seller = "aws"
+        if seller in {None, "litellm"} and model.startswith(OF_OPENAI):
+            seller = "openai"
         try:
             return self._public.find_provider_model(model, None, seller, None)
         except LookupError:

@@ -130,14 +130,23 @@ def _text(value: str | float) -> str:
 
 
 def _at(content: dict[str, Any], path: str) -> Any:
-    """What stands at a path; a step may be an object written as a text. x* is a sum of numbers."""
+    """What stands at a path; a step may be an object written as a text, or a place in a list.
+
+    x* is a sum of numbers.
+    """
     if path.endswith("*"):
         return _sum(content, path.removesuffix("*"))
     if path in content:
         return content[path]
     step, _, rest = path.partition(".")
-    inner = _opened(content.get(step)) if rest else None
+    held = content.get(step) if rest else None
+    inner = _numbered(held) if isinstance(held, list) else _opened(held)
     return _at(inner, rest) if inner else None
+
+
+def _numbered(items: list[Any]) -> dict[str, Any]:
+    """A list as an object of which the members are called 0, 1, ..."""
+    return {str(number): item for number, item in enumerate(items)}
 
 
 def _sum(content: dict[str, Any], prefix: str) -> Any:

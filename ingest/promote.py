@@ -39,6 +39,7 @@ def promoted(
         for source in mapping.placed(column.name, "name"):
             ours = _all_rows_meant(own, source, senders)
             if ours.any():
+                ours &= ~_ignored(senders.names, source)
                 named = where(pa.array(ours), meaning(senders.names, source))
                 columns[column.name] = pc.coalesce(columns[column.name], named)
     for name, values in (of_events or {}).items():
@@ -179,6 +180,14 @@ def _all_rows_meant(pairs: Pairs, source: Source, senders: Senders) -> Flags:
     for key, pattern in source.when:
         rows &= pairs.owners_with(key, pattern)
     return rows
+
+
+def _ignored(names: pa.Array, source: Source) -> Flags:
+    """Which names of records say nothing, whatever their case."""
+    if not source.ignore:
+        return np.zeros(len(names), np.bool_)
+    nothing = pc.is_in(pc.utf8_lower(names), pa.array(source.ignore))
+    return to_numpy(pc.fill_null(nothing, fill_value=False), np.bool_)
 
 
 def _blank(pairs: Pairs, found: Index) -> Flags:

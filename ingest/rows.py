@@ -195,7 +195,10 @@ def _errors(columns: Mapping[str, pa.Array], status_message: pa.Array) -> dict[s
 def _first_token_ms(
     columns: Mapping[str, pa.Array], start: pa.Array, events: SpanEvents
 ) -> pa.Array:
-    """From an attribute, else from the time of the first token, as an attribute or as an event."""
+    """From an attribute, else from the time of the first token, as an attribute or as an event.
+
+    NULL of what was not streamed: OpenLIT and LiteLLM tell when the whole answer was there.
+    """
     moment = columns["first_token_time"]
     by_time = (
         nulls(len(moment)).cast(pa.float64())
@@ -208,7 +211,8 @@ def _first_token_ms(
         )
     )
     stated, by_event = columns["ttfb_ms"], elapsed_ms(start, events.first_token)
-    return pc.coalesce(_plausible(stated), _plausible(by_time), _plausible(by_event))
+    first = pc.coalesce(_plausible(stated), _plausible(by_time), _plausible(by_event))
+    return where(pc.fill_null(columns["streaming"], fill_value=True), first)
 
 
 def _plausible(milliseconds: pa.Array) -> pa.Array:

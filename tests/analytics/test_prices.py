@@ -161,6 +161,7 @@ def test_the_answering_model_is_priced_first(telemetry: Telemetry, rows: Ask) ->
     ("provider", "model"),
     [("x_ai", "grok-3"), ("gcp.gen_ai", "gemini-2.5-pro"), ("azure.ai.inference", "gpt-4o"),
      ("aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"), (None, "claude-sonnet-4-5"),
+     (None, "text-embedding-3-small"), ("litellm", "text-embedding-3-small"),
      (None, "us.anthropic.claude-sonnet-4-20250514-v1:0"), (None, "amazon.nova-lite-v1:0"),
      ("aws.bedrock", "nova-lite-v1:0"), ("aws.bedrock", "llama3-1-8b-instruct-v1:0"),
      (None, "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite-v1:0")],
@@ -169,7 +170,7 @@ def test_providers_are_known_by_their_opentelemetry_names(
     telemetry: Telemetry, rows: Ask, provider: str | None, model: str
 ) -> None:
     """The provider names of the semantic conventions find their price lists; none is guessed but
-    Bedrock, whose ids nobody else has, where a framework names itself instead."""
+    those whose ids nobody else has, Bedrock and of embeddings OpenAI."""
     telemetry.llm(provider=provider, request_model=model)
     assert rows("SELECT cost_usd > 0 AS priced FROM llm_calls") == [{"priced": True}]
 

@@ -91,6 +91,7 @@ def test_openai_agents_by_openinference() -> None:
         ({"id": "msg_1", "type": "message", "model": "m", "role": "assistant"}, "msg_1"),
         ({"id": "order-4711", "type": "message", "text": "It is on its way"}, None),
         ({"id": "customer-4711-jane-doe", "object": "invoice"}, None),
+        ({"llm_output": {"id": "customer-4711-jane-doe"}}, None),
     ],
 )
 def test_an_object_that_the_model_wrote_has_no_response_id(
@@ -263,6 +264,8 @@ def test_vercel_five_counts_googles_thoughts_apart() -> None:
     told(span("ai", counts | {"gen_ai.usage.output_tokens": 100}), output_tokens=140)
     six = {"gen_ai.usage.output_tokens": 140, "ai.usage.outputTokenDetails.textTokens": 100}
     told(span("ai", counts | six), output_tokens=140, reasoning_tokens=40)
+    only = {name: counts[name] for name in ("ai.operationId", "ai.response.providerMetadata")}
+    told(span("ai", only), output_tokens=140, reasoning_tokens=40)
 
 
 def test_vercel_seven() -> None:

@@ -204,3 +204,38 @@ def test_logfire_names_the_parts_of_openai_s_agents_by_its_templates() -> None:
             "gen_ai.usage.output_tokens": 50, "gen_ai.usage.raw": json.dumps(raw)}  # fmt: skip
     told(span(scope, call), span_class="llm", input_tokens=130, reasoning_tokens=40)
     told(span("another", {template: "Function: {name}", "name": "x"}), span_class="other")
+
+
+def test_logfire_tells_chat_completions_of_openai_s_agents_without_an_operation() -> None:
+    """The parts of their tokens stand in the SDK's own usage."""
+    usage = {"input_tokens": 131, "output_tokens": 49,
+             "input_tokens_details": {"cached_tokens": 64, "cache_write_tokens": 5},
+             "output_tokens_details": {"reasoning_tokens": 40}}  # fmt: skip
+    call = {"logfire.msg_template": "Chat completion with {gen_ai.request.model!r}",
+            "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.usage.input_tokens": 131, "gen_ai.usage.output_tokens": 49,
+            "usage": json.dumps(usage)}  # fmt: skip
+    told(span("logfire.openai_agents", call), span_class="llm", input_tokens=131, output_tokens=49,
+         cache_read_tokens=64, cache_write_tokens=5, reasoning_tokens=40)  # fmt: skip
+    told(span("another", call), span_class="other", cache_read_tokens=None)
+
+
+@pytest.mark.parametrize(
+    ("scope", "attributes"),
+    [
+        ("opentelemetry.instrumentation.openai_agents",
+         {"traceloop.span.kind": "workflow", "traceloop.workflow.name": "{}"}),
+        ("openlit.instrumentation.openai_agents",
+         {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "{}"}),
+        ("openinference.instrumentation.openai_agents", {"openinference.span.kind": "AGENT"}),
+    ],
+)  # fmt: skip
+def test_a_workflow_of_openai_s_agents_that_nobody_named_is_no_agent(
+    scope: str, attributes: dict[str, str]
+) -> None:
+    """The run then has the name of the agent below."""
+    for called, agent in (
+        ("Agent workflow", None), ("Agent Workflow", None), ("triage", "triage"),
+    ):  # fmt: skip
+        sent = {key: value.format(called) for key, value in attributes.items()}
+        told(span(scope, sent, name=called), span_class="agent", agent_name=agent)

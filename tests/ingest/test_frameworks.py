@@ -394,6 +394,8 @@ def test_a_tool_that_claude_code_s_user_refused_did_not_fail() -> None:
         {"traceloop.association.properties.tenantId": "acme",
          "traceloop.association.properties.userId": "u",
          "traceloop.association.properties.chat_id": "t"},
+        {"ai.settings.context.tenant_id": "acme", "ai.settings.context.userId": "u",
+         "session.id": "t"},
         {"langsmith.metadata.tenantId": "acme", "langsmith.metadata.userId": "u",
          "langsmith.metadata.threadId": "t"},
     ],

@@ -196,6 +196,8 @@ def test_recordings_lose_what_was_said_and_no_count(path: Path) -> None:
     free = {"attributes", "resource_attributes", "events", "body"}
     if path.stem.startswith("spans_crewai_traceloop"):
         free.add("name")
+    if path.stem.endswith("interrupt_resume"):
+        free |= {"status_message", "error_message"}
     for name in set(rows.column_names) - free:
         assert rows[name] == sent[name]
     for before, after in zip(
@@ -213,6 +215,7 @@ def test_what_columns_take_from_content_is_taken_first() -> None:
     dropped = [name for name, sort in zip(known, sorts, strict=True) if sort & Sort.CONTENT]
     assert dropped == [
         "embedding.invocation_parameters",
+        "gen_ai.completion",
         "gen_ai.completion.0.finish_reason",
         "llm.invocation_parameters",
         "output.value",

@@ -122,6 +122,7 @@ def test_user_id_of_others_is_the_users() -> None:
     [
         ("az.ai.openai", "azure.ai.openai"), ("vertex_ai", "gcp.vertex_ai"), ("xai", "x_ai"),
         ("openai.chat", "openai"), ("openai", "openai"), ("acme", "acme"),
+        ("azure-openai.responses", "azure.ai.openai"),
         ("langgraph", None), ("LangChain", None), ("Unknown", None),
     ],
 )  # fmt: skip
@@ -186,8 +187,9 @@ def test_a_process_says_once_whose_all_it_does_is(column: str, names: tuple[str,
 
 @pytest.mark.parametrize(
     "nobody",
-    ["None", "null", "undefined", "", "  ", "\t\n", "\u00a0", "<nil>", "NaN", "[object Object]"],
-)
+    ["None", "null", "undefined", "", "  ", "\t\n", "\u00a0", "<nil>", "NaN", "[object Object]",
+     "default_user_id"],
+)  # fmt: skip
 def test_nobody_is_no_name(nobody: str) -> None:
     """str(None) and its like name nobody, nor does a blank: who is named elsewhere is believed."""
     row = span("x", {"tenant.id": nobody, "tenant_id": "acme", "user.id": nobody,
