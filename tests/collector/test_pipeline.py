@@ -22,6 +22,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from ingest.decode import decode
+from ingest.rows import span_rows
 from tests.collector.pipeline import Pipeline
 
 pytestmark = pytest.mark.collector
@@ -126,6 +128,22 @@ def test_how_a_response_ended_survives_redaction(recordings: Pipeline) -> None:
     assert [tuple(row.values()) for row in rows] == [
         ("error", "incomplete", 2), ("stop", None, 4), ("tool_calls", None, 2),
     ]  # fmt: skip
+
+
+def test_which_response_it_was_survives_redaction(recordings: Pipeline) -> None:
+    """OpenInference and LangSmith tell it within what was answered, which goes."""
+    sent = {
+        (row["trace_id"], row["span_id"], row["response_id"])
+        for path in RECORDED.glob("spans_*.pb")
+        for table in span_rows(decode("traces", [path.read_bytes()], [0]))
+        for row in table.to_pylist()
+        if row["response_id"]
+    }
+    rows = recordings.ask(
+        "SELECT trace_id, span_id, response_id FROM spans WHERE response_id IS NOT NULL"
+        " AND coalesce(service_name, '') NOT LIKE 'test-%'"
+    )
+    assert sent == {(row["trace_id"], row["span_id"], row["response_id"]) for row in rows}
 
 
 @pytest.mark.parametrize("said", CONTENT)
