@@ -124,7 +124,8 @@ def _by_shape(table: ContentTable) -> Iterator[str]:
     )
     yield (
         "Messages of exceptions and of failed spans stay, for they say what failed. What they "
-        f"quote of what a model said goes, as {_listed(table.quotes)} are known to quote it; a "
+        f"quote of what a model said goes, as {_listed(table.quotes)} are known to quote it, and "
+        "what stands in quotes or braces behind such words as `arguments` and `value`; any other "
         "message of your own code that quotes a prompt is stored, with secrets masked.\n"
     )
 

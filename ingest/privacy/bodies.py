@@ -12,7 +12,7 @@ from ingest.decode import Index, to_numpy
 from ingest.privacy.documents import MAY_HOLD, without_content_within
 from ingest.privacy.masking import cut, masked
 from ingest.privacy.names import Sort, sorts_of
-from ingest.privacy.quotes import without_quotes
+from ingest.privacy.quotes import without_quotes_in_bodies
 from ingest.privacy.shape import Flags
 from ingest.privacy.table import CONTENT_DROPPED, alternatives, content_table
 from ingest.privacy.words import Look
@@ -55,7 +55,7 @@ def screened_bodies(
     after = _without_events(bodies, events, telling & ~kept)
     after = _where(after, ~kept, without_content_within)
     after = _where(after, ~kept, _without_members)
-    quoteless = without_quotes(after)
+    quoteless = without_quotes_in_bodies(after)
     after = pc.if_else(pa.array(kept), after, quoteless) if kept.any() else quoteless
     lost = _changed(bodies, after)
     after = masked(after)

@@ -63,7 +63,8 @@ class ContentTable:
     other bodies, `members` the members that stay of JSON objects in an attribute, `numbers`
     attributes whose JSON keeps only numbers, `masked` expressions of secrets by what they are,
     `unmasked_keys` expressions of keys whose values are left alone. `quotes` are expressions of
-    what messages of exceptions quote; of their three groups the second is content.
+    what messages of exceptions quote, in sentences of libraries and `quotes_by_shape` in any; of
+    their three groups the second is content.
     """
 
     dialects: tuple[Dialect, ...]
@@ -77,6 +78,7 @@ class ContentTable:
     unmasked_keys: tuple[str, ...]
     shape: Shape
     quotes: Mapping[str, str]
+    quotes_by_shape: Mapping[str, str]
 
     @property
     def content_names(self) -> tuple[str, ...]:
@@ -133,9 +135,11 @@ def _table(document: Mapping[str, Any]) -> ContentTable:
         masked=dict(masks["values"]),
         unmasked_keys=tuple(masks["unmasked_keys"]),
         shape=_shape(document["shape"]),
-        quotes=dict(document["quotes"]),
+        quotes={name: each for name, each in document["quotes"].items() if name != "by_shape"},
+        quotes_by_shape=dict(document["quotes"]["by_shape"]),
     )
-    for pattern in (*table.masked.values(), *table.unmasked_keys, *table.quotes.values()):
+    quotes = (*table.quotes.values(), *table.quotes_by_shape.values())
+    for pattern in (*table.masked.values(), *table.unmasked_keys, *quotes):
         try:
             re.compile(pattern)
         except re.error as error:

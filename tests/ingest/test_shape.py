@@ -166,7 +166,7 @@ QUOTING = {
     "an interrupt": f"(Interrupt(value='{SAID}', id='1f'),)",
     "an interrupt with an object": f"(Interrupt(value=Ask(text={SAID}), resumable=True),)",
     "JSON within JSON": f'failed: {{\\"output\\": \\"{SAID}\\"}}',
-    "a text that was cut": f"bad completion '{SAID}",
+    "a text that was cut": f"Invalid completion '{SAID}",
     "a request": f"400: {{'messages': [{{'role': 'user', 'content': '{SAID}'}}]}}",
 }  # fmt: skip
 
@@ -203,6 +203,19 @@ def test_what_exceptions_say_of_themselves_stays(message: str) -> None:
     """Names of parameters, of models and of what was missing."""
     row = screened(span, "acme", AGENTIC, status={"code": 2, "message": message})
     assert (row["error_message"], row["status_message"]) == (message, message)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"event":"saved","value":"abc","values":["a","b"],"error":null}',
+        "Saved value 'abc' of input {'file': 'a.csv'}",
+        "Value: 5", "text: 'none'",
+    ],
+)  # fmt: skip
+def test_lines_that_speak_of_no_failure_stay(body: str) -> None:
+    """Most bodies are about something else, and JSON stays JSON."""
+    assert screened(line, "acme", {}, body=body)["body"] == body
 
 
 def test_long_names_look_like_short_ones() -> None:
