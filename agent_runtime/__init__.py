@@ -37,6 +37,7 @@ from agent_runtime.errors import (
     GraphError,
     IdleTimeout,
     LeaseLost,
+    NotAsked,
     NotDone,
     NothingToResume,
     PromptTooLong,
@@ -53,6 +54,7 @@ from agent_runtime.errors import (
     TenantBusy,
     ThreadBusy,
     ThreadNotFound,
+    WritePending,
 )
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
@@ -87,6 +89,7 @@ __all__ = [
     "Limits",
     "Message",
     "Model",
+    "NotAsked",
     "NotDone",
     "NothingToResume",
     "Outcome",
@@ -117,6 +120,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Usage",
+    "WritePending",
     "configure_telemetry",
     "identity_from_headers",
     "open_store",

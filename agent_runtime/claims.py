@@ -56,6 +56,24 @@ def decide(claim: Claim, standing: Standing) -> Literal["replay", "wait", "in_do
     return "wait" if standing.lease_left_s > 0 else "in_doubt"
 
 
+def key_of_call(
+    *,
+    agent_name: str,
+    tenant_id: str,
+    thread_id: str,
+    turn_id: str,
+    node: str,
+    position: int,
+    call_id: str,
+) -> str:
+    """The idempotency key of a tool call in the message at that position of a thread.
+
+    Without the attempt: a repetition is the same write. Without the run: a resumed one has another
+    id. With turn and position: models give ids like "call_0" again and again.
+    """
+    return digest([agent_name, tenant_id, thread_id, turn_id, node, position, call_id])
+
+
 def digest(parts: Sequence[object]) -> str:
     """SHA-256, in hex, of values that JSON can hold; tells ("a", "bc") from ("ab", "c")."""
     return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()

@@ -67,6 +67,14 @@ class NothingToResume(Refused):
     """The thread's turn is done, or waits for no answer."""
 
 
+class NotAsked(Refused):
+    """An answer names no question, or one that the thread does not wait with, or no longer."""
+
+
+class WritePending(Refused):
+    """The turn before stopped at a write of which the agent has not heard yet how it ended."""
+
+
 class StoreError(AgentRuntimeError):
     """What must be kept could not be written, or what was kept not be read."""
 

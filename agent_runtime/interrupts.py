@@ -1,8 +1,12 @@
 """Questions to humans: a node stops at one, and is run again with its answer."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from agent_runtime.claims import digest
+from agent_runtime.errors import StateNotStorable
 
 
 class Interrupt(BaseException):
@@ -25,6 +29,18 @@ class Asked:
     payload: Any
 
 
+NOTHING: Final = object()
+"""No answer; None is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a thread's turn, with the answer to a question of that id."""
+
+    value: Any = NOTHING
+    question: str | None = None
+
+
 class Answers:
     """What was answered so far in the node that runs."""
 
@@ -35,10 +51,30 @@ class Answers:
     def to(self, payload: Any, key: str | None) -> Any:
         """The answer. :raises Interrupt: when there is none yet."""
         self._asked += 1
-        key = str(self._asked) if key is None else key
+        # With what it says: an answer is for what its human has seen, and for nothing that comes
+        # to stand in its place when the node runs again.
+        key = f"{self._asked if key is None else key}:{_content(payload)}"
         if key not in self.given:
             raise Interrupt(key, payload)
         return self.given[key]
+
+
+def _content(payload: Any) -> str:
+    try:
+        return digest([json.dumps(payload, default=repr)])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StateNotStorable(
+            f"the payload of a question cannot be kept: {error}; use what JSON has"
+        ) from error
+
+
+def not_asked(thread: str, what: Resume) -> str:
+    """Why an answer is none to what a thread asks, and the remedy."""
+    if what.question is None:
+        return f"{thread}: say which question it is that the value answers; it has an id"
+    if what.value is NOTHING:
+        return f"{thread}: question {what.question!r} is named, but no value answers it"
+    return f"{thread} does not ask {what.question!r}, or no longer; look at what it asks now"
 
 
 def interrupt_in(error: BaseException) -> Interrupt | None:

@@ -18,6 +18,8 @@ class RunResult:
     messages: tuple[Message, ...]
     outcome: Outcome
     usage: Tally
+    question: str | None = None
+    """The id of what a human is asked; an answer must name it."""
 
 
 async def result_of(run: Run) -> RunResult:
@@ -31,4 +33,7 @@ async def result_of(run: Run) -> RunResult:
     assert run.outcome is not None  # noqa: S101 - set by finish
     messages = run.at.state.messages
     said = (each.content for each in reversed(messages[before:]) if each.role == "assistant")
-    return RunResult(run.identity.run_id, next(said, ""), messages, run.outcome, run.context.tally)
+    return RunResult(
+        run.identity.run_id, next(said, ""), messages, run.outcome, run.context.tally,
+        question=run.at.question if run.outcome.reason == "human" else None,
+    )  # fmt: skip

@@ -106,7 +106,8 @@ class Run:
         if outcome.kind == "interrupt":
             resume = self._can_be_resumed and self.at.next_node != END
             told = {"reason": outcome.reason, "resume": resume, "payload": outcome.payload}
-            yield [Event("interrupted", told)]
+            asks = {"question": self.at.question} if outcome.reason == "human" else {}
+            yield [Event("interrupted", asks | told)]
         # In process, yielding it is handing it over; over HTTP it must have been sent as well.
         self._delivered = not self._served
         # Messages of errors are for the operators; the client gets the run's id to ask about.

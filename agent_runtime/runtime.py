@@ -18,22 +18,17 @@ from agent_runtime.errors import Draining
 from agent_runtime.events import Event
 from agent_runtime.graph import Graph
 from agent_runtime.identity import RunIdentity
+from agent_runtime.interrupts import NOTHING, Resume
 from agent_runtime.limits import Budget, Limits
 from agent_runtime.outbox import Outbox
+from agent_runtime.pending import refuse_over_writes
 from agent_runtime.result import RunResult, result_of
 from agent_runtime.run import UNWIND_S, Run
 from agent_runtime.store import DEFAULT_DSN, Store, open_store
 from agent_runtime.store.claims import StoredClaims
+from agent_runtime.store.users import leave, use
 from agent_runtime.tally import Tally
-from agent_runtime.threads import (
-    LEASE_S,
-    NOTHING,
-    Checkpoint,
-    HeldThread,
-    Resume,
-    ThreadKey,
-    look_up,
-)
+from agent_runtime.threads import LEASE_S, Checkpoint, HeldThread, ThreadKey, look_up
 from agent_runtime.under_way import UnderWay
 
 DEFAULT_LIMITS = Limits()
@@ -83,6 +78,7 @@ class Runtime:
         self._in_hurry = False
         dsn = os.environ.get("AGENT_RUNTIME_STORE", DEFAULT_DSN) if store is None else store
         self._store = open_store(dsn) if isinstance(dsn, str) else dsn
+        use(self._store, self)
         self._claims = StoredClaims(self._store, keep_claims_days * 86_400)
         self._under_way = UnderWay()
         self._lease_s = lease_s
@@ -118,16 +114,22 @@ class Runtime:
         return await result_of(run)
 
     async def resume(
-        self, thread_id: str, *, tenant_id: str, user_id: str, value: Any = NOTHING
+        self,
+        thread_id: str,
+        *,
+        tenant_id: str,
+        user_id: str,
+        value: Any = NOTHING,
+        question: str | None = None,
     ) -> RunResult:
         """Go on with a turn that was interrupted or failed; no finished node is run again.
 
-        ``value`` is what a human answered to `Context.interrupt`.
+        ``value`` is what a human answered to the ``question`` with that id (`RunResult.question`).
 
-        :raises Refused: as `run`, and when there is nothing to resume.
+        :raises Refused: as `run`, and when there is nothing to resume, or that is not asked.
         :raises StoreError: when the store cannot be reached.
         """
-        what = Resume(value)
+        what = Resume(value, question)
         run = await self.begin(what, thread_id=thread_id, tenant_id=tenant_id, user_id=user_id)
         return await result_of(run)
 
@@ -176,6 +178,8 @@ class Runtime:
             )
             try:
                 self._refuse(tenant_id)
+                if create:
+                    await refuse_over_writes(key, thread.found, self._claims)
                 first = thread.first(what, run_id, self._graph.entry)
             except BaseException:
                 await asyncio.shield(thread.release())
@@ -262,7 +266,7 @@ class Runtime:
             run.cut("shutdown")
 
     async def aclose(self) -> None:
-        """Drain, then close the connections."""
+        """Drain, then close the connections; the last one that uses a store closes it."""
         await self.drain()
         # Writes go on when their runs are gone, and have as long as those would have. So does the
         # taking of a lease, to give it back.
@@ -271,7 +275,7 @@ class Runtime:
         await self._under_way.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
         await self._providers.close()
         await self._http.aclose()
-        await self._store.close()
+        await leave(self._store, self)
 
     async def __aenter__(self) -> Self:
         return self

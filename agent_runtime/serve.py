@@ -23,13 +23,13 @@ from starlette.types import Message, Receive, Scope, Send
 from agent_runtime.edge import SCOPE_KEY, Edge, EdgeApp
 from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
+from agent_runtime.interrupts import Resume
 from agent_runtime.patience import Patience
 from agent_runtime.run import Run
 from agent_runtime.runtime import Runtime
 from agent_runtime.shutdown import drained_by_signals
 from agent_runtime.sse import encode
 from agent_runtime.telemetry import LOG, flush_telemetry
-from agent_runtime.threads import Resume
 
 Auth = Callable[[Request], tuple[str, str] | Awaitable[tuple[str, str]]]
 """Says for whom a request is made: tenant id and user id. Raises HTTPException to refuse it."""
@@ -58,10 +58,11 @@ class RunRequest(BaseModel):
 
 
 class ResumeRequest(BaseModel):
-    """Body of going on: with the answer to what was asked, if something was."""
+    """Body of going on: with the answer to the question of that id, if something was asked."""
 
     model_config = ConfigDict(extra="forbid")
     value: Any = None
+    question: str | None = None
 
 
 class RunResponse(StreamingResponse):
@@ -123,7 +124,8 @@ def serve(
       (`Event`); with several agents the path begins with the agent's name. 409 with Retry-After
       while the thread is being run. A comment is sent after ``keepalive_s`` seconds of silence.
       A request has 4 MiB at most.
-    - ``POST /threads/{thread_id}/resume`` does so, too; ``{"value": ...}`` is a human's answer.
+    - ``POST /threads/{thread_id}/resume`` does so, too; ``{"question": "...", "value": ...}``
+      is a human's answer to the question with that id.
     - ``GET /threads/{thread_id}`` answers where the thread stands.
     - ``GET /healthz`` answers 200 while the process lives, ``GET /readyz`` 503 once it shuts down.
 
@@ -235,6 +237,7 @@ def _threads(runtime: Runtime, auth: Auth, keepalive_s: float) -> APIRouter:
             "next_node": at.next_node,
             "messages": [asdict(message) for message in at.state.messages],
             "values": at.state.values,
+            "question": at.question,
             "asked": None if at.asked is None else at.asked.payload,
         }
 

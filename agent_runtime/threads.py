@@ -10,14 +10,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from agent_runtime.as_json import as_json
+from agent_runtime.claims import digest
 from agent_runtime.errors import (
     LeaseLost,
+    NotAsked,
     NothingToResume,
     StateNotStorable,
     StoreError,
@@ -25,7 +27,7 @@ from agent_runtime.errors import (
     ThreadNotFound,
 )
 from agent_runtime.graph import END, State
-from agent_runtime.interrupts import Asked
+from agent_runtime.interrupts import NOTHING, Asked, Resume, not_asked
 from agent_runtime.limits import NOTHING_SPENT, Spent
 from agent_runtime.messages import Message
 from agent_runtime.store import Store
@@ -64,16 +66,12 @@ class Checkpoint:
     spent: Spent = NOTHING_SPENT
     """By the turn so far."""
 
-
-NOTHING: Final = object()
-"""No answer; None is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Go on with a thread's turn, with the answer to what was asked."""
-
-    value: Any = NOTHING
+    @property
+    def question(self) -> str | None:
+        """The id of what is asked, the same as long as the same is asked at the same place."""
+        if self.asked is None:
+            return None
+        return digest([self.turn_id, self.step, self.next_node, self.asked.key])[:32]
 
 
 class HeldThread:
@@ -133,18 +131,22 @@ class HeldThread:
         """Where a run begins: behind what the user said, or where the turn stopped.
 
         :raises NothingToResume: when the turn is done, or waits for no answer.
+        :raises NotAsked: when it waits for the answer to another question.
         """
         found = self.found
         if isinstance(what, str):
             before = () if found is None else found.state.messages
+            what = what.encode("utf-8", "replace").decode()  # as it will be read again
             return Checkpoint(run_id, run_id, 0, entry, State((*before, Message("user", what))))
         thread = f"thread {self._key['thread_id']!r}"
         if found is None or found.next_node == END:
             raise NothingToResume(f"the turn of {thread} is done; start another one")
-        if what.value is NOTHING:
+        if what.value is NOTHING and what.question is None:
             return replace(found, run_id=run_id)
         if found.asked is None:
             raise NothingToResume(f"{thread} waits for no answer; resume it without a value")
+        if what.value is NOTHING or what.question != found.question:
+            raise NotAsked(not_asked(thread, what))
         answers = {**found.answers, found.asked.key: what.value}
         return replace(found, run_id=run_id, asked=None, answers=answers)
 

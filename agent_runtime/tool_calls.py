@@ -10,7 +10,7 @@ import pydantic
 import pydantic_core
 
 from agent_runtime.aside import in_thread
-from agent_runtime.claims import Claim, digest
+from agent_runtime.claims import Claim, digest, key_of_call
 from agent_runtime.errors import NotDone, StoreError, error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import current_node, current_write, node_attributes
@@ -26,7 +26,7 @@ from agent_runtime.writes import Write, Writer
 if TYPE_CHECKING:
     from agent_runtime.context import Context
 
-_HOW_TO_TELL = 'resume with {"done": true, "result": ...}, or {"done": false} to have it done now'
+_HOW_TO_TELL = 'answer {"done": true, "result": ...}, or {"done": false} to have it done now'
 
 
 async def call_tools(
@@ -115,21 +115,15 @@ async def _write(
     note: Callable[[str, str | bool], None],
 ) -> str:
     identity, said = ctx.identity, arguments.model_dump(mode="json")
-    owner = [identity.agent_name, identity.tenant_id]
-    # Without the attempt: a repetition is the same write. Without the run: a resumed one has
-    # another id. With turn and position: models give ids like "call_0" again and again.
-    key = digest(
-        [*owner, tool.name, {name: said[name] for name in how.once_per}]
-        if how.once_per
-        else [
-            *owner,
-            identity.thread_id,
-            identity.turn_id,
-            current_node.get(None),
-            position,
-            call.id,
-        ]
-    )
+    if how.once_per:
+        operation = {name: said[name] for name in how.once_per}
+        key = digest([identity.agent_name, identity.tenant_id, tool.name, operation])
+    else:
+        key = key_of_call(
+            agent_name=identity.agent_name, tenant_id=identity.tenant_id,
+            thread_id=identity.thread_id, turn_id=identity.turn_id,
+            node=current_node.get(), position=position, call_id=call.id,
+        )  # fmt: skip
     note("write", True)
     note("idempotency_key", key)
     current_write.set(key)

@@ -171,9 +171,17 @@ class Writer:
                 note_error("resolve failed", error)
         if self._write.keyed and may_repeat:
             return None
-        if not await self._claims.take_over(self._key, self._owner, self._owner, 0):
+        if not await self._give_up_to(doubt.of):
             return None  # nor is it ours to ask about any more
-        raise self._write.question(self._owner, doubt.error)
+        raise self._write.question(doubt.of, doubt.error)
+
+    async def _give_up_to(self, owner: str) -> bool:
+        """Let others have the claim at once, in the name of who acted last: as long as nobody acts
+        again it is one doubt, and one question, whoever asks and however often."""
+        mine = self._owner
+        if not await self._claims.take_over(self._key, mine, mine, 0):
+            return False
+        return owner == mine or await self._claims.take_over(self._key, mine, owner, 0)
 
     async def _take_over(self, former: str) -> bool:
         self._act_by = asyncio.get_running_loop().time() + self._write.timeout_s

@@ -43,13 +43,19 @@ class StoredClaims:
             ):
                 return None
             # Released or forgotten in between, there is none any more.
-            for row in await self._store.execute("find_claim", idempotency_key=claim.key):
-                return Standing(
-                    row["owner"],
-                    row["arguments_sha256"],
-                    result=None if row["result"] is None else json.loads(row["result"]),
-                    lease_left_s=row["lease_left_s"],
-                )
+            if (standing := await self.find(claim.key)) is not None:
+                return standing
+
+    async def find(self, key: str) -> Standing | None:
+        """The claim with that key, if there is one."""
+        for row in await self._store.execute("find_claim", idempotency_key=key):
+            return Standing(
+                row["owner"],
+                row["arguments_sha256"],
+                result=None if row["result"] is None else json.loads(row["result"]),
+                lease_left_s=row["lease_left_s"],
+            )
+        return None
 
     async def take_over(self, key: str, former: str, owner: str, lease_s: float) -> bool:
         """Take a claim whose lease has run out from its former owner, or prolong one's own."""

@@ -25,10 +25,13 @@ HOW_TO_ASK = """\
 # The support agent listens on {url}. Ask it, as a customer:
 #   curl -N {url}/threads/t1/runs -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
 #     -H 'Content-Type: application/json' -d '{{"input": "Please refund order 1042."}}'
-# Order 1043 was dear, so its refund waits for a colleague, who says:
+# Order 1043 was dear, so its refund waits for a colleague, who looks at what is "asked":
+#   curl {url}/threads/t1 -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada'
+# and says, with the id that is its "question":
 #   curl -N {url}/threads/t1/resume -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
 #     -H 'X-Staff-Token: {token}' \\
-#     -H 'Content-Type: application/json' -d '{{"value": {{"approved": true}}}}'
+#     -H 'Content-Type: application/json' \\
+#     -d '{{"question": "ID", "value": {{"approved": true}}}}'
 """
 
 

@@ -57,7 +57,9 @@ async def approve(state: State, ctx: Context) -> Step:
             return _not_done(wanted, "The shop does not say what was paid; nothing was done.")
         if cents <= APPROVE_ABOVE_CENTS:
             continue
-        verdict = ctx.interrupt({"approve": call.arguments, "cents": cents}, key=call.id)
+        # What they see is what they approve: their answer names this question.
+        what = {"tool": call.name, "approve": call.arguments, "cents": cents}
+        verdict = ctx.interrupt(what, key=call.id)
         if verdict != {"approved": True}:
             return _not_done(wanted, "A colleague did not approve this; nothing was done.")
     return {}, "tools"

@@ -219,16 +219,23 @@ def test_a_human_answers_over_http(telemetry: Telemetry) -> None:
     with listening(serve(Runtime(graph, agent_name="bank"))) as url:
         answer = ask(url, "pay")
         assert answer.events[-2] == (
-            "interrupted", {"reason": "human", "resume": True, "payload": {"approve": 500}}
+            "interrupted", {"reason": "human", "resume": True, "payload": {"approve": 500},
+                            "question": answer.events[-2][1]["question"]}
         )  # fmt: skip
         waiting = httpx.get(f"{url}/threads/t1", headers=CALLER).json()
+        assert waiting["question"] == answer.events[-2][1]["question"]
         assert (waiting["status"], waiting["asked"]) == ("interrupted", {"approve": 500})
         stranger = {"X-Tenant-Id": "globex"}
         assert httpx.get(f"{url}/threads/t1", headers=CALLER | stranger).status_code == 404
         assert resume({"value": True}, **stranger).status_code == 404
         assert resume({"vlaue": True}).status_code == 422
+        for other in ({}, {"question": "x"}, {"question": None}):
+            refused = resume({"value": None} | other)
+            assert (refused.status_code, "retry-after" in refused.headers) == (409, False)
+            assert "question" in refused.json()["detail"] or "'x'" in refused.json()["detail"]
         assert "interrupted" in resume({}).text
-        resumed = resume({"value": None})
+        resumed = resume({"value": None, "question": waiting["question"]})
+        assert resume({"value": None, "question": waiting["question"]}).status_code == 409
         assert (resumed.status_code, '"success"' in resumed.text) == (200, True)
         done = httpx.get(f"{url}/threads/t1", headers=CALLER).json()
     assert (done["status"], done["asked"], done["values"]) == ("done", None, {"approved": None})

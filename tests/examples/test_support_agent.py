@@ -21,7 +21,7 @@ from tests.agent_runtime.faults.served import is_ready
 
 CUSTOMER = {"X-Tenant-Id": "acme", "X-User-Id": "ada"}
 COLLEAGUE = CUSTOMER | {"X-Staff-Token": "of-the-shop"}
-YES, NO = {"value": {"approved": True}}, {"value": {"approved": False}}
+YES, NO = {"approved": True}, {"approved": False}
 Event = tuple[str, dict[str, Any]]
 
 
@@ -47,6 +47,12 @@ class Agent:
     def ask(self, thread: str, text: str) -> list[Event]:
         """The events of a run."""
         return self.post(f"/threads/{thread}/runs", {"input": text})
+
+    def answer(self, thread: str, value: Mapping[str, bool]) -> list[Event]:
+        """The events of the run that goes on with a colleague's answer to what is asked now."""
+        asked = httpx.get(f"{self.url}/threads/{thread}", headers=CUSTOMER).json()
+        body = {"question": asked["question"], "value": value}
+        return self.post(f"/threads/{thread}/resume", body, COLLEAGUE)
 
     def summary(self, events: list[Event]) -> dict[str, Any]:
         """The run's line."""
@@ -103,7 +109,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One agent for all tests; each has threads, orders or users of its own."""
-    books = Books(orders=dict.fromkeys(range(1, 9), 1900) | dict.fromkeys((9, 10, 11), 12_900))
+    books = Books(orders=dict.fromkeys(range(1, 9), 1900) | dict.fromkeys(range(9, 14), 12_900))
     home = tmp_path_factory.mktemp("agent")
     with (
         running(Rule(first_token_ms=0, token_ms=0)) as vendor,
@@ -148,9 +154,25 @@ def test_a_large_refund_waits_for_a_colleague(world: World) -> None:
     assert question["payload"]["cents"] == 12_900
     assert (asked[-1][1]["outcome"], asked[-1][1]["outcome_reason"]) == ("interrupt", "human")
     assert refunded(world, 9) == 0
-    resumed = world.agent.post("/threads/large-1/resume", YES, COLLEAGUE)
+    resumed = world.agent.answer("large-1", YES)
     assert resumed[-1][1]["outcome"] == "success"
     assert refunded(world, 9) == 1
+
+
+def test_a_colleague_approves_only_what_they_have_seen(world: World) -> None:
+    """The customer asks for another refund meanwhile: the answer to the first one pays neither."""
+    asked = world.agent.ask("large-3", "Please refund order 12.")
+    [seen] = [data for name, data in asked if name == "interrupted"]
+    world.agent.ask("large-3", "Please refund order 13.")
+    path = f"{world.agent.url}/threads/large-3/resume"
+    for question in ({"question": seen["question"]}, {}):
+        refused = httpx.post(path, json={"value": YES} | question, headers=COLLEAGUE)
+        assert refused.status_code == 409
+    assert (refunded(world, 12), refunded(world, 13)) == (0, 0)
+    for _ in range(2):
+        httpx.post(path, json={"value": YES, "question": seen["question"]}, headers=COLLEAGUE)
+    world.agent.answer("large-3", YES)
+    assert (refunded(world, 12), refunded(world, 13)) == (0, 1)
 
 
 @pytest.mark.parametrize("token", [None, "", "of-the-shopper", "möbel"])
@@ -160,7 +182,7 @@ def test_a_customer_cannot_approve_their_own_refund(world: World, token: str | N
     world.agent.ask(thread, "Please refund order 11.")
     headers = CUSTOMER if token is None else CUSTOMER | {"X-Staff-Token": token.encode()}
     path = f"{world.agent.url}/threads/{thread}"
-    refused = httpx.post(f"{path}/resume", json=YES, headers=headers)
+    refused = httpx.post(f"{path}/resume", json={"value": YES}, headers=headers)
     assert refused.status_code == 403
     assert httpx.get(path, headers=CUSTOMER).json()["asked"]["cents"] == 12_900
     again = world.agent.post(f"/threads/{thread}/resume", {})
@@ -180,7 +202,7 @@ def test_ctrl_c_ends_it_without_a_traceback(repository: Path, tmp_path: Path) ->
 def test_what_a_colleague_does_not_approve_is_not_done(world: World) -> None:
     """With anything but a yes the model is told so, and nothing is paid."""
     world.agent.ask("large-2", "Please refund order 10.")
-    resumed = world.agent.post("/threads/large-2/resume", NO, COLLEAGUE)
+    resumed = world.agent.answer("large-2", NO)
     assert resumed[-1][1]["outcome"] == "success"
     assert outcomes_of_tools(resumed) == []
     assert refunded(world, 10) == 0

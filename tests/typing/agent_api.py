@@ -118,7 +118,10 @@ async def in_code() -> RunResult:
     )
     assert_type(result.outcome, Outcome)
     assert_type(result.usage, Tally)
-    assert_type(await runtime.resume("t-1", tenant_id="acme", user_id="bob", value=True), RunResult)
+    answered = await runtime.resume(
+        "t-1", tenant_id="acme", user_id="bob", value=True, question=result.question
+    )
+    assert_type(answered, RunResult)
     await runtime.run("Rain tomorrow?", thread_id="t-1")  # type: ignore[call-arg]
     return result
 
