@@ -5,12 +5,14 @@ for the first body chunk that holds a token. Waiting, retries and fallbacks are 
 keep-alives and other events do not count.
 """
 
+import sys
 import time
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from agent_runtime.errors import StoreError
 from agent_runtime.sse import TOKEN_LINE
 
 SCOPE_KEY = "agent_runtime.edge"
@@ -49,13 +51,33 @@ class Edge:
 
 
 class EdgeApp(FastAPI):
-    """An application that puts an `Edge` into the scope of a request, before any middleware."""
+    """An application that puts an `Edge` into the scope of a request, before any middleware.
+
+    When it cannot start because of its store, it says so in a line.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
             scope[SCOPE_KEY] = Edge(_drop_of(send))
+        elif scope["type"] == "lifespan":
+            send = _briefly(send)
         await super().__call__(scope, receive, send)
+
+
+def _briefly(send: Send) -> Send:
+    """Starlette tells the server a traceback, which says nothing about a store that is down."""
+
+    async def send_briefly(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            error = sys.exc_info()[1]
+            if isinstance(error, StoreError):
+                said = " ".join(str(error).split())
+                remedy = "AGENT_RUNTIME_STORE, or Runtime(store=...), says which store it is"
+                message = {**message, "message": f"the store cannot be used: {said} ({remedy})"}
+        await send(message)
+
+    return send_briefly
 
 
 def _drop_of(send: Send) -> Callable[[], None]:

@@ -11,15 +11,18 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Path, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from opentelemetry import trace
 from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from agent_runtime.as_json import as_json
 from agent_runtime.edge import SCOPE_KEY, Edge, EdgeApp
 from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
@@ -50,11 +53,16 @@ so, the run ends as ``client_disconnect`` and the connection is dropped."""
 _TRACEPARENT = TraceContextTextMapPropagator()
 
 
+def whole(text: object) -> object:
+    """Text as it is kept: half of a surrogate pair, which no encoding has, is a ``?``."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
 class RunRequest(BaseModel):
     """Body of a run."""
 
     model_config = ConfigDict(extra="forbid")
-    input: str = Field(min_length=1)
+    input: Annotated[str, Field(min_length=1), BeforeValidator(whole)]
 
 
 class ResumeRequest(BaseModel):
@@ -157,6 +165,7 @@ def serve(
     app = EdgeApp(
         title="Agents", lifespan=lifespan, telemetry={"tracing": False}, max_body_size=MOST_BODY
     )
+    app.exception_handler(RequestValidationError)(_invalid)
     app.include_router(_health(runtimes))
     for name, each in agents.items():
         app.include_router(_threads(each, auth, keepalive_s), prefix=f"/{name}" if name else "")
@@ -257,6 +266,12 @@ def _refusing() -> Iterator[None]:
             "store.failed", error_class=error_class(error), error_message=error_message(error)
         )
         raise _answered(503, "the store of threads cannot be used", RETRY_AFTER_S) from error
+
+
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
+    """422. It quotes the request, of which not everything can be sent back as it is."""
+    detail = as_json({"detail": jsonable_encoder(error.errors())})
+    return Response(detail, 422, media_type="application/json")
 
 
 def _answered(status: int, detail: str, wait_s: float | None) -> HTTPException:

@@ -46,12 +46,25 @@ def main(port: Annotated[int, typer.Option(help="Port of the agent; 0 for any.")
         token = os.environ.setdefault("STAFF_TOKEN", secrets.token_urlsafe())
         from .agent import app  # it reads the environment
 
-        listener = parts.enter_context(socket.create_server(("127.0.0.1", port)))
+        listener = parts.enter_context(_listening(port))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         typer.echo(HOW_TO_ASK.format(url=url, token=token), err=True)
         typer.echo(url)
         config = uvicorn.Config(app, log_level="warning")
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+        if not server.started:
+            raise typer.Exit(3)  # and a line says why
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else error
+        raise SystemExit(
+            f"port {port} cannot be listened on ({why}); say another one with --port"
+        ) from None
 
 
 @contextmanager

@@ -22,7 +22,10 @@ from agent_runtime import (
 from .shop_client import paid_cents, recall, refund, search
 from .staff import caller
 
-APPROVE_ABOVE_CENTS = int(os.environ.get("APPROVE_ABOVE_CENTS", "5000"))
+LIMIT = os.environ.get("APPROVE_ABOVE_CENTS", "5000")
+if not LIMIT.isdecimal():
+    raise SystemExit(f"APPROVE_ABOVE_CENTS={LIMIT!r} must be a whole number of cents, such as 5000")
+APPROVE_ABOVE_CENTS = int(LIMIT)
 MODEL = Model("openai:gpt-4o-mini", fallback=["openai:gpt-4.1-mini"])
 TOOLS = (search, refund)
 SYSTEM = """\

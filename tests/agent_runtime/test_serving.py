@@ -3,6 +3,9 @@
 import asyncio
 import gc
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
 
 from agent_runtime import END, Context, Graph, Runtime, SqliteStore, State, StoreError, serve
 from agent_runtime.serve import MOST_BODY, OLD_GENERATION
@@ -241,6 +244,58 @@ def test_a_human_answers_over_http(telemetry: Telemetry) -> None:
     assert (done["status"], done["asked"], done["values"]) == ("done", None, {"approved": None})
     assert done["turn_id"] == answer.end["run_id"] != done["run_id"]
     assert [message["content"] for message in done["messages"]] == ["pay"]
+
+
+def test_halves_of_surrogate_pairs_are_kept_as_question_marks(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """As JSON may escape them; a refusal that quotes one, or what is no number, arrives, too."""
+    with listening(serve(support(vendor))) as url, httpx.Client(base_url=url) as client:
+
+        def post(path: str, body: str) -> int:
+            headers = CALLER | {"content-type": "application/json"}
+            return client.post(f"/threads/t1/{path}", content=body, headers=headers).status_code
+
+        assert post("runs", r'{"input": "a\ud800b"}') == 200
+        kept = client.get("/threads/t1", headers=CALLER).json()["messages"]
+        assert kept[0]["content"] == "a?b"
+        assert post("runs", r'{"\ud800": "\udfff"}') == 422
+        assert post("runs", '{"input": NaN}') == 422
+        assert post("resume", r'{"question": "\ud800", "value": true}') == 409
+
+
+def test_a_mounted_agent_drains_with_the_lifespan_of_what_it_is_in(
+    vendor: ModelServer, telemetry: Telemetry
+) -> None:
+    """Which passes it on, as docs/threads.md says."""
+    runtime = support(vendor)
+    agents = serve(runtime)
+    app = FastAPI(lifespan=lambda _: agents.router.lifespan_context(agents))
+    app.mount("/agents", agents)
+    with listening(app) as url:
+        assert ask(f"{url}/agents", "hello").end["outcome"] == "success"
+        assert not runtime.draining
+    assert runtime.draining
+
+
+def test_a_store_that_is_not_there_is_a_line_when_a_server_starts(tmp_path: Path) -> None:
+    """It names the store, and says where it is set; uvicorn ends."""
+    (tmp_path / "program.py").write_text(
+        "from agent_runtime import Runtime, serve\n"
+        "from tests.agent_runtime.agents import graph_of, hello\n"
+        "app = serve(Runtime(graph_of(hello), agent_name='a'))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "program:app", "--port", "0", "--log-level", "error",
+         "--app-dir", str(tmp_path)],
+        env=os.environ | {"AGENT_RUNTIME_STORE": "sqlite:////nowhere/threads.db"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 3
+    said, exiting = ended.stderr.splitlines()
+    assert "the store cannot be used: /nowhere/threads.db: unable to open" in said
+    assert "AGENT_RUNTIME_STORE" in said
+    assert "Exiting" in exiting
 
 
 def test_without_a_store_nothing_is_begun(vendor: ModelServer, telemetry: Telemetry) -> None:

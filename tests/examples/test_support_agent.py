@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -197,6 +199,40 @@ def test_ctrl_c_ends_it_without_a_traceback(repository: Path, tmp_path: Path) ->
     said = agent.log.with_suffix(".err").read_text()
     assert "The support agent listens on" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("port", "settings", "says"),
+    [
+        ("99999", {}, r"port 99999 cannot be listened on \(.*65535.*--port"),
+        ("taken", {}, r"port \d+ cannot be listened on \(Address already in use\); .*--port"),
+        ("0", {"APPROVE_ABOVE_CENTS": "x"}, "APPROVE_ABOVE_CENTS='x' must be a whole number"),
+        ("0", {"AGENT_RUNTIME_STORE": "sqlite:////no/t.db"}, "store cannot be used: /no/t.db: "),
+    ],
+)
+def test_what_is_set_wrong_is_a_line(
+    repository: Path, port: str, settings: dict[str, str], says: str
+) -> None:
+    """It names what is wrong, and what to do; there is no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1]) if port == "taken" else port
+        ended = subprocess.run(
+            [sys.executable, "-m", "examples.support_agent", "--port", number],
+            cwd=repository, env=os.environ | settings, text=True, check=False,
+            capture_output=True, timeout=60,
+        )  # fmt: skip
+    assert ended.returncode != 0
+    assert re.search(says, ended.stderr)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("body", ["null", "", "{}"])
+def test_a_resume_may_say_nothing(world: World, body: str) -> None:
+    """Then it is no answer, and needs no staff: there is nothing to resume."""
+    world.agent.ask("null-1", "Good morning.")
+    path = f"{world.agent.url}/threads/null-1/resume"
+    headers = CUSTOMER | {"content-type": "application/json"}
+    assert httpx.post(path, content=body, headers=headers).status_code == 409
 
 
 def test_what_a_colleague_does_not_approve_is_not_done(world: World) -> None:
