@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 
 from .conftest import listening
 
-Fault = Literal["lose the reply", "answer too late", "refuse", "fail first"]
+Fault = Literal["lose the reply", "answer too late", "refuse", "still at it", "fail first"]
 
 
 @dataclass
@@ -56,6 +56,9 @@ def payment_routes(books: Payments) -> APIRouter:
         fault = books.faults.pop(0) if books.faults else None
         if fault == "refuse":
             raise HTTPException(402, "card declined")
+        if fault == "still at it":
+            books.charge(key, body)
+            raise HTTPException(409, "a request with this key is being carried out")
         if fault == "fail first":
             raise HTTPException(500, "try again")
         made = books.charge(key, body)

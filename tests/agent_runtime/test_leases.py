@@ -84,6 +84,37 @@ def test_a_lost_lease_stops_the_run(tmp_path: Path, telemetry: Telemetry) -> Non
     assert telemetry.summary()["error_class"] == "agent_runtime.errors.LeaseLost"
 
 
+class Renewing(SqliteStore):
+    """Takes its time for the first renewal of a lease, and hangs in the second."""
+
+    renewals = 0
+
+    async def execute(self, name: str, *rest: Any, **values: Any) -> list[dict[str, Any]]:
+        rows = await super().execute(name, *rest, **values)
+        if name == "renew_lease" and values["lease_s"]:
+            self.renewals += 1
+            await asyncio.sleep(0.9 if self.renewals == 1 else 60)
+        return rows
+
+
+def test_a_lease_counts_from_before_its_renewal(tmp_path: Path) -> None:
+    """The store may have renewed it as soon as it was asked, however late it says so; and a store
+    that does not answer holds nobody up beyond the lease."""
+
+    async def run() -> float:
+        store = Renewing(tmp_path / "threads.db")
+        held = await HeldThread.acquire(store, KEY, "r1", 1.5, Tally(), create=True)
+        began = asyncio.get_running_loop().time()
+        async with asyncio.timeout(20):
+            await held.keep()
+        await store.close()
+        assert store.renewals == 2
+        return asyncio.get_running_loop().time() - began
+
+    # It is asked after 0.5 s, says so after 1.4 s, and is asked again after 1.9 s at the latest.
+    assert 1.9 < asyncio.run(run()) < 2.6
+
+
 def test_a_run_that_is_cancelled_twice_gives_its_thread_back(dsn: str) -> None:
     """As by anyio, which cancels again whoever still waits for something to end."""
 

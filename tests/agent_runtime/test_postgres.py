@@ -23,6 +23,7 @@ from agent_runtime import (
     StoreError,
 )
 from agent_runtime.store.postgres import ACQUIRE_S, POOL_SIZE
+from agent_runtime.store.statements import statement
 from tests.postgres import Cluster
 
 from .agents import WHO, graph_of, hello
@@ -234,6 +235,31 @@ def test_the_database_sees_which_service_is_connected(
         with psycopg.connect(dsn) as watcher:
             found = watcher.execute("SELECT application_name FROM pg_stat_activity").fetchall()
         assert (own or "support-desk",) in found
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_nobody_takes_a_lease_under_a_checkpoint(postgres: Cluster) -> None:
+    """Between the check of the fence and the write: who comes meanwhile waits, and finds it."""
+    dsn = postgres.database()
+    thread = {"tenant_id": "acme", "agent_name": "a", "thread_id": "t"}
+    checkpoint = thread | {
+        "fence": 1, "seq": 1, "run_id": "one", "turn_id": "one", "step": 0, "next_node": "hello",
+        "messages": "[]", "state_values": "{}", "interrupts": "{}", "tally": "{}",
+    }  # fmt: skip
+
+    async def run() -> None:
+        store = PostgresStore(dsn)
+        await store.execute("acquire_lease", **thread, owner="one", lease_s=0.0, create=True)
+        taking = store.execute("acquire_lease", **thread, owner="two", lease_s=9.0, create=False)
+        with psycopg.connect(dsn) as writer:
+            writer.execute(statement("postgres", "save_checkpoint"), checkpoint)
+            taker = asyncio.create_task(taking)
+            await asyncio.sleep(0.5)
+            assert not taker.done()
+            writer.commit()
+        assert await taker == [{"fence": 2}]
         await store.close()
 
     asyncio.run(run())

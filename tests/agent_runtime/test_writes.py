@@ -155,6 +155,19 @@ def test_an_unknown_outcome_is_repeated_under_the_same_key(
     assert (service.requests, service.keys) == (["k1", "k1"], ["k1"])
 
 
+def test_a_conflict_says_nothing_about_the_write(dsn: str, plain: Payments) -> None:
+    """A status of 409 may mean that the same request is being carried out: a human is asked."""
+    plain.faults = ["still at it"]
+
+    async def work(till: Till) -> None:
+        with pytest.raises(Interrupt) as asked:
+            await till.charge()
+        assert asked.value.payload == "HTTPStatusError"
+
+    at(dsn, plain, work)
+    assert (plain.requests, plain.keys) == (["k1"], ["k1"])
+
+
 @pytest.mark.parametrize("fault", ["lose the reply", "answer too late"])
 def test_upstream_is_asked_what_became_of_a_write(dsn: str, plain: Payments, fault: str) -> None:
     """It was done: its result is the write's, and it is not sent again."""
@@ -287,6 +300,24 @@ def test_losers_wait_no_longer_than_a_lease(
 
     at(dsn, service, work)
     assert service.requests == ["k1"]
+
+
+def test_losers_ask_a_human_when_the_claim_stays_somebody_elses(
+    dsn: str, service: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for a bounded time, also where others prolong the claim for ever; none acts."""
+    monkeypatch.setattr(writes, "FINISH_S", 0.1)
+
+    async def work(till: Till) -> None:
+        claim = Claim("k1", "cents=500", "acme", "t1", "charge")
+        assert await till.claims.claim(claim, "busy", 60) is None
+        async with asyncio.timeout(20):
+            with pytest.raises(Interrupt) as asked:
+                await till.charge(timeout_s=0.1)
+        assert asked.value.payload == "WriteInDoubt"
+
+    at(dsn, service, work)
+    assert service.requests == []
 
 
 def test_a_call_that_lost_its_claim_does_not_overwrite(dsn: str, service: Payments) -> None:
