@@ -22,6 +22,9 @@ from agent_runtime.telemetry import note_error
 ACTS = 2
 """How often one call acts: once, and once more when that is known to be safe."""
 POLL_S = 0.1
+ASKED = "?"
+"""Behind the owner of a claim about which a human was asked. Under that name nobody acts any more,
+also no call that was stopped for long: the answer would be about another act than its own."""
 PATIENCE_LEASES = 2
 """How long one call waits for others that are at the same write, in leases."""
 _UNCLEAR_STATUSES = {408, 409, 499}
@@ -111,7 +114,7 @@ class Writer:
                 case "in_doubt":
                     if await self._take_over(standing.owner):
                         error = WriteInDoubt("whoever began it never said how it ended")
-                        return _Doubt(standing.owner, error)
+                        return _Doubt(standing.owner.removesuffix(ASKED), error)
                 case "wait" if loop.time() > patience:
                     raise self._write.question(self._owner, WriteInDoubt("others are still at it"))
                 case "wait":
@@ -171,17 +174,16 @@ class Writer:
                 note_error("resolve failed", error)
         if self._write.keyed and may_repeat:
             return None
-        if not await self._give_up_to(doubt.of):
+        if not await self._leave_in_doubt(doubt.of):
             return None  # nor is it ours to ask about any more
         raise self._write.question(doubt.of, doubt.error)
 
-    async def _give_up_to(self, owner: str) -> bool:
-        """Let others have the claim at once, in the name of who acted last: as long as nobody acts
-        again it is one doubt, and one question, whoever asks and however often."""
-        mine = self._owner
-        if not await self._claims.take_over(self._key, mine, mine, 0):
-            return False
-        return owner == mine or await self._claims.take_over(self._key, mine, owner, 0)
+    async def _leave_in_doubt(self, of: str) -> bool:
+        """Let others have the claim at once. It names who acted last: as long as nobody acts again
+        it is one doubt, and one question, whoever asks and however often."""
+        return await self._claims.take_over(
+            self._key, self._owner, self._owner, 0
+        ) and await self._claims.take_over(self._key, self._owner, of + ASKED, 0)
 
     async def _take_over(self, former: str) -> bool:
         self._act_by = asyncio.get_running_loop().time() + self._write.timeout_s

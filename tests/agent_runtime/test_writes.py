@@ -215,6 +215,26 @@ def test_a_human_is_asked_when_nobody_else_knows(dsn: str, plain: Payments) -> N
     assert plain.requests == ["k1"]
 
 
+def test_nobody_acts_under_a_doubt_that_a_human_is_asked_about(dsn: str, plain: Payments) -> None:
+    """A call that was stopped for long cannot go on as its owner, or note a result: the answer
+    would be about what it did before. It is one question all the same, whoever asks."""
+    plain.faults = ["lose the reply"]
+
+    async def work(till: Till) -> None:
+        asked = []
+        for _ in range(3):
+            with pytest.raises(Interrupt) as interrupt:
+                await till.charge()
+            asked.append(interrupt.value.key)
+            stopped = asked[0]
+            assert not await till.claims.take_over("k1", stopped, stopped, 60)
+            assert not await till.claims.finish("k1", stopped, "done")
+        assert len(set(asked)) == 1
+
+    at(dsn, plain, work)
+    assert plain.requests == ["k1"]
+
+
 def test_what_a_human_found_not_done_is_done(dsn: str, plain: Payments) -> None:
     """It is sent under the same key. Their word is not taken for the doubt that comes after."""
     plain.faults = ["fail first", "lose the reply"]
