@@ -71,7 +71,10 @@ def _content(payload: Any) -> str:
 def not_asked(thread: str, what: Resume) -> str:
     """Why an answer is none to what a thread asks, and the remedy."""
     if what.question is None:
-        return f"{thread}: say which question it is that the value answers; it has an id"
+        return (
+            f"{thread}: name the question that the value answers; its id is told as `question` "
+            "where it is asked"
+        )
     if what.value is NOTHING:
         return f"{thread}: question {what.question!r} is named, but no value answers it"
     return f"{thread} does not ask {what.question!r}, or no longer; look at what it asks now"

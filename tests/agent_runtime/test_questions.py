@@ -112,7 +112,7 @@ def test_an_answer_says_what_it_answers(dsn: str) -> None:
             assert seen.question != other.question
             with pytest.raises(NotAsked, match="or no longer; look at what it asks now"):
                 await runtime.resume("t", value=True, question=seen.question, **WHO)
-            with pytest.raises(NotAsked, match="say which question it is"):
+            with pytest.raises(NotAsked, match="name the question that the value answers"):
                 await runtime.resume("t", value=True, **WHO)
             with pytest.raises(NotAsked, match="no value answers it"):
                 await runtime.resume("t", question=other.question, **WHO)
