@@ -46,6 +46,8 @@ class Answer:
     model: str | None = None
     finish_reason: str | None = None
     """With it the answer is whole."""
+    over: bool = False
+    """Whether the provider has said that nothing follows."""
     usage: Usage | None = None
     first_chunk_s: float | None = None
     """From sending the request to the first chunk with a token in it, in seconds; the empty chunk

@@ -74,6 +74,8 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
             answer.usage = _usage(chunk.get("usage"), answer.usage)
             if reason := (chunk.get("delta") or {}).get("stop_reason"):
                 answer.finish(reason)
+        case "message_stop":
+            answer.over = True
 
 
 def _begin(index: int, block: Mapping[str, Any], answer: Answer) -> None:

@@ -1,7 +1,9 @@
 """One call of a provider: sent, timed, and read to its end, whatever protocol it speaks."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +32,9 @@ WIRES: Mapping[Speaks, Wire] = {"chat": openai_chat, "messages": anthropic_messa
 DONE = "[DONE]"
 BODY_END_S = 0.1
 """Between the last event of a stream and the end of its body."""
+REFUSAL_S = 2.0
+"""For the body of a refusal, of which status and headers have said what counts."""
+MOST_OF_REFUSAL = 2**16
 
 
 async def receive(
@@ -65,36 +70,39 @@ async def receive(
         ):
             if response.status != HTTPStatus.OK:
                 answer.begun = False
+                patience.last()
                 raise await _refusal(model, response)
-            answered = answer.begun = True
+            answered, ended = True, False
+            answer.begun = True
             while chunk := await response.content.readany():
-                tokens, ended = answer.tokens, False
+                if ended:
+                    continue
+                tokens = answer.tokens
                 for data in decoder.feed(chunk):
-                    if ended := data == DONE:
+                    if ended := _read(wire, data, answer):
                         break
-                    _read(wire, data, answer)
                     if answer.tokens > tokens:
                         if answer.first_chunk_s is None:
                             answer.first_chunk_s = time.perf_counter() - began
                         patience.last()
                         await room()
-                if answer.tokens > tokens:
-                    patience.last(model.idle_timeout_s)
                 if ended:
                     # With the end of the body unread the connection could not be used again:
                     # the next call would open, and encrypt, another one.
                     patience.last(BODY_END_S)
+                elif answer.tokens > tokens:
+                    patience.last(model.idle_timeout_s)
     # What was finished is an answer, even when the connection stalled or broke right behind it.
     except aiohttp.ClientError as error:
         if answer.finish_reason is None:
             kind = StreamBroken if answered else ProviderUnreachable
             raise kind(f"{model.name}: {type(error).__name__}: {error}") from error
     except TimeoutError:
-        if answer.first_chunk_s is None:
+        if answer.first_chunk_s is None and not answer.over:
             raise FirstTokenTimeout(
                 f"{model.name} sent no token within {first_token_timeout_s:.3g} s"
             ) from None
-        if answer.finish_reason is None:
+        if answer.finish_reason is None and not answer.over:
             raise IdleTimeout(
                 f"{model.name} sent no further token for {model.idle_timeout_s:g} s"
             ) from None
@@ -102,17 +110,22 @@ async def receive(
         raise StreamBroken(f"{model.name}: the stream ended without a finish reason")
 
 
-def _read(wire: Wire, data: str, answer: Answer) -> None:
+def _read(wire: Wire, data: str, answer: Answer) -> bool:
+    """Take in one event; whether it was the last one."""
+    if data == DONE:
+        answer.over = True
+        return True
     try:
         wire.read(orjson.loads(data), answer)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise StreamBroken(
             f"a chunk of the stream has another shape: {error!r}: {data[:80]!r}"
         ) from error
+    return answer.over
 
 
 async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderError:
-    text = (await response.read()).decode("utf-8", "replace")
+    text = (await _as_far_as_it_comes(response)).decode("utf-8", "replace")
     try:
         error = orjson.loads(text).get("error")
     except (orjson.JSONDecodeError, AttributeError):
@@ -124,3 +137,13 @@ async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderEr
         code=code if isinstance(code, str) else None,
         retry_after_s=retry_after_s(response.headers),
     )
+
+
+async def _as_far_as_it_comes(response: aiohttp.ClientResponse) -> bytes:
+    """A body that is only to be quoted: what is wrong with it changes nothing."""
+    body = b""
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(REFUSAL_S):
+            while len(body) < MOST_OF_REFUSAL and (chunk := await response.content.readany()):
+                body += chunk
+    return body
