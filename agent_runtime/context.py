@@ -11,10 +11,11 @@ from agent_runtime.chat import ModelCalls
 from agent_runtime.errors import AgentRuntimeError
 from agent_runtime.events import Event
 from agent_runtime.identity import RunIdentity, current_write
-from agent_runtime.interrupts import Answers
+from agent_runtime.interrupts import Answers, interrupt_in
 from agent_runtime.limits import Budget
 from agent_runtime.messages import Message
 from agent_runtime.model import Model
+from agent_runtime.outcome import is_cut_off
 from agent_runtime.retry import Pauses
 from agent_runtime.store.claims import StoredClaims
 from agent_runtime.tally import Tally
@@ -109,12 +110,18 @@ class Context:
     ) -> T:
         """The result of ``work``, or ``default`` when it fails or takes longer than ``timeout_s``.
 
-        The run goes on either way; its summary line lists ``name`` under ``degraded``.
+        It has also failed when it was cancelled by somebody else than the run. The run goes on
+        either way; its summary line lists ``name`` under ``degraded``.
         """
         try:
             async with asyncio.timeout(timeout_s):
                 return await work
-        except Exception as error:  # noqa: BLE001 - optional means that any failure is survived
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            # As with tools: the work's own end, were it a cancellation or a panic, is a failure.
+            if is_cut_off(error) or interrupt_in(error) is not None:
+                raise
             if name not in self.tally.degraded:
                 self.tally.degraded.append(name)
             note_error("degraded", error, {"agent.part": name})

@@ -1,6 +1,7 @@
 """What can go wrong in a run, and how it is described in telemetry without giving away secrets."""
 
 import re
+from collections.abc import Iterator
 
 MESSAGE_CHARACTERS = 500
 
@@ -185,9 +186,32 @@ def error_text(error: object) -> str:
     return str(error)
 
 
+def failure_in(error: BaseException) -> BaseException:
+    """What failed, of tasks side by side: the first error that this package raises, or the first.
+
+    The group that a TaskGroup raises says no more than that there were some.
+    """
+    failures = tuple(_failures(error))
+    return next((each for each in failures if isinstance(each, AgentRuntimeError)), failures[0])
+
+
+def _failures(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _failures(each)
+    else:
+        yield error
+
+
+def error_cause(error: BaseException) -> str | None:
+    """The class of what an error was raised ``from``."""
+    cause = failure_in(error).__cause__
+    return None if cause is None else error_class(cause)
+
+
 def error_class(error: BaseException) -> str:
     """The qualified name of the error's class, as OpenTelemetry's ``exception.type``."""
-    kind = type(error)
+    kind = type(failure_in(error))
     if kind.__module__ == "builtins":
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
@@ -196,7 +220,7 @@ def error_class(error: BaseException) -> str:
 def error_message(error: BaseException) -> str:
     """The error's message: secrets masked, at most 500 characters."""
     try:
-        message = str(error)
+        message = str(failure_in(error))
     except Exception as broken:  # noqa: BLE001 - whoever tells of an error must not fail at it
         message = f"it cannot be said: its __str__ raised {type(broken).__qualname__}"
     return mask_secrets(message)[:MESSAGE_CHARACTERS]

@@ -5,7 +5,9 @@
     agent.tool  a call of a tool has ended
     agent.run   the run has ended: its summary, exactly one; ``node`` is the last one that it began
 
-Each names tenant, user, thread, run and span, and how it ended. None holds what anybody said.
+Each names tenant, user, thread, run and span, and how it ended: `error_class` and `error_message`
+of what failed, of tasks side by side the first error of this package or the first one, and
+`error_cause`, the class of what that was raised from. None holds what anybody said.
 `schema_version` is that of their fields.
 """
 

@@ -10,8 +10,10 @@ from agent_runtime.errors import (
     ProviderTimeout,
     RecursionLimitReached,
     RunTimeout,
+    error_cause,
     error_class,
     error_message,
+    failure_in,
 )
 from agent_runtime.interrupts import interrupt_in
 
@@ -29,6 +31,7 @@ class Outcome:
     reason: Reason | None = None
     """Why it did not succeed; None for errors of the agent's own code."""
     error: BaseException | None = None
+    """What failed; of tasks side by side, the first error of this package, or the first one."""
     payload: Any = None
     """What a human is asked, when the reason is ``human``."""
 
@@ -38,6 +41,7 @@ class Outcome:
             "outcome": self.kind,
             "outcome_reason": self.reason,
             "error_class": None if self.error is None else error_class(self.error),
+            "error_cause": None if self.error is None else error_cause(self.error),
             "error_message": None if self.error is None else error_message(self.error),
         }
 
@@ -49,7 +53,8 @@ def failed(error: BaseException) -> Outcome:
     """The outcome that an error is; a question to a human is none."""
     if (interrupt := interrupt_in(error)) is not None:
         return Outcome("interrupt", "human", payload=interrupt.payload)
-    return Outcome("error", _reason(error), error)
+    failure = failure_in(error)
+    return Outcome("error", _reason(failure), failure)
 
 
 def is_cut_off(error: BaseException) -> bool:

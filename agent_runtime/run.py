@@ -207,7 +207,8 @@ class Run:
                 self.outcome = await self._walk()
         except BaseException as error:  # noqa: BLE001 - it ends the run only
             self.outcome = self._outcome_of(error)
-            clear_frames(error.__traceback__)  # retrying keeps it, and so a whole answer's text
+            for each in (error, self.outcome.error or error):
+                clear_frames(each.__traceback__)  # retrying keeps it, and so a whole answer's text
             await self._note_spending()
         finally:
             keeper.cancel()

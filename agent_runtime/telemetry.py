@@ -117,7 +117,7 @@ def record_error(current: Span, error: BaseException) -> None:
 
 
 def note_error(
-    event: str, error: Exception, attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+    event: str, error: BaseException, attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
 ) -> None:
     """Tell the current span of an error that its work goes on with."""
     about = {"error.type": error_class(error), "error.message": error_message(error)}

@@ -7,10 +7,19 @@ from typing import Any
 import pytest
 from opentelemetry.trace import StatusCode
 
-from agent_runtime import END, Context, Runtime, State, serve
+from agent_runtime import (
+    END,
+    BudgetExceeded,
+    Context,
+    Outcome,
+    ProviderUnreachable,
+    Runtime,
+    State,
+    serve,
+)
 from agent_runtime.errors import error_message
 
-from .agents import graph_of
+from .agents import WHO, Step, graph_of
 from .conftest import Telemetry, ask, listening
 
 
@@ -58,6 +67,59 @@ def test_an_error_that_cannot_be_said_has_its_lines(telemetry: Telemetry) -> Non
         "it cannot be said: its __str__ raised KeyError"
     }
     assert [span.status.status_code for span in telemetry.spans()] == [StatusCode.ERROR] * 2
+
+
+def ended(node: Step) -> Outcome:
+    async def run() -> Outcome:
+        async with Runtime(graph_of(node), agent_name="a") as runtime:
+            return (await runtime.run("go", thread_id="t1", **WHO)).outcome
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        ([BudgetExceeded("used up")], "budget"),
+        ([ValueError("odd"), BudgetExceeded("used up")], "budget"),
+        ([ExceptionGroup("inner", [ProviderUnreachable("gone")]), ValueError("odd")], "provider"),
+        ([ValueError("odd"), KeyError("x")], None),
+    ],
+)
+def test_what_failed_side_by_side_is_named(
+    telemetry: Telemetry, raised: list[Exception], reason: str | None
+) -> None:
+    """Not the group that a TaskGroup raises: the first error of ours, or the first one."""
+
+    async def side_by_side(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        async def fail(error: Exception) -> None:
+            raise error
+
+        async with asyncio.TaskGroup() as tasks:
+            for each in raised:
+                tasks.create_task(fail(each))
+        return {}, END
+
+    outcome = ended(side_by_side)
+    assert outcome.reason == reason
+    assert not isinstance(outcome.error, ExceptionGroup)
+    for line in telemetry.lines():
+        assert (line["outcome_reason"], line["error_message"]) == (reason, str(outcome.error))
+        assert line["error_class"].endswith(type(outcome.error).__name__)
+    for span in telemetry.spans():
+        assert (span.attributes or {})["error.type"] == line["error_class"]
+
+
+def test_what_an_error_was_raised_from_is_named(telemetry: Telemetry) -> None:
+    """Beside the class of the error itself, on every line of it."""
+
+    async def wrap(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        raise RuntimeError("could not answer") from ProviderUnreachable("gone")
+
+    assert ended(wrap).reason is None
+    for line in telemetry.lines():
+        assert line["error_class"] == "RuntimeError"
+        assert line["error_cause"] == "agent_runtime.errors.ProviderUnreachable"
 
 
 def test_an_endless_loop_stops_at_the_limit(telemetry: Telemetry) -> None:

@@ -90,7 +90,8 @@ def test_the_line_of_a_model_call_says_what_it_cost(
         "span_id": f"{telemetry.span('chat ').context.span_id:016x}",
         "run_id": span["agent.run.id"], "thread_id": "t1", "tenant_id": "acme", "user_id": "ada",
         "agent_name": "support", "feature": "help", "node": "agent",
-        "outcome": "success", "outcome_reason": None, "error_class": None, "error_message": None,
+        "outcome": "success", "outcome_reason": None, "error_class": None, "error_cause": None,
+        "error_message": None,
         "provider": span["gen_ai.provider.name"], "model": span["gen_ai.request.model"],
         "response_model": span["gen_ai.response.model"],
         "response_id": span["gen_ai.response.id"], "finish_reason": "stop", "attempt": 1,
@@ -221,7 +222,7 @@ def test_runs_side_by_side_keep_their_identities(vendor: ModelServer, telemetry:
 
 COMMON = {"thread_id", "user_id", "tenant_id", "run_id", "agent_name", "feature", "trace_id",
           "span_id", "schema_version", "duration_ms", "outcome", "outcome_reason", "error_class",
-          "error_message"}  # fmt: skip
+          "error_cause", "error_message"}  # fmt: skip
 USED = {"provider", "model", "fallback_from", "prompt_tokens", "completion_tokens", "cached_tokens",
         "cache_write_tokens", "reasoning_tokens", "usage_source"}  # fmt: skip
 COUNTED = {"llm_calls", "tool_calls", "tool_errors"}
