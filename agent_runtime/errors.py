@@ -6,19 +6,25 @@ from collections.abc import Iterator
 MESSAGE_CHARACTERS = 500
 
 _SECRETS = re.compile(
-    r"""\b(?:sk|pk|rk|ghp|gho|github_pat|xox[abp])[-_][A-Za-z0-9_-]{8,}
+    r"""\b(?:sk|pk|rk|gh[opsu]|github_pat|glpat|xox[a-z])[-_][A-Za-z0-9_-]{8,}
+      | \b(?:hf|npm)_[A-Za-z0-9]{16,}
       | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b
       | \bAIza[A-Za-z0-9_-]{35}
       | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
       | (?<=bearer\ )[^\s"',]+
       | (?<=basic\ )[A-Za-z0-9+/=]{8,}
       | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)
-      | (?:(?<=key=)|(?<=key:\ )|(?<=token=)|(?<=secret=)|(?<=password=))[^\s&"',]+
-      | (?:(?<=key":\ ")|(?<=key":")|(?<=token":\ ")|(?<=token":")|(?<=secret":\ ")|(?<=secret":")
-        |(?<=password":\ ")|(?<=password":"))[^"]+
+      | (?P<header>authorization\\?["']?\s?[:=]\s?\\?["']?)[^"',;\\\r\n]+
+      | (?P<name>
+          (?: (?:password|passwd|pwd|passphrase|secret)\\?["']?\s?[:=]\s?
+            | (?:key|token)\\?["']?(?:=|:\s?)
+          )(?P<quote>\\?["'])?
+        )(?(quote)(?:(?!(?P=quote))\\?.)+|[^\s&"',]+)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+"""A name stays, and what it stands before goes: with blanks around ``=`` only where code that a
+stack trace quotes seldom has them."""
 
 
 class AgentRuntimeError(Exception):
@@ -176,7 +182,11 @@ class IdleTimeout(ProviderTimeout):
 
 def mask_secrets(text: str) -> str:
     """``text`` without what looks like keys, tokens and passwords, and fit to be encoded."""
-    return _SECRETS.sub("[masked]", text.encode("utf-8", "replace").decode())
+    return _SECRETS.sub(_masked, text.encode("utf-8", "replace").decode())
+
+
+def _masked(secret: re.Match[str]) -> str:
+    return f"{secret['header'] or secret['name'] or ''}[masked]"
 
 
 def error_text(error: object) -> str:

@@ -168,6 +168,23 @@ def test_the_last_allowed_node_may_end_the_run(telemetry: Telemetry) -> None:
         "AIzaSECRET1234567890123456789012345678x",
         "eyJhbGciOiJIUzI1NiJ9.SECRET1234.SECRET1234",
         "github_pat_SECRET1234",
+        "glpat-SECRET1234",
+        "hf_SECRET1234567890",
+        "npm_SECRET1234567890",
+        "{'api_key': 'SECRET1234', 'password': 'my SECRET'}",
+        "{'password': \"it's SECRET\"}",
+        r"{\"api_key\": \"SECRET1234\"}",
+        "connect(password='SECRET')",
+        r"""{'password': 'it\'s "SECRET"'}""",
+        "password: SECRET",
+        "password = SECRET",
+        "passwd=SECRET",
+        "secret: SECRET",
+        "token: SECRET",
+        "AWS_ACCESS_KEY=SECRET/1",
+        "Authorization: Token SECRET",
+        "Authorization: SECRET",
+        "{'Authorization': 'ApiKey SECRET'}",
     ],
 )
 def test_what_looks_like_a_key_is_masked(said: str) -> None:
@@ -176,3 +193,16 @@ def test_what_looks_like_a_key_is_masked(said: str) -> None:
     assert "SECRET" not in told
     assert "refused: " in told
     assert "[masked]" in told
+
+
+def test_what_is_no_secret_is_told() -> None:
+    """A message that is masked too much helps nobody, nor does one that cannot be encoded."""
+    for said in (
+        "KeyError: 'plan'",
+        "maximum tokens: 4096, completion_tokens=5",
+        "hf_hub_download() of npm_config_registry",
+        "token = next(stream); key = (1, 2)",
+        "no password was given: ask for one",
+    ):
+        assert error_message(ValueError(said)) == said
+    assert error_message(ValueError("caf\udce9")) == "caf?"
