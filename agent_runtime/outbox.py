@@ -17,7 +17,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._ended = False
+        self.ended = False
+        """Nothing more is to come."""
         self._filled = asyncio.Event()
         self._roomy = asyncio.Event()
         self._roomy.set()
@@ -34,7 +35,7 @@ class Outbox:
 
     def end(self) -> None:
         """Nothing more comes."""
-        self._ended = True
+        self.ended = True
         if self._silence is not None:
             self._silence.cancel()
         self._filled.set()
@@ -45,7 +46,7 @@ class Outbox:
 
     def break_silence(self, after_s: float) -> None:
         """From now on add a `KEEPALIVE` whenever nothing came for that long."""
-        if self._ended:
+        if self.ended:
             return
         # One timer for the whole stream, which looks how long it has been silent.
         left = self._put_at + after_s - time.monotonic()
@@ -63,6 +64,6 @@ class Outbox:
         await self._filled.wait()
         taken, self._events = self._events, []
         self._roomy.set()
-        if not self._ended:
+        if not self.ended:
             self._filled.clear()
         return taken

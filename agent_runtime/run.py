@@ -20,15 +20,15 @@ from agent_runtime.graph import END, Graph, Node
 from agent_runtime.identity import current_node, current_run, node_attributes
 from agent_runtime.interrupts import Answers, Asked, interrupt_in
 from agent_runtime.lines import write_line
-from agent_runtime.metrics import run_ended
 from agent_runtime.outbox import Outbox
 from agent_runtime.outcome import SUCCESS, Outcome, Reason, failed
-from agent_runtime.telemetry import end_span, record_error, span, started_span, trace_fields
+from agent_runtime.summary import summarise
+from agent_runtime.telemetry import span, started_span, trace_fields
 from agent_runtime.threads import Checkpoint, HeldThread
 from agent_runtime.under_way import succeeded
 
 UNWIND_S = 2.0
-"""How long a cancelled run may take to clean up before its summary is written without it."""
+"""How long a run that is cut may take to clean up before it ends without its node."""
 
 
 class Run:
@@ -62,13 +62,13 @@ class Run:
         self._thread = thread
         before = thread.found
         self._can_be_resumed = before is not None and before.turn_id == begins_at.turn_id
+        self._keeper: asyncio.Task[None] | None = None
         self._giving_back: asyncio.Task[None] | None = None
         self._served = edge is not None
         self._edge = edge or Edge()
         self._node: str | None = None
-        self._stopping = False
         self._cut: Outcome | None = None
-        self._delivered = self._finished = False
+        self._stopping = self._delivered = self._finished = False
         self._span = started_span(
             f"invoke_agent {self.identity.agent_name}",
             {
@@ -83,7 +83,9 @@ class Run:
         )
         self._task = asyncio.create_task(self._execute(), name=f"run {self.identity.run_id}")
         if timeout_s is not None:
-            deadline = asyncio.get_running_loop().call_later(timeout_s, self._time_out, timeout_s)
+            # An error, not an interrupt: nobody wants it to go on.
+            late = failed(RunTimeout(f"the run took longer than {timeout_s:g} s"))
+            deadline = asyncio.get_running_loop().call_later(timeout_s, self._cut_off, late)
             self._task.add_done_callback(lambda _: deadline.cancel())
         # Not at the end of the task itself: one that is cut at once never gets there.
         self._task.add_done_callback(lambda _: self._outbox.end())
@@ -128,13 +130,22 @@ class Run:
         self._cut_off(Outcome("interrupt", reason))
 
     def _cut_off(self, outcome: Outcome) -> None:
-        if not self._task.done():
+        if self._task.done():
+            return
+        if self._cut is None:
             self._cut = outcome
-            self._task.cancel()
+            giving_up = asyncio.get_running_loop().call_later(UNWIND_S, self._give_up)
+            self._task.add_done_callback(lambda _: giving_up.cancel())
+        self._task.cancel()
 
-    def _time_out(self, after_s: float) -> None:
-        """Too long is an error, not an interrupt: nobody wants it to go on."""
-        self._cut_off(failed(RunTimeout(f"the run took longer than {after_s:g} s")))
+    def _give_up(self) -> None:
+        """The run ends here, though its node has swallowed the cancellation and goes on."""
+        self._end_with(self._ended())
+        self._outbox.end()
+
+    def _end_with(self, outcome: Outcome) -> None:
+        """What was said first holds, as when a node that was left behind ends at last."""
+        self.outcome = self.outcome or outcome
 
     async def finish(self) -> None:
         """Write the summary line and end the span, once; cuts the run when it is still going."""
@@ -142,7 +153,7 @@ class Run:
             return
         self._finished = True
         try:
-            if not self._task.done():
+            if not self._outbox.ended:
                 self.cut(self._reason_to_end())
                 await asyncio.wait({self._task}, timeout=UNWIND_S)
             await self._give_back()
@@ -161,6 +172,8 @@ class Run:
     def _begin_to_give_back(self) -> asyncio.Task[None]:
         """Once, whoever is the first to ask."""
         if self._giving_back is None:
+            if self._keeper is not None:
+                self._keeper.cancel()
             self._giving_back = asyncio.create_task(self._thread.release())
         return self._giving_back
 
@@ -176,42 +189,28 @@ class Run:
         if outcome.kind == "success" and not self._delivered:
             outcome = Outcome("interrupt", self._reason_to_end())
         self.outcome = outcome
-        edge, tally = self._edge, self.context.tally
-        duration_ms, ttfb_ms = edge.elapsed_ms(), edge.ttfb_ms
-        said = {"agent.outcome": outcome.kind, "agent.outcome_reason": outcome.reason,
-                "agent.ttfb_ms": ttfb_ms}  # fmt: skip
-        try:
-            self._span.set_attributes({key: each for key, each in said.items() if each is not None})
-            if outcome.error is not None:
-                record_error(self._span, outcome.error)
-            end_span(self._span)
-            run_ended(self.identity, outcome, duration_ms / 1000, tally)
-        finally:
-            summary = {
-                "turn_id": self.identity.turn_id,
-                "node": self._node,
-                "duration_ms": duration_ms,
-                "ttfb_ms": ttfb_ms,
-                "send_blocked_ms": edge.send_blocked_ms,
-            }
-            write_line("agent.run", self._span, self.identity, outcome, summary | tally.fields())
+        summarise(
+            self._span, self.identity, outcome, self._edge, self.context.tally,
+            node=self._node, left_behind=not self._task.done(),
+        )  # fmt: skip
 
     async def _execute(self) -> None:
         """Run the graph; sets ``outcome`` and never raises."""
         current_run.set(self.identity)
         structlog.contextvars.bind_contextvars(**self.identity.fields(), **trace_fields(self._span))
         otel_context.attach(baggage.set_baggage("thread_id", self.identity.thread_id))
-        keeper = asyncio.create_task(self._keep_thread())
+        self._keeper = asyncio.create_task(self._keep_thread())
         try:
             with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
-                self.outcome = await self._walk()
+                self._end_with(await self._walk())
         except BaseException as error:  # noqa: BLE001 - it ends the run only
-            self.outcome = self._outcome_of(error)
-            for each in (error, self.outcome.error or error):
+            outcome = self._outcome_of(error)
+            self._end_with(outcome)
+            for each in (error, outcome.error or error):
                 clear_frames(each.__traceback__)  # retrying keeps it, and so a whole answer's text
             await self._note_spending()
         finally:
-            keeper.cancel()
+            self._keeper.cancel()
 
     async def _note_spending(self) -> None:
         """Keep what the node that did not finish has spent, for whoever goes on with the turn."""

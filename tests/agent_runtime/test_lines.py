@@ -230,7 +230,7 @@ FIELDS = {
     "agent.cost": {"node", "attempt", "ttfb_ms", "finish_reason"} | USED,
     "agent.tool": {"node", "tool_name", "tool_call_id"},
     "agent.node": {"node", "step"} | USED | COUNTED,
-    "agent.run": {"turn_id", "node", "ttfb_ms", "trimmed_messages", "degraded",
+    "agent.run": {"turn_id", "node", "ttfb_ms", "trimmed_messages", "degraded", "left_behind",
                   "send_blocked_ms", "llm_retries"} | USED | COUNTED,
 }  # fmt: skip
 
