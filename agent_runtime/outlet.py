@@ -1,21 +1,26 @@
 """Writes lines to stdout at once, and never waits for whoever reads it.
 
 A pipe that nobody empties (a log shipper that hangs) would otherwise stop every run of the process
-at its next line. Lines that do not fit wait here; beyond a limit they are dropped and counted.
+at its next line. Lines that do not fit wait here; beyond a limit they are dropped and counted. At
+its end the process waits a little for its reader.
 """
 
+import atexit
 import os
 import select
 import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TextIO
 
 import orjson
 
 MOST_LINES = 10_000
 """That wait for a reader; about 10 MB."""
+EXIT_S = 5.0
+"""How long a process that ends waits for its reader, who has not been waited for in vain before."""
 
 
 class Outlet:
@@ -29,6 +34,9 @@ class Outlet:
         self._room.register(self._descriptor, select.POLLOUT)
         self._waiting: deque[bytes] = deque()
         self._dropped = 0
+        self._in_hand = 0
+        """Lines that the writer is at; of one that says how many were dropped, those."""
+        self._in_vain = False
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -59,6 +67,20 @@ class Outlet:
         writer = self._writer
         if writer is not None:
             writer.join(seconds)
+            self._in_vain = writer.is_alive()
+
+    def end(self) -> None:
+        """Have what waits written before the process ends; tell stderr of what was not in time."""
+        if not self._in_vain:
+            self.drain(EXIT_S)
+        with self._lock:
+            lost = len(self._waiting) + self._dropped + self._in_hand
+            self._waiting.clear()
+            self._dropped = self._in_hand = 0
+        if lost:
+            # It may be the same pipe.
+            with suppress(OSError, RuntimeError, AttributeError, ValueError):
+                Outlet(sys.stderr).write(_lost(lost).decode())
 
     def _write_waiting(self) -> None:
         try:
@@ -69,24 +91,27 @@ class Outlet:
         except OSError:  # whoever read it has gone for good
             with self._lock:
                 self._waiting.clear()
+                self._in_hand = 0
                 self._writer = None
 
     def _next(self) -> bytes | None:
         """The line whose turn it is; the last one says how many were dropped."""
         with self._lock:
             if self._waiting:
+                self._in_hand = 1
                 return self._waiting.popleft()
             if self._dropped:
-                said = {"event": "agent.lines_dropped", "dropped": self._dropped,
-                        "level": "warning", "timestamp": _now()}  # fmt: skip
-                self._dropped = 0
-                return orjson.dumps(said) + b"\n"
+                self._in_hand, self._dropped = self._dropped, 0
+                return _lost(self._in_hand)
+            self._in_hand, self._in_vain = 0, False
             self._writer = None
             return None
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def _lost(lines: int) -> bytes:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    said = {"event": "agent.lines_dropped", "dropped": lines, "level": "warning", "timestamp": now}
+    return orjson.dumps(said) + b"\n"
 
 
 _outlets: list[Outlet] = []
@@ -98,6 +123,7 @@ def to_stdout() -> TextIO | Outlet:
         _outlets.append(Outlet(sys.stdout))
     except (OSError, AttributeError):
         return sys.stdout
+    atexit.register(_outlets[-1].end)
     return _outlets[-1]
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
@@ -97,3 +99,55 @@ def test_a_reader_who_has_gone_is_an_error_and_no_wait(pipe: Pipe) -> None:
         return False
 
     wait_until(told)
+
+
+def test_what_the_application_printed_comes_before(pipe: Pipe) -> None:
+    """Its own words, which Python holds back, are not overtaken by the lines behind them."""
+    outlet = Outlet(pipe.into)
+    pipe.into.write("printed\n")
+    outlet.write("line\n")
+    assert pipe.read() == b"printed\nline\n"
+
+
+SCRIPT = """
+import sys
+from agent_runtime import outlet
+outlet.EXIT_S = float(sys.argv[1])
+out = outlet.to_stdout()
+for number in range(400):
+    out.write(f"{number} {'x' * 1000}\\n")
+if float(sys.argv[2]):
+    outlet.drain_stdout(float(sys.argv[2]))
+print("done", file=sys.stderr, flush=True)
+"""
+
+
+def script(exit_s: float, drain_s: float = 0) -> subprocess.Popen[bytes]:
+    """A process that writes more than a pipe holds, and ends."""
+    command = [sys.executable, "-c", SCRIPT, str(exit_s), str(drain_s)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_process_that_ends_waits_for_its_reader() -> None:
+    """All lines are there for one who begins to read only then."""
+    with script(exit_s=30) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"done\n"
+        assert process.poll() is None
+        lines = process.stdout.read().splitlines()
+        assert process.stderr.read() == b""
+    assert [int(line.split()[0]) for line in lines] == list(range(400))
+
+
+@pytest.mark.parametrize(("exit_s", "drain_s"), [(0.2, 0), (600, 0.2)])
+def test_a_reader_who_never_comes_is_waited_for_once(exit_s: float, drain_s: float) -> None:
+    """Then the process ends, and says on stderr how many lines nobody will read."""
+    with script(exit_s, drain_s) as process:
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        assert process.stderr is not None
+        kept = process.stdout.read().count(b"\n")
+        said = json.loads(process.stderr.read().splitlines()[-1])
+    assert (said["event"], said["dropped"]) == ("agent.lines_dropped", 400 - kept)
+    assert 0 < kept < 400
