@@ -1,6 +1,8 @@
 """The connections of a runtime: to providers, and of its tools to other services."""
 
+import asyncio
 import ssl
+from contextlib import suppress
 from functools import cache
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -20,6 +22,36 @@ TOOL_TIMEOUT = httpx.Timeout(10.0)
 TOOL_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=4.0)
 """As many at once as runs make: one that waits for another's connection would time out. Few are
 kept: one that its other end has closed stays open here until the next request."""
+
+
+class Clients:
+    """Of one runtime, in each event loop that it runs in: a script may call `asyncio.run` twice."""
+
+    def __init__(self) -> None:
+        self._of: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, httpx.AsyncClient]]
+        self._of = {}
+
+    async def here(self) -> tuple[aiohttp.ClientSession, httpx.AsyncClient]:
+        """For models and for tools, in the loop that runs."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._of:
+            for ended in [each for each in self._of if each.is_closed()]:
+                await self._close(ended)
+            self._of[loop] = (provider_client(), tool_client())
+        return self._of[loop]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for loop in tuple(self._of):
+            await self._close(loop)
+
+    async def _close(self, loop: asyncio.AbstractEventLoop) -> None:
+        for_models, for_tools = self._of.pop(loop)
+        # Of a loop that has ended nothing is left to say goodbye with.
+        with suppress(RuntimeError):
+            await for_models.close()
+        with suppress(RuntimeError):
+            await for_tools.aclose()
 
 
 def provider_client() -> aiohttp.ClientSession:

@@ -5,13 +5,11 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from typing import Any, Self
 
-from aiohttp import ClientSession
 from opentelemetry.trace import Link
 
-from agent_runtime.clients import provider_client, tool_client
+from agent_runtime.clients import Clients
 from agent_runtime.context import Context
 from agent_runtime.edge import Edge
 from agent_runtime.errors import Draining
@@ -86,11 +84,7 @@ class Runtime:
         self._begins = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._http = tool_client()
-
-    @cached_property
-    def _providers(self) -> ClientSession:
-        return provider_client()
+        self._clients = Clients()
 
     @property
     def draining(self) -> bool:
@@ -180,6 +174,7 @@ class Runtime:
                 self._refuse(tenant_id)
                 if create:
                     await refuse_over_writes(key, thread.found, self._claims)
+                providers, http = await self._clients.here()
                 first = thread.first(what, run_id, self._graph.entry)
             except BaseException:
                 await asyncio.shield(thread.release())
@@ -196,7 +191,7 @@ class Runtime:
 
             outbox = Outbox()
             context = Context(
-                identity, outbox.put, self._providers, self._http, tally,
+                identity, outbox.put, providers, http, tally,
                 self._claims, self._under_way, outbox.room,
                 Budget(self._limits, first.spent, thread.note_spending),
             )  # fmt: skip
@@ -273,8 +268,7 @@ class Runtime:
         assert self._drain_began is not None  # noqa: S101 - set by drain
         until = 0.0 if self._in_hurry else self._drain_began + self.drain_s
         await self._under_way.settle(max(UNWIND_S, until - asyncio.get_running_loop().time()))
-        await self._providers.close()
-        await self._http.aclose()
+        await self._clients.aclose()
         await leave(self._store, self)
 
     async def __aenter__(self) -> Self:
