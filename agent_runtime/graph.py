@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent_runtime.errors import GraphError, StateNotStorable
 from agent_runtime.messages import Message
+from agent_runtime.storable import storable
 from agent_runtime.tool_calls import call_tools
 from agent_runtime.tools import Tool
 
@@ -32,13 +33,16 @@ class State:
         return next(said, "")
 
     def updated(self, update: Mapping[str, Any]) -> "State":
-        """The state after a node: its ``messages`` are added, its other values replace."""
+        """The state after a node: its ``messages`` are added, its other values replace.
+
+        :raises StateNotStorable: when it left what cannot be kept.
+        """
         values = {key: value for key, value in update.items() if key != "messages"}
         added = tuple(update.get("messages", ()))
         for each in added:
             if not isinstance(each, Message):
                 raise StateNotStorable(f"a node left {each!r:.80} as a message; make it a Message")
-        return State((*self.messages, *added), {**self.values, **values})
+        return State((*self.messages, *added), {**self.values, **storable(values)})
 
 
 Node = Callable[[State, "Context"], Awaitable[tuple[Mapping[str, Any], str]]]
