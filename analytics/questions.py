@@ -53,6 +53,7 @@ ORDER = (
     "repeated_calls",
     "inside_calls",
     "nested_calls",
+    "sibling_calls",
     "merged_calls",
     "retold_calls",
     "rollup_spans",

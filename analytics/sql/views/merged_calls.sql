@@ -1,7 +1,8 @@
 -- Step: the model spans that share their call with another span, and which call that is.
 --
--- Such are the copies of a span sent twice, the spans of a response told twice (repeated_calls), and
--- a wrapper and what is inside it (nested_calls). Every other model span is a call by itself.
+-- Such are the copies of a span sent twice, the spans of a response told twice (repeated_calls), a
+-- wrapper and what is inside it (nested_calls), and a call that two libraries tell side by side
+-- (sibling_calls). Every other model span is a call by itself.
 --
 --   call_key      VARCHAR  the same for all spans of the call; NULL for a wrapper of several calls
 --   yields        BOOLEAN  another span of the call stands for it
@@ -20,6 +21,10 @@ involved AS (
     SELECT trace_id, span_id FROM nested_calls
     UNION
     SELECT trace_id, leader_id AS span_id FROM nested_calls WHERE leader_id IS NOT NULL
+    UNION
+    SELECT trace_id, span_id FROM sibling_calls
+    UNION
+    SELECT trace_id, leader_id AS span_id FROM sibling_calls
 )
 SELECT
     involved.trace_id,
@@ -27,14 +32,18 @@ SELECT
     CASE
         WHEN nested.span_id IS NULL OR nested.leader_id IS NOT NULL THEN COALESCE(
             repeated.call_key,
-            involved.trace_id || '/' || COALESCE(nested.leader_id, involved.span_id)
+            involved.trace_id || '/'
+            || COALESCE(siblings.leader_id, nested.leader_id, involved.span_id)
         )
     END AS call_key,
-    nested.span_id IS NOT NULL AS yields,
+    nested.span_id IS NOT NULL OR siblings.span_id IS NOT NULL AS yields,
     COALESCE(repeated.in_agent_run, FALSE) AS in_agent_run
 FROM involved
 LEFT JOIN nested_calls AS nested
     ON nested.trace_id = involved.trace_id AND nested.span_id = involved.span_id
+LEFT JOIN sibling_calls AS siblings
+    ON siblings.trace_id = involved.trace_id
+    AND siblings.span_id = COALESCE(nested.leader_id, involved.span_id)
 LEFT JOIN repeated_calls AS repeated
     ON repeated.trace_id = involved.trace_id
-    AND repeated.span_id = COALESCE(nested.leader_id, involved.span_id)
+    AND repeated.span_id = COALESCE(siblings.leader_id, nested.leader_id, involved.span_id)

@@ -12,6 +12,7 @@ from tests.analytics.corpus import (
     frameworks,
     identity,
     nesting,
+    siblings,
     tools,
 )
 from tests.analytics.corpus.shape import SHAPES
@@ -25,5 +26,6 @@ __all__ = [
     "frameworks",
     "identity",
     "nesting",
+    "siblings",
     "tools",
 ]

@@ -1,0 +1,72 @@
+"""Calls that two libraries tell side by side, made at random: none is lost, and few told twice."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics import Analytics
+from tests.analytics.telemetry import NOON, Telemetry, ms
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call of an agent; `waits` ms after the one before began, or after it ended."""
+
+    waits: int
+    beside: bool
+    took: int
+    streamed: bool
+    tokens: int | None
+    failed: bool
+
+
+MADE = st.builds(
+    Made,
+    waits=st.integers(50, 500),
+    beside=st.booleans(),
+    took=st.integers(1, 400),
+    streamed=st.booleans(),
+    tokens=st.none() | st.integers(1, 3),
+    failed=st.booleans(),
+)
+
+
+def told(made: list[Made], libraries: list[str]) -> Telemetry:
+    """What such calls leave below one agent when these libraries are instrumented."""
+    telemetry, at, end = Telemetry(), NOON, NOON
+    agent = telemetry.agent()
+    for number, call in enumerate(made):
+        at = (at if call.beside else end) + ms(call.waits)
+        end = max(end, at + ms(call.took))
+        both = {
+            "under": agent, "input_tokens": call.tokens, "output_tokens": call.tokens,
+            "outcome": "error" if call.failed else "success",
+        }  # fmt: skip
+        if "framework" in libraries:
+            handed_out = {"took": 1, "ttfb_ms": call.took - 0.5} if call.streamed else {}
+            telemetry.llm(at=at, scope_name="framework", **both | {"took": call.took} | handed_out)
+        if "client" in libraries:
+            telemetry.llm(at=at + ms(0.5), took=call.took, scope_name="client",
+                          response_id=f"a-response-{number}", **both)  # fmt: skip
+    return telemetry
+
+
+@pytest.mark.parametrize("libraries", [["framework"], ["client"], ["framework", "client"]])
+@settings(max_examples=25, deadline=None)
+@given(made=st.lists(MADE, min_size=1, max_size=6))
+def test_no_call_is_lost(
+    libraries: list[str], made: list[Made], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """There are at least the calls that were made, and no more where none is beside another."""
+    lake = told(made, libraries).lake(tmp_path_factory.mktemp("lake"))
+    with Analytics(lake, threads=1) as analytics:
+        (answer,) = analytics.query(
+            "SELECT COUNT(*) AS calls, CAST(SUM(input_tokens) AS BIGINT) AS tokens FROM llm_calls"
+        ).to_pylist()
+    tokens = sum(call.tokens or 0 for call in made)
+    assert answer["calls"] >= len(made)
+    assert (answer["tokens"] or 0) >= tokens
+    if len(libraries) == 1 or not any(call.beside for call in made):
+        assert (answer["calls"], answer["tokens"] or 0) == (len(made), tokens)
