@@ -36,6 +36,15 @@ def call_below_a_missing_parent(happened: Happened) -> Expected:
 
 
 @shape
+def a_step_that_failed_below_a_missing_agent(happened: Happened) -> Expected:
+    """smolagents that broke off: the agent's span is never sent, its step failed with the call."""
+    step = happened.span("Step 1", elsewhere(happened), openinference__span__kind="CHAIN",
+                         status="error")  # fmt: skip
+    happened.llm(step, status="error", error__type="InternalServerError", took=90)
+    return Expected({}, llm_calls=1, runs=((None, "error"),))
+
+
+@shape
 def call_whose_parent_was_lost(happened: Happened) -> Expected:
     """It is below the root, whatever lay between: the root's sum is not added."""
     agent = happened.agent(used=CALL, tenant__id="acme")
