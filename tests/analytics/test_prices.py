@@ -157,6 +157,16 @@ def test_the_answering_model_is_priced_first(telemetry: Telemetry, rows: Ask) ->
     assert [row["price_id"] for row in found] == ["openai/gpt-4o-mini", "openai/gpt-4o"]
 
 
+def test_of_two_aliases_without_a_price_the_first_stands(telemetry: Telemetry, rows: Ask) -> None:
+    """What the other span of the call names is no better, and the cost is unknown."""
+    agent = telemetry.agent()
+    for alias, at in (("fast", NOON), ("a-deployment", NOON + timedelta(milliseconds=1))):
+        telemetry.llm(under=agent, at=at, request_model=alias, response_id="chatcmpl-0123456789")
+    assert rows("SELECT provider, request_model, cost_usd FROM llm_calls") == [
+        {"provider": "openai", "request_model": "fast", "cost_usd": None}
+    ]
+
+
 @pytest.mark.parametrize(
     ("provider", "model"),
     [("x_ai", "grok-3"), ("gcp.gen_ai", "gemini-2.5-pro"), ("azure.ai.inference", "gpt-4o"),

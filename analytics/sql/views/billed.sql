@@ -3,9 +3,9 @@
 -- usage_source says where the usage was reported: `calls` (span or line of a model call), `rollup`
 -- (any other span with nothing below that reports usage) or `summary` (summary line of a run whose
 -- calls left neither spans nor lines with usage). A call whose span does not say what it used has it
--- from its line (line_usage), and the model where the span names none. Of two providers of a call, such
--- as a gateway and who served the model, the one stands that the price list has the model of, else the
--- first; `litellm` it prices by the model alone, whoever served it.
+-- from its line (line_usage), and the model where the span names none. Of two providers or models of a
+-- call, such as a gateway's alias and who served the model, those stand together that the price list has,
+-- else the first; `litellm` it prices by the model alone, whoever served it.
 --
 -- Cost in USD = (input - cache read - cache write) x input price + cache read x its price
 -- + cache write x its price + (output - reasoning) x output price + reasoning x its price
@@ -28,8 +28,16 @@ spans_with_usage AS NOT MATERIALIZED (
                 THEN spans.other_provider
             ELSE COALESCE(spans.provider, lines.provider)
         END AS provider,
-        COALESCE(spans.request_model, lines.request_model) AS request_model,
-        COALESCE(spans.response_model, lines.response_model) AS response_model,
+        CASE
+            WHEN COALESCE(own_price.provider, 'litellm') = 'litellm' AND other_price.provider IS NOT NULL
+                THEN spans.other_request_model
+            ELSE COALESCE(spans.request_model, lines.request_model)
+        END AS request_model,
+        CASE
+            WHEN COALESCE(own_price.provider, 'litellm') = 'litellm' AND other_price.provider IS NOT NULL
+                THEN spans.other_response_model
+            ELSE COALESCE(spans.response_model, lines.response_model)
+        END AS response_model,
         spans.response_id, spans.finish_reason,
         COALESCE(spans.input_tokens, lines.input_tokens) AS input_tokens,
         COALESCE(spans.output_tokens, lines.output_tokens) AS output_tokens,
@@ -44,8 +52,8 @@ spans_with_usage AS NOT MATERIALIZED (
         AND spans.input_tokens IS NULL AND spans.output_tokens IS NULL
     LEFT JOIN price_matches AS other_price
         ON other_price.provider = spans.other_provider
-        AND other_price.request_model = COALESCE(spans.request_model, '')
-        AND other_price.response_model = COALESCE(spans.response_model, '')
+        AND other_price.request_model = COALESCE(spans.other_request_model, '')
+        AND other_price.response_model = COALESCE(spans.other_response_model, '')
     LEFT JOIN price_matches AS own_price
         ON own_price.provider = spans.provider
         AND own_price.request_model = COALESCE(spans.request_model, '')

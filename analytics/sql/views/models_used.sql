@@ -15,7 +15,9 @@ FROM (
     SELECT provider, request_model, response_model
     FROM retold_calls
     UNION ALL
-    SELECT other_provider AS provider, request_model, response_model
+    SELECT
+        other_provider AS provider, other_request_model AS request_model,
+        other_response_model AS response_model
     FROM retold_calls
     WHERE other_provider IS NOT NULL
     UNION ALL

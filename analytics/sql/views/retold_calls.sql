@@ -2,8 +2,8 @@
 --
 -- One of them stands for it: not a wrapper of another, in the trace of an agent, the earliest. What it
 -- does not say is taken from the others, so that the provider may be named by one and the models by
--- another; where two name different providers, `other_provider` is the later, which may be the one
--- that the model has a price of (billed). Its counts are those of the span that knows most; a part of them that only another knows is
+-- another. other_* is what another span names, where two name different providers or models: a proxy has
+-- the model's name behind its alias, say, which may be the one that has a price (billed). Its counts are those of the span that knows most; a part of them that only another knows is
 -- taken from there if it is no larger than its whole.
 --
 -- twin_* is whom the other spans were for: they may be of another trace, so that the run of the call
@@ -69,6 +69,18 @@ merged AS (
         min_by(provider, place) FILTER (WHERE provider IS NOT NULL) AS provider,
         MIN(provider) AS least_provider,
         MAX(provider) AS greatest_provider,
+        MIN(request_model) AS least_model,
+        min_by(provider, request_model) AS provider_of_least_model,
+        min_by(response_model, request_model) AS response_of_least_model,
+        MAX(request_model) AS greatest_model,
+        max_by(provider, request_model) AS provider_of_greatest_model,
+        max_by(response_model, request_model) AS response_of_greatest_model,
+        MIN(response_model) AS least_response,
+        min_by(provider, response_model) AS provider_of_least_response,
+        min_by(request_model, response_model) AS model_of_least_response,
+        MAX(response_model) AS greatest_response,
+        max_by(provider, response_model) AS provider_of_greatest_response,
+        max_by(request_model, response_model) AS model_of_greatest_response,
         min_by(request_model, place) FILTER (WHERE request_model IS NOT NULL) AS request_model,
         min_by(response_model, place) FILTER (WHERE response_model IS NOT NULL)
             AS response_model,
@@ -100,9 +112,28 @@ SELECT
     trace_id, span_id, run_id, thread_id, tenant_id, user_id, agent_name, feature, node,
     start_time, duration_ms, ttfb_ms, provider,
     CASE
+        WHEN least_model <> request_model THEN COALESCE(provider_of_least_model, provider)
+        WHEN greatest_model <> request_model THEN COALESCE(provider_of_greatest_model, provider)
+        WHEN least_response <> response_model THEN COALESCE(provider_of_least_response, provider)
+        WHEN greatest_response <> response_model
+            THEN COALESCE(provider_of_greatest_response, provider)
         WHEN least_provider <> provider THEN least_provider
         WHEN greatest_provider <> provider THEN greatest_provider
     END AS other_provider,
+    CASE
+        WHEN least_model <> request_model THEN least_model
+        WHEN greatest_model <> request_model THEN greatest_model
+        WHEN least_response <> response_model THEN model_of_least_response
+        WHEN greatest_response <> response_model THEN model_of_greatest_response
+        ELSE request_model
+    END AS other_request_model,
+    CASE
+        WHEN least_model <> request_model THEN response_of_least_model
+        WHEN greatest_model <> request_model THEN response_of_greatest_model
+        WHEN least_response <> response_model THEN least_response
+        WHEN greatest_response <> response_model THEN greatest_response
+        ELSE response_model
+    END AS other_response_model,
     request_model, response_model, response_id, finish_reason, input_tokens, output_tokens,
     CASE
         WHEN cached_tokens <= input_tokens THEN cache_read_tokens

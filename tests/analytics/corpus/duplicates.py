@@ -83,6 +83,33 @@ def the_first_names_litellm_as_the_provider(happened: Happened) -> Expected:
 
 
 @shape
+def the_client_names_a_proxys_alias(happened: Happened) -> Expected:
+    """Only the proxy's span, in a trace of its own, says which model and whose is behind it."""
+    alias = {"gen_ai.request.model": "fast", "gen_ai.response.model": "fast"}
+    response = {"gen_ai.response.id": happened.response()}
+    happened.llm(happened.agent(), used=CALL, scope="sdk", **response | alias)
+    happened.llm(
+        used=CALL, scope="litellm", service="proxy", at=1, gen_ai__provider__name="azure.ai.openai",
+        gen_ai__response__model="fast", **response,
+    )  # fmt: skip
+    return Expected({None: CALL}, llm_calls=1, call={
+        "provider": "azure.ai.openai", "request_model": "gpt-4o", "response_model": "fast",
+    })  # fmt: skip
+
+
+@shape
+def the_proxy_names_what_answered_by_its_alias(happened: Happened) -> Expected:
+    """The proxy, too, was asked for its alias, and alone says what answered."""
+    agent, response = happened.agent(), {"gen_ai.response.id": happened.response()}
+    alias = {"gen_ai.request.model": "fast", "gen_ai.response.model": "fast"}
+    happened.llm(agent, used=CALL, scope="sdk", **response | alias)
+    answered = response | alias | {"gen_ai.response.model": "gpt-4o"}
+    happened.llm(agent, used=CALL, scope="gateway", at=1, **answered)
+    call = {"provider": "openai", "request_model": "fast", "response_model": "gpt-4o"}
+    return Expected({None: CALL}, llm_calls=1, call=call)
+
+
+@shape
 def both_name_a_provider_with_a_price(happened: Happened) -> Expected:
     """Then the first is believed."""
     agent, response = happened.agent(), {"gen_ai.response.id": happened.response()}
