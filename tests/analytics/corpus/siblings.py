@@ -103,7 +103,7 @@ def calls_one_after_the_other_by_two_libraries(happened: Happened) -> Expected:
     """The same counts again, but later: two calls."""
     agent = happened.agent()
     happened.llm(agent, used=CALL, scope="framework", took=100)
-    by_client(happened, agent, used=CALL, at=121)
+    by_client(happened, agent, used=CALL, at=101, took=15)
     return Expected({None: Used(2000, 200, 800)}, llm_calls=2)
 
 
