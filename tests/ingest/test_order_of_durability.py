@@ -15,8 +15,9 @@ from ingest.keep import keep
 from ingest.keeper import KeeperSettings
 from ingest.ledger import Ledger
 from ingest.lock import sole
+from ingest.record import encode_record
 from ingest.remove import remove
-from ingest.segments import digest_of, encode_record
+from ingest.segments import digest_of
 from lake import Lake, Removal, surplus_copies, whole_day
 from tests.ingest.batches import spans
 from tests.ingest.kept import DAY, NOW, StartReceiver, accept, total, write
@@ -111,7 +112,7 @@ def test_a_recovered_segment_is_on_the_disk_before_it_is_told_of(
     segment = left_open(tmp_path)
     told: list[bool] = []
 
-    def note(_: int, __: Mapping[int, int], ___: Mapping[int, int]) -> None:
+    def note(_: int, __: Mapping[int, int], ___: Mapping[int, int], ____: int = 0) -> None:
         told.append(segment in synced)
 
     recover(segment.parent, note)
