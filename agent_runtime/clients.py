@@ -30,6 +30,7 @@ class Clients:
     def __init__(self) -> None:
         self._of: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, httpx.AsyncClient]]
         self._of = {}
+        _trusted()  # now, and not while a run holds a lease that it has to renew
 
     async def here(self) -> tuple[aiohttp.ClientSession, httpx.AsyncClient]:
         """For models and for tools, in the loop that runs."""

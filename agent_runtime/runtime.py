@@ -165,6 +165,7 @@ class Runtime:
         key = ThreadKey(tenant_id, self.agent_name, thread_id)
         run_id, tally = uuid.uuid4().hex, Tally()
         with self._beginning():
+            providers, http = await self._clients.here()
             create = isinstance(what, str)
             thread = await self._under_way.obtain(
                 HeldThread.acquire(self._store, key, run_id, self._lease_s, tally, create=create),
@@ -174,7 +175,6 @@ class Runtime:
                 self._refuse(tenant_id)
                 if create:
                     await refuse_over_writes(key, thread.found, self._claims)
-                providers, http = await self._clients.here()
                 first = thread.first(what, run_id, self._graph.entry)
             except BaseException:
                 await asyncio.shield(thread.release())
