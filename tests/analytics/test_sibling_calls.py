@@ -70,3 +70,16 @@ def test_no_call_is_lost(
     assert (answer["tokens"] or 0) >= tokens
     if len(libraries) == 1 or not any(call.beside for call in made):
         assert (answer["calls"], answer["tokens"] or 0) == (len(made), tokens)
+
+
+@pytest.mark.parametrize(("spans", "calls"), [(2000, 1000), (2002, 2002)])
+def test_of_very_many_siblings_none_is_paired(
+    spans: int, calls: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each is held against all others, and one trace may not keep the rest waiting."""
+    one = Made(waits=50, beside=False, took=100, streamed=False, tokens=1, failed=False)
+    telemetry = told([one] * (spans // 2), ["framework", "client"])
+    lake = telemetry.lake(tmp_path_factory.mktemp("lake"))
+    with Analytics(lake, threads=1) as analytics:
+        (found,) = analytics.query("SELECT COUNT(*) AS n FROM llm_calls").to_pylist()
+    assert found["n"] == calls

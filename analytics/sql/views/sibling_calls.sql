@@ -5,8 +5,9 @@
 -- service, are one call where nothing speaks against it: the later is within the earlier, one names
 -- no response, and what both know of models and counts agrees. A span whose first token came after
 -- its own end was ended when the stream was handed out: that token is within the other then. A span
--- that could be the sibling of two is that of none, such as of a retry or of parallel calls. What
--- nested_calls says of a wrapper and of failures holds here too.
+-- that could be the sibling of two is that of none, such as of a retry or of parallel calls, nor is one
+-- of more than 2000, each of which would be held against all others. What nested_calls says of a wrapper
+-- and of failures holds here too.
 --
 --   span_id    VARCHAR  not a wrapper
 --   leader_id  VARCHAR  the span that names the response; where none does, the later
@@ -26,7 +27,7 @@ parents AS (
     WHERE span_class = 'llm' AND parent_span_id IS NOT NULL
       AND COALESCE(service_name, '') IN (SELECT service_name FROM services)
     GROUP BY trace_id, parent_span_id
-    HAVING MIN(scope_name) <> MAX(scope_name)
+    HAVING MIN(scope_name) <> MAX(scope_name) AND COUNT(*) <= 2000
 ),
 facts AS (
     SELECT
