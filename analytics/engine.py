@@ -59,11 +59,15 @@ class TooLargeError(QueryError):
 
 @dataclass
 class Session:
-    """A connection that shows one snapshot, and the steps of `sql/views/` it has built so far."""
+    """A connection that shows one snapshot, and the steps of `sql/views/` it has built so far.
+
+    `few` says that its spans have been counted, and may be held.
+    """
 
     connection: duckdb.DuckDBPyConnection
     busy: Lock = field(default_factory=Lock)
     built: set[str] = field(default_factory=set)
+    few: bool = False
 
 
 class Engine:
@@ -123,6 +127,7 @@ class Engine:
                     steps = brief
                 else:
                     steps = in_passing(steps, statement.query)
+                    session.few = bool(brief)
             else:
                 session = self._session(cut)
             with session.busy:
@@ -187,7 +192,7 @@ class Engine:
             if step.name not in session.built:
                 if step.name == "prices":
                     self._list_prices()
-                if step.name in FACTS:
+                if step.name in FACTS and not (session.few and step.name == "span_facts"):
                     step = _held_or_seen(session.connection, step)
                 session.connection.execute(step.sql)
                 if step.name == "models_used":

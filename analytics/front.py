@@ -172,7 +172,8 @@ class Analytics:
         return cut
 
     def _before(self, rows: Snapshot) -> Snapshot:
-        if rows.since is None:
+        spans = {table: rows.versions[table] for table in ("spans",) if table in rows.versions}
+        if rows.since is None or not spans:
             return Snapshot({}, {})
         since = rows.since + PADDING - LOOK_BACK
-        return self._lake.snapshot(since=since, until=rows.since, versions=rows.versions)
+        return self._lake.snapshot(since=since, until=rows.since, versions=spans)

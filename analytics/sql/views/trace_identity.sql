@@ -14,7 +14,7 @@
 --   call_spans   BIGINT   how many model and tool spans it has, copies counted
 CREATE OR REPLACE TEMP TABLE trace_identity AS
 WITH
-spans AS (
+said AS (
     SELECT
         *,
         epoch_us(start_time)
@@ -39,7 +39,7 @@ placed AS (
             AS agent_place,
         CASE WHEN heard LIKE '%feature%' THEN 2000000000000000000 ELSE 0 END + place
             AS feature_place
-    FROM spans
+    FROM said
 ),
 named AS (
     SELECT
