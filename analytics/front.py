@@ -98,7 +98,7 @@ class Analytics:
         """
         twin = copy(self)
         twin._versions = self._lake.versions()  # noqa: SLF001 - of its own class
-        twin._cuts = {}  # noqa: SLF001
+        twin._cuts = {}  # noqa: SLF001 - of its own class
         return twin
 
     def in_passing(self) -> "Analytics":
@@ -109,7 +109,7 @@ class Analytics:
         """
         twin = copy(self)
         twin._ample = self._engine  # noqa: SLF001 - of its own class
-        twin._engine = Engine(  # noqa: SLF001
+        twin._engine = Engine(  # noqa: SLF001 - of its own class
             self._lake.root, self._prices, memory_limit=PASSING_MEMORY, threads=1, sparing=True
         )
         return twin

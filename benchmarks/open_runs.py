@@ -155,7 +155,7 @@ def _graph(model: Model) -> Graph:
     def add(number: int) -> None:
         following = f"node{number + 1}" if number < NODES else END
 
-        async def node(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:  # noqa: ARG001
+        async def node(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:  # noqa: ARG001 - a node's
             await model.answer()
             return {"messages": [Message("assistant", ANSWER)]}, following
 
@@ -194,7 +194,7 @@ async def _at_once(user: User, store: Watched, load: Load, model: Model) -> Seen
     model.gate, model.asked = asyncio.Event(), 0
     runs = [asyncio.create_task(user()) for _ in range(load.open)]
     # Not by an event: a run whose store is too slow for it never asks the model.
-    while model.asked + sum(run.done() for run in runs) < load.open:  # noqa: ASYNC110
+    while model.asked + sum(run.done() for run in runs) < load.open:  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.01)
     held = await _held(store)
     before, began = len(store.waits_ms), time.monotonic()
@@ -246,7 +246,7 @@ class OneConnection:
         tally: Tally | None = None,  # noqa: ARG002 - there is nothing to wait for
         /,
         *,
-        durable: bool = False,  # noqa: ARG002
+        durable: bool = False,  # noqa: ARG002 - a store's
         **values: Any,
     ) -> list[Row]:
         """Run the statement."""

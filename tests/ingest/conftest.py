@@ -6,6 +6,7 @@ import pytest
 
 from ingest import ReceiverSettings
 from tests.ingest.running import RunningReceiver
+from tests.ingest.watched_disk import WatchedDisk
 
 
 @pytest.fixture
@@ -34,3 +35,8 @@ def start_receiver(tmp_path: Path) -> Iterator[Callable[..., RunningReceiver]]:
 def receiver(start_receiver: Callable[..., RunningReceiver]) -> RunningReceiver:
     """A receiver with the default limits."""
     return start_receiver()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> WatchedDisk:
+    return WatchedDisk(monkeypatch)

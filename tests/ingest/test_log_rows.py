@@ -88,7 +88,7 @@ def test_a_log_without_a_time_is_the_same_when_it_is_received_again() -> None:
             records.add(observed_time_unix_nano=at_nano).body.string_value = "x"
         check_logs(request, received)
         decoded = decode("logs", [request.SerializeToString()], [received])
-        return whole(log_rows(decoded), "logs")["log_id"].to_pylist()  # type: ignore[no-any-return]
+        return whole(log_rows(decoded), "logs")["log_id"].to_pylist()  # type: ignore[no-any-return] # pyarrow has no types
 
     [first] = ids(START, 0)
     again, other = ids(START + 5_000_000_000, 0, START)

@@ -142,7 +142,7 @@ def test_rows_leave_after_the_ledger_was_told(start_receiver: StartReceiver) -> 
     [day] = lake.days("spans")
     told: list[int] = []
     with closing(Ledger(receiver.data)) as ledger, sole(receiver.data, "keeper"):
-        find: Callable[[], Removal] = lambda: told_before(  # noqa: E731
+        find: Callable[[], Removal] = lambda: told_before(  # noqa: E731 - with its type
             whole_day(lake, "spans", day), ledger, told
         )
         assert remove(receiver.data, ledger, find, "erased", day) == 3

@@ -79,7 +79,7 @@ def test_clients_who_vanish_leave_nothing_behind(
                 other = f"other-{turn}"
                 assert ask_all(agent.url, {other: "hello"})[other].text == "short"
                 expected = VANISHED * (turn + 1)
-                wait_until(lambda: len(cut(agent, "agent.run")) == expected, 30)  # noqa: B023
+                wait_until(lambda: len(cut(agent, "agent.run")) == expected, 30)  # noqa: B023 - asked now
                 wait_until(lambda: agent.open_files() <= before + KEPT)
             memory.append(agent.memory_mb())
         wait_until(lambda: all(call.ended_at for call in vendor.calls()))
