@@ -33,7 +33,7 @@ def refresh(page: Page) -> None:
     """What the 10-second timer does, now, and wait until it is on the page."""
     with page.expect_response("**/fragments/overview*"):
         page.evaluate("htmx.trigger('#live', 'refresh')")
-    page.wait_for_function("!document.querySelector('#live.htmx-request')")
+    expect(page.locator("#live.htmx-request")).to_have_count(0)
 
 
 def test_it_loads_without_a_complaint_and_asks_no_other_host(
