@@ -37,6 +37,7 @@ ORDER = (
     "metrics",
     "trace_identity",
     "outermost_agents",
+    "stray_calls",
     "agentless_roots",
     "run_members",
     "told_endings",

@@ -97,9 +97,11 @@ def spans_of_a_trace(telemetry: Telemetry, chance: random.Random, trace: str) ->
             columns |= {
                 "response_id": chance.choice([None, f"resp-{chance.randint(0, 20)}"]),
                 "service_name": chance.choice(["app", "gateway"]),
-                "scope_name": "scope",
+                "scope_name": chance.choice(["framework", "client"]),
             }
         make = getattr(telemetry, span_class)
+        if span_class == "llm" and chance.random() < 0.3:
+            telemetry.llm(**columns | {"at": columns["at"] + ms(0.5), "scope_name": "client"})
         span = make(under=top, **columns) if top else make(trace=trace, **columns)
         if top is None or chance.random() < 0.3:
             top = span

@@ -8,7 +8,8 @@
 -- the gateway's own trace of it where the context was not passed on.
 --
 -- An echo has the response_id of the other, within a minute, and is told by another instrumentation
--- or service: one tells each request once. Of two traces without an agent the later is the echo.
+-- or service: one tells each request once. Of two traces without an agent the later is the echo. So is
+-- the trace of a stray call (stray_calls).
 CREATE OR REPLACE TEMP TABLE agentless_roots AS
 WITH
 candidates AS (
@@ -63,6 +64,8 @@ agentless AS (
     SELECT trace_id FROM candidates
     EXCEPT
     (SELECT trace_id FROM echoes EXCEPT SELECT trace_id FROM other_calls)
+    EXCEPT
+    SELECT trace_id FROM stray_calls
 ),
 roots AS (
     SELECT spans.trace_id, min_by(spans.span_id, spans.start_time) AS span_id

@@ -1,0 +1,130 @@
+"""A call that a framework tells in the agent's trace, and the client below it in one of its own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.analytics.conftest import Opener
+from tests.analytics.telemetry import NOON, Telemetry, ms
+
+Streams = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def agent(telemetry: Telemetry) -> dict[str, Any]:
+    return telemetry.agent(at=NOON - ms(10), took=2000, tenant_id="acme")
+
+
+@pytest.fixture
+def framework(telemetry: Telemetry, agent: dict[str, Any]) -> Streams:
+    """What the framework says of a stream, in the trace of the agent."""
+
+    def told(**columns: Any) -> dict[str, Any]:
+        return telemetry.llm(
+            **{"under": agent, "at": NOON, "took": 500, "scope_name": "framework"} | columns
+        )
+
+    return told
+
+
+@pytest.fixture
+def client(telemetry: Telemetry) -> Streams:
+    """What the client says of it, in a trace of its own."""
+
+    def told(**columns: Any) -> dict[str, Any]:
+        return telemetry.llm(**{"at": NOON + ms(5), "took": 490, "scope_name": "client"} | columns)
+
+    return told
+
+
+def test_it_is_one_call_of_the_agents_run(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """Billed to the agent's tenant; what only the client knows is kept."""
+    told = framework()
+    client(ttfb_ms=80.0, cache_read_tokens=640)
+    analytics = opened()
+    (call,) = analytics.query("SELECT * FROM llm_calls").to_pylist()
+    assert (call["span_id"], call["tenant_id"]) == (told["span_id"], "acme")
+    assert (call["input_tokens"], call["cache_read_tokens"], call["ttfb_ms"]) == (1000, 640, 80.0)
+    (run,) = analytics.query("SELECT * FROM runs").to_pylist()
+    assert (run["tenant_id"], run["llm_calls"], run["input_tokens"]) == ("acme", 1, 1000)
+    assert run["cost_usd"] == call["cost_usd"]
+
+
+def test_a_stream_without_usage_is_one_call_too(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """Neither library knows counts: the vendor sent none."""
+    nothing = {"input_tokens": None, "output_tokens": None}
+    framework(**nothing)
+    client(response_id="resp-1", **nothing)
+    analytics = opened()
+    assert analytics.query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
+    assert analytics.query("SELECT COUNT(*) AS n FROM runs")["n"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        {"output_tokens": 101},
+        {"request_model": "gpt-4o-mini"},
+        {"service_name": "another"},
+        {"scope_name": "framework"},
+        {"at": NOON - ms(5)},
+        {"took": 600},
+        {"response_id": "resp-2"},
+        {"status": "error", "outcome": "error"},
+    ],
+    ids=lambda unlike: "-".join(unlike),
+)
+def test_what_speaks_against_it_leaves_two(
+    framework: Streams, client: Streams, opened: Opener, unlike: dict[str, Any]
+) -> None:
+    """Other counts, model or service, the same library, another time or response, a failure."""
+    framework(response_id="resp-1")
+    client(**unlike)
+    calls = opened().query("SELECT trace_id FROM llm_calls")["trace_id"].to_pylist()
+    assert len(set(calls)) == 2
+
+
+def test_more_than_a_second_later_is_another_call(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """A long stream is not asked which of all calls within it is its own."""
+    framework(took=5000)
+    client(at=NOON + ms(1001))
+    assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [2]
+
+
+def test_a_call_with_its_twin_below_it_has_no_other(
+    telemetry: Telemetry, framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """What the application asks by itself meanwhile is its own."""
+    wrapper = framework()
+    telemetry.llm(under=wrapper, at=NOON + ms(2), took=400, scope_name="client")
+    alone = client()
+    calls = opened().query("SELECT trace_id FROM llm_calls")["trace_id"].to_pylist()
+    assert sorted(calls) == sorted([wrapper["trace_id"], alone["trace_id"]])
+
+
+def test_where_there_is_a_choice_nothing_is_dropped(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """Two parallel streams with the same counts: rather twice than lost."""
+    for _ in range(2):
+        framework()
+        client()
+    assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [4]
+
+
+def test_parallel_streams_with_counts_of_their_own_are_told_apart(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """Each pair is one call."""
+    for tokens in (1000, 2000):
+        framework(input_tokens=tokens)
+        client(input_tokens=tokens)
+    answer = opened().query("SELECT input_tokens FROM llm_calls ORDER BY input_tokens")
+    assert answer["input_tokens"].to_pylist() == [1000, 2000]
