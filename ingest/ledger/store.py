@@ -153,16 +153,6 @@ class Ledger:
             rows = connection.execute(statement("dropped"), {"since": since})
             return {(signal, service): count for signal, service, count in rows}
 
-    def commits(self) -> list[Commits]:
-        """What the writer has done so far, one entry per signal that had a commit."""
-        with self._transaction() as connection:
-            return [Commits(*row) for row in connection.execute(statement("commits"))]
-
-    def quarantined(self) -> dict[str, int]:
-        """Records in quarantine, by signal."""
-        with self._transaction() as connection:
-            return dict(connection.execute(statement("totals")).fetchall())
-
     def last_sequence(self, signal: str) -> int:
         """The highest sequence of a segment that was closed or settled; 0 if none was."""
         with self._transaction() as connection:
@@ -186,12 +176,6 @@ class Ledger:
         """Signal, sequence and bytes of the damage in which nobody can say how many records are."""
         with self._transaction() as connection:
             return [(*row,) for row in connection.execute(statement("uncounted"))]
-
-    def removed_in_all(self) -> dict[tuple[str, str], int]:
-        """Rows that left the lake, by table and reason."""
-        with self._transaction() as connection:
-            rows = connection.execute(statement("removed_in_all"))
-            return {(table, reason): count for table, reason, count in rows}
 
     def note_removal(
         self, table: str, number: int, reason: Reason, removed: Mapping[int, int]
