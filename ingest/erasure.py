@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ingest.ledger import Ledger
 from ingest.limits import short
-from ingest.lock import KEEPER, DirectoryInUse, sole
+from ingest.lock import APPENDER, APPENDER_PATIENCE_SECONDS, KEEPER, DirectoryInUse, sole
 from ingest.naming import quarantined_files_naming, waiting_files_naming
 from ingest.recovery import recover
 from ingest.remove import remove_tenant
@@ -96,10 +96,14 @@ def _take_out(
 def sweep(data: Path) -> int:
     """Delete the files that the present lake does not need, at once; returns how many.
 
-    A question that is being answered from them may fail. Raises DirectoryInUse as `erase` does.
+    A question that is being answered from them may fail. Nothing is appended meanwhile: files that
+    are about to be committed are nobody's, too. Raises DirectoryInUse as `erase` does.
     """
     lake = Lake(data / "lake")
-    with sole(data, KEEPER, KEEPER_PATIENCE_SECONDS):
+    with (
+        sole(data, KEEPER, KEEPER_PATIENCE_SECONDS),
+        sole(data, APPENDER, APPENDER_PATIENCE_SECONDS),
+    ):
         return sum(lake.sweep(table, grace_hours=0) for table in TABLES)
 
 

@@ -109,7 +109,19 @@ def run_writer(settings: WriterSettings, stop: threading.Event) -> None:
         closing(Ledger(settings.data)) as ledger,
         closing(Keeper(kept, settings.compact_every_commits)) as keeper,
     ):
-        _write_until(stop, _Desk(settings, Lake(settings.data / "lake"), ledger), signals, keeper)
+        lake = Lake(settings.data / "lake")
+        _mend(lake)
+        _write_until(stop, _Desk(settings, lake, ledger), signals, keeper)
+
+
+def _mend(lake: Lake) -> None:
+    """Put right what a power cut has done to the lake; what stays is told when it is met."""
+    for table in TABLE_OF.values():
+        try:
+            for path in lake.mend(table):
+                _log.warning("writer.dropped_checkpoint", path=str(path))
+        except OSError as error:
+            _log.error("writer.cannot_mend", table=table, reason=str(error))
 
 
 def _write_until(

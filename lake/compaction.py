@@ -4,7 +4,6 @@ Each merge is a commit of its own: killed in between, a compaction leaves what i
 files that nobody refers to for the sweep.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.transaction import RemoveAction
+from deltalake.transaction import AddAction
 
-from lake.day_files import DAY, NewFile, without_day
+from lake.commits import commit, leaving
+from lake.day_files import NewFile, without_day
 from lake.file_format import texts_in
-from lake.live_files import DayFile, make_durable, path_of
+from lake.live_files import DayFile, path_of
 
 _ROWS_AT_ONCE = 8_192
 _LARGE_ROW_GROUP = 16_384
@@ -49,25 +49,15 @@ def merge(delta: DeltaTable, time_column: str, day: date, files: Sequence[DayFil
     merged = _merged(
         path_of(delta), without_day(pa.schema(delta.schema())), time_column, day, files
     )
-    now = int(time.time() * 1000)
-    gone = [
-        RemoveAction(
-            path=file.path,
-            data_change=False,
-            deletion_timestamp=now,
-            size=file.size_bytes,
-            partition_values={DAY: day.isoformat()},
-        )
-        for file in files
-    ]
+    commit(delta, [_closed(merged)], leaving(files, day, data_change=False))
+
+
+def _closed(merged: NewFile) -> AddAction:
     try:
-        delta.create_write_transaction(
-            [merged.close(), *gone], "append", delta.schema(), partition_by=[DAY]
-        )
+        return merged.close()
     except BaseException:
         merged.discard()
         raise
-    make_durable(delta)
 
 
 def _merged(

@@ -15,12 +15,14 @@ def damage_of_log(table: Path, error: Exception) -> str:
     log = table / "_delta_log"
     entries = {int(path.stem): path for path in log.glob("*.json") if path.stem.isdigit()}
     checkpoints = sorted(log.glob("*.checkpoint*.parquet"))
-    if checkpoints and (reason := _reason_not_parquet(checkpoints[-1])):
-        newest = int(checkpoints[-1].name.partition(".")[0])
-        whole = set(range(newest + 1)) <= entries.keys()
+    if checkpoints and (reason := reason_not_parquet(checkpoints[-1])):
+        from lake.checkpoints import HINT, unreadable_checkpoints
+
+        _, told_elsewhere = unreadable_checkpoints(log)
         remedy = (
-            f"delete it and {log / '_last_checkpoint'}: the log entries that it sums up are there"
-            if whole
+            f"delete it and {log / HINT}: the log entries that it sums up are there; "
+            "quietpager up does so when it starts"
+            if told_elsewhere
             else _RESTORE
         )
         return f"{checkpoints[-1]}: cannot be read ({reason}); {remedy}"
@@ -111,7 +113,7 @@ def _path_of(file: str) -> str:
     return unquote(urlsplit(file).path) if file.startswith("file:") else file
 
 
-def _reason_not_parquet(path: Path) -> str | None:
+def reason_not_parquet(path: Path) -> str | None:
     import pyarrow.parquet as pq
 
     try:

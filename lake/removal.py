@@ -15,8 +15,9 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
+from lake.commits import commit, leaving
 from lake.damage import damage_of_files
-from lake.live_files import make_durable, path_of
+from lake.live_files import path_of
 from lake.rewriting import Selection, files_of, replace, take_out
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
@@ -67,7 +68,6 @@ class Removal:
             self.take_out(CommitProperties(app_transactions=[number]))
         except CommitFailedError as conflict:
             raise RemovalConflict(f"{self.table} of {self.day}: {conflict}") from conflict
-        make_durable(self.delta)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def whole_day(lake: Lake, table: str, day: date) -> Removal:
         table,
         day,
         counted(delta, table, day, lambda rows, _: rows),
-        lambda properties: delta.delete(_on(day), commit_properties=properties),
+        lambda properties: commit(delta, [], leaving(files_of(delta, day), day), properties),
     )
 
 
@@ -179,7 +179,3 @@ def _existing(lake: Lake, table: str) -> DeltaTable:
 
 def _committed(delta: DeltaTable) -> int:
     return delta.transaction_version(APPLICATION) or 0
-
-
-def _on(day: date) -> str:
-    return f"day = '{day.isoformat()}'"

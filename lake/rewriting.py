@@ -4,7 +4,6 @@ Delta's library would write pages without checksums, and what it was asked to de
 name, into the log.
 """
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import PurePosixPath
@@ -12,10 +11,10 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
-from deltalake.transaction import RemoveAction
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from lake.column import TableSchema
+from lake.commits import commit, leaving
 from lake.day_files import DAY, write_files
 from lake.live_files import DayFile, days_of, path_of
 from lake.schema import TABLES
@@ -68,28 +67,7 @@ def replace(
     columns = pa.schema(delta.schema())
     reader = rows.to_arrow_reader(_ROWS_AT_ONCE)
     written = write_files(root, columns, TABLES[table].time, _as(columns, reader))
-    gone = [
-        RemoveAction(
-            path=file.path,
-            data_change=True,
-            deletion_timestamp=int(time.time() * 1000),
-            size=file.size_bytes,
-            partition_values={DAY: day.isoformat()},
-        )
-        for file in files
-    ]
-    try:
-        delta.create_write_transaction(
-            [*written, *gone],
-            "append",
-            delta.schema(),
-            partition_by=[DAY],
-            commit_properties=properties,
-        )
-    except BaseException:
-        for file in written:
-            (root / file.path).unlink(missing_ok=True)
-        raise
+    commit(delta, written, leaving(files, day), properties)
 
 
 def files_of(delta: DeltaTable, day: date) -> list[DayFile]:

@@ -12,10 +12,12 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
+from lake.checkpoints import drop_unreadable, write_checkpoint
 from lake.column import TableSchema
+from lake.commits import BARE, CHECKPOINT_EVERY, commit, finish
 from lake.damage import damage_of_log
 from lake.file_format import BY_DELTA, TARGET_FILE_BYTES
-from lake.live_files import DayFile, days_of, make_durable, path_of
+from lake.live_files import DayFile, days_of, path_of
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
 from lake.younger import has_same_columns, misfit
@@ -84,19 +86,15 @@ class Lake:
 
             batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
             files = write_files(path_of(delta), schema.arrow, schema.time, batches)
-            delta.create_write_transaction(
-                [*files],
-                "append",
-                delta.schema(),
-                partition_by=["day"],
-                commit_properties=properties,
-            )
+            commit(delta, files, properties=properties)
         else:  # the first rows after an upgrade, or all after a downgrade
+            begun_at = delta.version()
             write_deltalake(
                 delta, rows, mode="append", schema_mode="merge",
                 writer_properties=BY_DELTA, commit_properties=properties,
+                post_commithook_properties=BARE,
             )  # fmt: skip
-        make_durable(delta)
+            finish(delta, begun_at)
         return True
 
     def position(self, table: str) -> int:
@@ -197,11 +195,20 @@ class Lake:
             retention_hours=grace_hours,
             dry_run=False,
             enforce_retention_duration=False,
+            post_commithook_properties=BARE,
             full=True,
         )
-        delta.create_checkpoint()
+        delta.update_incremental()
+        write_checkpoint(delta)
         delta.cleanup_metadata()
         return len(swept)
+
+    def mend(self, table: str) -> list[Path]:
+        """Delete what a power cut has left of checkpoints, where the log tells all without them.
+
+        Returns the files. Who appends calls it before it begins: the table could not be opened.
+        """
+        return drop_unreadable(self._path(table) / "_delta_log")
 
     def _path(self, table: str) -> Path:
         return self.root / _schema_of(table).name
@@ -231,7 +238,7 @@ class Lake:
             partition_by=["day"],
             configuration={
                 "delta.dataSkippingStatsColumns": schema.time,
-                "delta.checkpointInterval": "50",
+                "delta.checkpointInterval": str(CHECKPOINT_EVERY),
                 "delta.logRetentionDuration": "interval 1 days",
             },
         )

@@ -4,13 +4,19 @@ import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from ingest import StillInJournal, WriterSettings, erase, run_writer
-from ingest.lock import sole
+from ingest import StillInJournal, WriterSettings, erase, run_writer, sweep
+from ingest.lock import APPENDER, sole
 from ingest.naming import as_a_whole, waiting_files_naming
+from lake import TABLES, Lake
+from lake.commits import commit
+from lake.day_files import write_files
 from tests.ingest.kept import (
     StartReceiver,
     accept,
@@ -96,6 +102,30 @@ def test_erasure_tells_what_names_the_tenant_outside_of_the_lake(
     assert erasure.quarantined == (aside,)
     aside.unlink()
     assert erase(receiver.data, "acme").quarantined == ()
+
+
+def test_a_sweep_at_once_leaves_what_is_about_to_be_committed(tmp_path: Path) -> None:
+    """A file that the writer has closed and not committed yet is nobody's, as old ones are."""
+    table = TABLES["spans"]
+    empty = {field.name: pa.nulls(1, field.type) for field in table.arrow}
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    columns = empty | {"start_time": pa.array([noon], table.arrow.field("start_time").type),
+                       "day": pa.array([noon.date()])}  # fmt: skip
+    rows = pa.table(columns, schema=table.arrow)
+    lake = Lake(tmp_path / "lake")
+    lake.append("spans", rows, 1)
+    delta = lake.open("spans")
+    assert delta is not None
+    with ThreadPoolExecutor(1) as pool:
+        with sole(tmp_path, APPENDER):
+            written = write_files(lake.root / "spans", table.arrow, table.time, rows.to_batches())
+            swept = pool.submit(sweep, tmp_path)
+            with pytest.raises(TimeoutError):
+                swept.result(0.5)
+            commit(delta, written)
+        assert swept.result(10) == 0
+    assert all(map(os.path.exists, lake.snapshot().files["spans"]))
+    assert len(lake.snapshot().files["spans"]) == 2
 
 
 def test_erasure_reaches_what_was_set_aside(start_receiver: StartReceiver) -> None:
