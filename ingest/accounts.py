@@ -18,7 +18,8 @@ class HourAccount:
 
     Counts are records. `retried` were acknowledged again and dropped, and are not in `accepted`.
     `missing` is what nothing accounts for: positive when records are lost, negative when there
-    are rows that were never accepted. It is None for hours from before the ledger.
+    are rows that were never accepted. It is None for hours from before the ledger, up to the one
+    in which a damaged one was set aside.
     """
 
     signal: str
@@ -101,7 +102,9 @@ def _of_signal(
     moment = moment_of(lake, table)
     position = max(moment.position, settled)
     entries = {entry.hour: entry for entry in ledger.entries(signal, position)}
-    return _accounts(signal, moment, entries, ledger.removed(table, moment.removals))
+    aside = ledger.last_set_aside
+    first = min(entries, default=None) if aside is None else int(aside // 3600) + 1
+    return _accounts(signal, moment, entries, ledger.removed(table, moment.removals), first)
 
 
 def _accounts(
@@ -109,8 +112,8 @@ def _accounts(
     moment: Moment,
     entries: Mapping[int, Entry],
     removed: Mapping[tuple[int, str], int],
+    first: int | None,
 ) -> list[HourAccount]:
-    first = min(entries, default=None)
     accounts = []
     for hour in sorted(entries.keys() | moment.rows.keys() | {hour for hour, _ in removed}):
         entry = entries.get(hour, Entry(hour, 0, 0, 0, 0))

@@ -79,7 +79,7 @@ def verify(
     wrong = [each for each in accounts if each.missing]
     unknown = sum(each.missing is None for each in accounts)
     if unknown:
-        say(f"{unknown} hours are from before the ledger: they prove nothing")
+        say(f"{unknown} hours are from before the ledger, or its damage: they prove nothing")
     for each in unclear:
         say(
             f"{each.bytes:,} bytes in {each.segments} segments of {each.signal} are damaged: how "

@@ -76,6 +76,13 @@ class LedgerFile:
                 self._connection.close()
             self._connection = None
 
+    def last_set_aside(self) -> float | None:
+        """When a file was set aside last (s of the unix clock); what it knew of is not proved."""
+        found = (
+            path.name.rpartition("-")[2] for path in self.path.parent.glob(f"{FILE}.damaged-*")
+        )
+        return max((float(at) for at in found if at.isdigit()), default=None)
+
     def _set_aside(self, fault: sqlite3.Error) -> None:
         """Make room for a new file; the next use makes it."""
         aside = self.path.with_name(f"{FILE}.damaged-{int(time.time())}")

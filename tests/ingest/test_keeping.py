@@ -19,7 +19,7 @@ from cli.config import Config
 from ingest import erase, rewinds, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
-from ingest.ledger import Ledger
+from ingest.ledger import Ledger, LedgerError
 from ingest.ledger.totals import Totals, totals_of
 from ingest.lock import DirectoryInUse, sole
 from ingest.remove import remove_tenant
@@ -73,6 +73,30 @@ def test_a_lost_file_of_the_lake_is_missing(start_receiver: StartReceiver) -> No
     delta.delete("status = 'unset'")
 
     assert sum(each.missing or 0 for each in verify(receiver.data)) == 3
+
+
+def test_the_hour_in_which_a_damaged_ledger_was_set_aside_is_not_proved(
+    start_receiver: StartReceiver,
+) -> None:
+    """What came before in that hour is not known any more; the hours behind it are proved again."""
+    receiver = start_receiver()
+    accept(receiver, spans(3))
+    receiver.stop()
+    write(receiver.data)
+    (receiver.data / "state" / "ledger.sqlite").write_bytes(b"not a database" * 1000)
+    with pytest.raises(LedgerError):
+        verify(receiver.data)
+    receiver = start_receiver(data=receiver.data)
+    accept(receiver, spans(2))
+    receiver.stop()
+    write(receiver.data)
+
+    accounts = verify(receiver.data)
+
+    assert {each.missing for each in accounts if each.signal == "traces"} == {None}
+    [aside] = (receiver.data / "state").glob("ledger.sqlite.damaged-*")
+    aside.rename(aside.with_name(f"ledger.sqlite.damaged-{int(time.time()) - 7200}"))
+    assert {each.missing for each in verify(receiver.data) if each.signal == "traces"} == {-3}
 
 
 def test_damaged_records_are_in_quarantine(start_receiver: StartReceiver) -> None:
