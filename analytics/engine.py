@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from analytics.questions import FACTS, ORDER, VIEWS, Step, as_view, briefly, in_passing, steps_for
-from lake import TABLES, Snapshot
+from lake import TABLES, Snapshot, literally
 
 if TYPE_CHECKING:
     from analytics.prices import PriceBook, PriceOverride
@@ -160,7 +160,9 @@ class Engine:
         database = self._database
         database.execute("SET GLOBAL TimeZone = 'UTC'")
         database.execute("SET GLOBAL parquet_metadata_cache = true")  # files never change
-        database.execute("SET allowed_directories = [$1]", [str(readable.absolute())])
+        # A file is asked about twice: by its pattern, then by its path.
+        allowed = [str(readable.absolute()), literally(str(readable.resolve()))]
+        database.execute("SET allowed_directories = $1", [allowed])
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
 

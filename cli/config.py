@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -51,6 +52,16 @@ Listen = Annotated[Address, BeforeValidator(_address), PlainSerializer(str)]
 Duration = Annotated[
     timedelta, BeforeValidator(_duration), PlainSerializer(lambda d: f"{d.total_seconds():.3f}s")
 ]
+
+
+def _usable(data: Path) -> Path:
+    """That the lake can be there: what is received would be acknowledged and never written."""
+    from lake.paths import unusable
+
+    if reason := unusable(data):
+        raise ValueError(reason)
+    return data
+
 
 # TOML has floats only: 0.15 is meant as 0.15, not as the nearest binary fraction.
 Usd = Annotated[
@@ -185,7 +196,9 @@ class Config(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    data: Path = Path(".quietpager")
+    data: Annotated[Path, AfterValidator(_usable), Field(validate_default=True)] = Path(
+        ".quietpager"
+    )
     """Directory of journal, lake and state. A relative path in the file is relative to the file."""
     otlp_http: Listen = Address("127.0.0.1", 4318)
     """Where OTLP over HTTP is received."""

@@ -11,16 +11,13 @@ remove, sweep); any number may read.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lake.column import Column, TableSchema
-from lake.live_files import DayFile
-from lake.mapping import AttributeMap, Kind, Source, known_attributes
-from lake.schema import TABLES
-from lake.snapshot import Snapshot
-from lake.table import CompactReport, DamagedTable, Lake, LakeError, RemovalConflict
-
 if TYPE_CHECKING:
     from lake.checking import CheckedFile, check, size_of
+    from lake.column import Column, TableSchema
     from lake.exporting import export
+    from lake.live_files import DayFile
+    from lake.mapping import AttributeMap, Kind, Source, known_attributes
+    from lake.paths import literally
     from lake.removal import (
         Moment,
         Removal,
@@ -30,7 +27,10 @@ if TYPE_CHECKING:
         tenants_unnamed,
         whole_day,
     )
+    from lake.schema import TABLES
     from lake.select import rows_of_tenant, traces_of
+    from lake.snapshot import Snapshot
+    from lake.table import CompactReport, DamagedTable, Lake, LakeError, RemovalConflict
     from lake.younger import misfits
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "check",
     "export",
     "known_attributes",
+    "literally",
     "misfits",
     "moment_of",
     "rows_of_tenant",
@@ -65,11 +66,26 @@ __all__ = [
 ]
 
 _HOME = {
+    "AttributeMap": "lake.mapping",
     "CheckedFile": "lake.checking",
+    "Column": "lake.column",
+    "CompactReport": "lake.table",
+    "DamagedTable": "lake.table",
+    "DayFile": "lake.live_files",
+    "Kind": "lake.mapping",
+    "Lake": "lake.table",
+    "LakeError": "lake.table",
     "Moment": "lake.removal",
     "Removal": "lake.removal",
+    "RemovalConflict": "lake.table",
+    "Snapshot": "lake.snapshot",
+    "Source": "lake.mapping",
+    "TABLES": "lake.schema",
+    "TableSchema": "lake.column",
     "check": "lake.checking",
     "export": "lake.exporting",
+    "known_attributes": "lake.mapping",
+    "literally": "lake.paths",
     "misfits": "lake.younger",
     "moment_of": "lake.removal",
     "rows_of_tenant": "lake.select",
@@ -83,7 +99,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs DuckDB only when it is asked for: who appends does without it."""
+    """Load what is asked for: who configures or receives does without Delta, who appends without
+    DuckDB."""
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

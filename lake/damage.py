@@ -1,10 +1,12 @@
 """What is wrong with the files of a table that cannot be read, in a line that says what to do."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+
+from lake.paths import literally
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,9 +70,9 @@ def damage_of_files(
     text = str(error)
     if not _speaks_of_files(error, text):
         return None
-    for file in sorted(files, key=lambda file: file not in text and _path_of(file) not in text):
+    for file in sorted(files, key=lambda file: file not in text):
         if (reason := reason_of_duckdb(connection, file)) is not None:
-            path = Path(_path_of(file))
+            path = Path(file)
             return damage_of_file(path, reason if path.exists() else "it is missing")
     return None
 
@@ -80,7 +82,11 @@ def reason_of_duckdb(connection: "duckdb.DuckDBPyConnection", file: str) -> str 
     import duckdb
 
     try:
-        for _ in connection.cursor().read_parquet(file).to_arrow_reader():
+        for _ in (
+            connection.cursor()
+            .read_parquet(literally(file), hive_partitioning=False)
+            .to_arrow_reader()
+        ):
             pass
     except (duckdb.Error, RuntimeError, UnicodeError) as fault:
         return first_line(fault)
@@ -89,10 +95,11 @@ def reason_of_duckdb(connection: "duckdb.DuckDBPyConnection", file: str) -> str 
 
 def damage_of_file(path: Path, reason: str) -> str:
     """What is wrong with a Parquet file of a table, and what to do."""
+    table = json.dumps(str(path.parent.parent), ensure_ascii=False)
+    repair = f"import deltalake; deltalake.DeltaTable({table}).repair()"
     return (
         f"{path}: cannot be read ({reason}); restore it from a backup, or ask about other "
-        f'days; to give up its rows, move it away and run: python -c "import deltalake; '
-        f"deltalake.DeltaTable('{path.parent.parent}').repair()\""
+        f"days; to give up its rows, move it away and run: python -c {shlex.quote(repair)}"
     )
 
 
@@ -106,11 +113,6 @@ def _speaks_of_files(error: "duckdb.Error", text: str) -> bool:
     unspecific = type(error) is duckdb.Error
     parquet = "parquet" in text.lower() or "Failed to read file" in text
     return unspecific or isinstance(error, duckdb.IOException | duckdb.InternalException) or parquet
-
-
-def _path_of(file: str) -> str:
-    """The path of a file that Delta names by its URI."""
-    return unquote(urlsplit(file).path) if file.startswith("file:") else file
 
 
 def reason_not_parquet(path: Path) -> str | None:

@@ -32,7 +32,8 @@ def export(
     whole; a file of that name is replaced. With `tenant`, only its rows: those that name it, and
     those that name nobody in a trace that names it. Rows lie day by day, a tenant's together.
     """
-    partial = target.with_name(f".{target.name}.partial")
+    # Arrow takes what begins like "s3:" or "~" for something else, unless it is absolute.
+    partial = target.absolute().with_name(f".{target.name}.partial")
     written = 0
     try:
         with pq.ParquetWriter(partial, TABLES[table].arrow, compression="zstd") as file:

@@ -1,9 +1,10 @@
 """The files that a version of a table consists of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -34,3 +35,15 @@ def days_of(delta: DeltaTable) -> Mapping[date, tuple[DayFile, ...]]:
 def path_of(delta: DeltaTable) -> Path:
     """The directory of a table."""
     return Path(unquote(urlsplit(delta.table_uri).path))
+
+
+def live_files(
+    delta: DeltaTable, predicate: Sequence[tuple[str, str, Any]] | None = None
+) -> tuple[str, ...]:
+    """The files of this version of a table that may hold rows of `predicate`, as absolute paths.
+
+    Delta's library encodes the directory of the table as in a URI, but not what is below it.
+    """
+    encoded, root = urlsplit(delta.table_uri).path, path_of(delta)
+    found = delta.file_uris(file_pruning_predicate=list(predicate) if predicate else None)
+    return tuple(str(root / uri.removeprefix(encoded)) for uri in found)

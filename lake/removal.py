@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError
 
 from lake.commits import commit, leaving
 from lake.damage import damage_of_files
-from lake.live_files import path_of
+from lake.live_files import live_files, path_of
 from lake.rewriting import Selection, files_of, replace, take_out
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
@@ -91,7 +91,7 @@ def moment_of(lake: Lake, table: str) -> Moment:
         rows = counted(delta, table, None, lambda rows, _: rows)
     except duckdb.Error as error:
         with scratch() as connection:
-            damage = damage_of_files(connection, delta.file_uris(), error)
+            damage = damage_of_files(connection, live_files(delta), error)
         if damage is None:
             raise
         raise DamagedTable(damage) from error

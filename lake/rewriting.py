@@ -6,7 +6,6 @@ name, into the log.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from lake.column import TableSchema
 from lake.commits import commit, leaving
-from lake.day_files import DAY, write_files
+from lake.day_files import write_files
 from lake.live_files import DayFile, days_of, path_of
 from lake.schema import TABLES
 from lake.scratch import scratch
@@ -43,11 +42,11 @@ def take_out(
     with scratch() as connection:
         touched = [
             file
-            for file, uri in _files(delta, day)
-            if picked(_rows(connection, schema, [uri]), connection).limit(1).fetchall()
+            for file, path in _files(delta, day)
+            if picked(_rows(connection, schema, [path]), connection).limit(1).fetchall()
         ]
-        uris = [uri for file, uri in _files(delta, day) if file in touched]
-        left = kept(_rows(connection, schema, uris), connection)
+        paths = [path for file, path in _files(delta, day) if file in touched]
+        left = kept(_rows(connection, schema, paths), connection)
         replace(delta, table, day, touched, left, properties)
 
 
@@ -82,14 +81,11 @@ def _as(columns: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Iterable[pa.Recor
 
 def _files(delta: DeltaTable, day: date) -> list[tuple[DayFile, str]]:
     """The files of a day, each with where DuckDB finds it."""
-    uris = {
-        PurePosixPath(unquote(uri)).name: uri
-        for uri in delta.file_uris(file_pruning_predicate=[(DAY, "=", day)])
-    }
-    return [(file, uris[PurePosixPath(unquote(file.path)).name]) for file in files_of(delta, day)]
+    root = path_of(delta)
+    return [(file, str(root / unquote(file.path))) for file in files_of(delta, day)]
 
 
 def _rows(
-    connection: DuckDBPyConnection, schema: TableSchema, uris: Sequence[str]
+    connection: DuckDBPyConnection, schema: TableSchema, paths: Sequence[str]
 ) -> DuckDBPyRelation:
-    return Snapshot({}, {schema.name: tuple(uris)}).rows(connection, schema)
+    return Snapshot({}, {schema.name: tuple(paths)}).rows(connection, schema)

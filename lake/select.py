@@ -15,6 +15,7 @@ from duckdb import (
 )
 
 from lake.column import TableSchema
+from lake.live_files import live_files
 from lake.schema import TABLES
 from lake.scratch import scratch, statement
 from lake.snapshot import Snapshot
@@ -73,7 +74,7 @@ def rows_at(
     schema: TableSchema | None = None,
 ) -> DuckDBPyRelation:
     """The rows of a day, or all, at the version that `delta` is; with the columns of `schema`."""
-    files = tuple(delta.file_uris(file_pruning_predicate=[("day", "=", day)] if day else None))
+    files = live_files(delta, [("day", "=", day)] if day else None)
     version = Snapshot({table: delta.version()}, {table: files})
     return version.rows(connection, schema or TABLES[table])
 

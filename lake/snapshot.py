@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from lake.column import TableSchema
 from lake.damage import damage_of_files
+from lake.paths import literally
 from lake.schema import TABLES
 
 if TYPE_CHECKING:
     import duckdb
 
+_DAY_OF_FILE = r"CAST(regexp_extract(filename, '/day=([^/]*)/[^/]*$', 1) AS DATE) AS day"
 _REFUSAL = "the lake is damaged: "
 
 
@@ -108,13 +110,21 @@ class Snapshot:
 
 
 def _stored(connection: "duckdb.DuckDBPyConnection", files: list[str]) -> "duckdb.DuckDBPyRelation":
-    """The rows of files. That the name of a column is no text is no duckdb.Error of its own."""
+    """The rows of files. That the name of a column is no text is no duckdb.Error of its own.
+
+    DuckDB takes columns from the names of all folders: where one further up is called day=... or
+    tenant_id=..., the day is read from the file's own folder, which costs a little more.
+    """
     import duckdb
 
+    only_day = all(file.count("=") == 1 for file in files)
     try:
-        return connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
+        rows = connection.read_parquet(
+            [*map(literally, files)], union_by_name=True, hive_partitioning=only_day
+        )
     except RuntimeError as error:
         raise duckdb.Error(f"the footer of a file cannot be read: {error}") from error
+    return rows if only_day else rows.project(f"*, {_DAY_OF_FILE}")
 
 
 def _refusing(

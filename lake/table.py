@@ -17,7 +17,8 @@ from lake.column import TableSchema
 from lake.commits import BARE, CHECKPOINT_EVERY, commit, finish
 from lake.damage import damage_of_log
 from lake.file_format import BY_DELTA, TARGET_FILE_BYTES
-from lake.live_files import DayFile, days_of, path_of
+from lake.live_files import DayFile, days_of, live_files, path_of
+from lake.paths import unusable
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
 from lake.younger import has_same_columns, misfit
@@ -63,6 +64,11 @@ class Lake:
     """The Delta tables under `root`, one directory per table of `lake.schema.TABLES`."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Raises LakeError for a path that Delta's library would panic at or take for another."""
+        if reason := unusable(self.root):
+            raise LakeError(reason)
 
     def append(self, table: str, rows: pa.Table | pa.RecordBatchReader, position: int) -> bool:
         """Commit `rows` together with the journal `position` they end at, and make both durable.
@@ -143,7 +149,7 @@ class Lake:
                 continue
             if delta is not None:
                 read[schema.name] = delta.version()
-                files[schema.name] = tuple(_files(delta, schema, since, until))
+                files[schema.name] = _files(delta, schema, since, until)
         if not any(files.values()):
             since = until = None  # nothing to cut: one empty range is like another
         return Snapshot(read, files, since, until, damaged)
@@ -211,7 +217,8 @@ class Lake:
         return drop_unreadable(self._path(table) / "_delta_log")
 
     def _path(self, table: str) -> Path:
-        return self.root / _schema_of(table).name
+        # What begins like "s3:" is no path to Delta's library, unless it is absolute.
+        return self.root.absolute() / _schema_of(table).name
 
     def open(self, table: str, version: int | None = None) -> DeltaTable | None:
         """The Delta table itself, for the modules of this room; None before its first row."""
@@ -258,7 +265,7 @@ def committed_position(delta: DeltaTable) -> int:
 
 def _files(
     delta: DeltaTable, schema: TableSchema, since: datetime | None, until: datetime | None
-) -> list[str]:
+) -> tuple[str, ...]:
     predicates: list[tuple[str, str, date]] = []
     if since is not None:
         predicates += [
@@ -267,4 +274,4 @@ def _files(
         ]
     if until is not None:
         predicates += [("day", "<=", until.astimezone(UTC).date()), (schema.time, "<", until)]
-    return delta.file_uris(file_pruning_predicate=predicates or None)
+    return live_files(delta, predicates)

@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from unittest.mock import patch
 
 from cli.app import answer
@@ -36,7 +37,9 @@ def quietpager(*arguments: str, **options: str) -> Done:
     return Done(code, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
 
 
-def process(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+def process(
+    *arguments: str, cwd: Path | None = None, **options: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command as a user's shell would."""
     return subprocess.run(
         (*COMMAND, *arguments),
@@ -44,6 +47,7 @@ def process(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]
         text=True,
         check=False,
         env=ENVIRONMENT | options,
+        cwd=cwd,
         timeout=60,
     )
 

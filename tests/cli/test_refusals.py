@@ -51,6 +51,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("alerts --limit 0", 2, "Invalid value for '--limit'"),
         ("up --otlp-http 4318", 2, "--otlp-http: '4318' is not HOST:PORT"),
         ("up --data wrong.sql", 2, "wrong.sql: Not a directory; choose a directory"),
+        ("up --data a[b]", 2, "a[b]' has '[' in its path, with which no table can be kept; rename"),
         ("up --otlp-http nowhere.invalid:0", 1, "'nowhere.invalid' is not an address of this"),
         ("up --otlp-http 127.0.0.1:4999 --otlp-grpc 127.0.0.1:4999", 2, "OTLP/HTTP listens there"),
         ("up --dashboard 192.0.2.1:0", 1, "Dashboard cannot listen on 192.0.2.1:0: cannot assign"),

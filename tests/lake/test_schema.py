@@ -15,6 +15,7 @@ def test_columns_are_named_once_and_explained(table: TableSchema) -> None:
     names = [column.name for column in table.columns]
     assert len(names) == len(set(names))
     assert table.time in names
+    assert "filename" not in names, "which is DuckDB's for the file that a row is in"
     assert all(column.meaning for column in table.columns)
 
 
