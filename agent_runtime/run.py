@@ -174,7 +174,7 @@ class Run:
         if self._giving_back is None:
             if self._keeper is not None:
                 self._keeper.cancel()
-            self._giving_back = asyncio.create_task(self._thread.release())
+            self._giving_back = self.context.under_way.begin(self._thread.release())
         return self._giving_back
 
     def _ended(self) -> Outcome:

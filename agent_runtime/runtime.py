@@ -172,10 +172,11 @@ class Runtime:
                 HeldThread.release,
             )
             try:
-                self._refuse(tenant_id)
                 if create:
                     await refuse_over_writes(key, thread.found, self._claims)
                 first = thread.first(what, run_id, self._graph.entry)
+                # Last: nothing is awaited from here until the run is one of those that count.
+                self._refuse(tenant_id)
             except BaseException:
                 await asyncio.shield(thread.release())
                 raise

@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Self
@@ -32,6 +33,7 @@ from agent_runtime.limits import NOTHING_SPENT, Spent
 from agent_runtime.messages import Message
 from agent_runtime.store import Store
 from agent_runtime.tally import Tally
+from agent_runtime.under_way import UnderWay
 
 LEASE_S = 15.0
 """How long a thread stays with a run of which nothing is heard; longer than a store's patience."""
@@ -89,6 +91,7 @@ class HeldThread:
         self._seq = 0
         self._messages = 0
         self._writing = asyncio.Lock()
+        self._renewals = UnderWay()
         self.found: Checkpoint | None = None
         """Where it stood when the lease was taken; None for a new thread."""
 
@@ -158,7 +161,9 @@ class HeldThread:
             asked = clock()
             try:
                 async with asyncio.timeout_at(self._until):
-                    if not await self._renew(self._lease_s):
+                    # Finished when this is cancelled: the store may carry it out all the same, and
+                    # must not do so behind the release.
+                    if not await self._renewals.finish(self._renew()):
                         return
             except StoreError:
                 continue
@@ -209,16 +214,15 @@ class HeldThread:
             raise LeaseLost(f"another run has thread {self._key['thread_id']!r} now")
 
     async def release(self) -> None:
-        """Give the lease back. When that fails, it runs out by itself."""
-        try:
-            await self._renew(0.0)
-        except StoreError:
-            return
+        """Give the lease back, behind its renewal. When that fails, it runs out by itself."""
+        await self._renewals.settle(self._lease_s)
+        with suppress(StoreError):
+            await self._store.execute("release_lease", **self._key, fence=self._fence)
 
-    async def _renew(self, seconds: float) -> bool:
+    async def _renew(self) -> bool:
         return bool(
             await self._store.execute(
-                "renew_lease", **self._key, fence=self._fence, lease_s=seconds
+                "renew_lease", **self._key, fence=self._fence, lease_s=self._lease_s
             )
         )
 

@@ -1,9 +1,9 @@
--- Hold the lease of a thread for longer, or give it back.
+-- Hold the lease of a thread for longer.
 --
 -- Parameters:
 --   tenant_id, agent_name, thread_id  TEXT
 --   fence    INTEGER  what acquire_lease gave
---   lease_s  REAL  seconds from now that it holds; 0 gives it back
+--   lease_s  REAL  seconds from now that it holds
 --
 -- Columns (no row when the lease was lost):
 --   fence    as given
