@@ -22,10 +22,13 @@ class Claim:
     """What is claimed."""
 
     key: str
-    arguments_sha256: str
+    asked_sha256: str
+    """Of the arguments as the model wrote them, which no other version of the tool changes."""
     tenant_id: str
     thread_id: str
     tool: str
+    arguments_sha256: str | None = None
+    """Of the arguments as the tool understands them, with defaults; None when it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,12 @@ class Standing:
     """A claim as it stands in the store."""
 
     owner: str
-    """Who claimed it last; a token of one call, so that no two calls are taken for each other."""
+    """Who may act last; a token of one act, so that no two are taken for each other."""
+    asked_sha256: str | None
+    """None in claims of versions that did not keep it."""
     arguments_sha256: str
+    acts: int
+    """How often it was begun, at most, by all who had the claim."""
     result: str | None
     """What its tool answered; None until the write is done."""
     lease_left_s: float
@@ -46,7 +53,7 @@ def decide(claim: Claim, standing: Standing) -> Literal["replay", "wait", "in_do
 
     :raises WriteConflict: when it was claimed with other arguments.
     """
-    if standing.arguments_sha256 != claim.arguments_sha256:
+    if not _is_same(claim, standing):
         raise WriteConflict(
             f"tool {claim.tool}: the write with idempotency key {claim.key} was asked for before "
             "with other arguments; repeat those, or ask for it as another operation"
@@ -54,6 +61,16 @@ def decide(claim: Claim, standing: Standing) -> Literal["replay", "wait", "in_do
     if standing.result is not None:
         return "replay"
     return "wait" if standing.lease_left_s > 0 else "in_doubt"
+
+
+def _is_same(claim: Claim, standing: Standing) -> bool:
+    """Whether both are of one write: what was written is the same, or what was understood."""
+    if claim.asked_sha256 == standing.asked_sha256:
+        return True
+    if claim.arguments_sha256 is None:
+        # Nothing can be compared; but whoever could would have found the claim under this key.
+        return standing.asked_sha256 is None
+    return claim.arguments_sha256 == standing.arguments_sha256
 
 
 def key_of_call(

@@ -93,6 +93,10 @@ class NotDone(AgentRuntimeError):  # noqa: N818 - a fact, not a bug
     """
 
 
+class NotBegun(AgentRuntimeError):  # noqa: N818 - a fact, not a bug
+    """A write was claimed and given back, and nothing sent: its run had ended, or its time."""
+
+
 class WriteConflict(AgentRuntimeError):  # noqa: N818 - it names what happened
     """A write was asked for that was asked for before, with other arguments."""
 

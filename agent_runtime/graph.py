@@ -62,6 +62,7 @@ class Graph:
         self._nodes: dict[str, Node] = {}
         self._entry: str | None = None
         self._after_tools: dict[str, str] = {}
+        self._tools: dict[str, Tool] = {}
 
     def node(self, *, entry: bool = False, name: str | None = None) -> Callable[[Node], Node]:
         """Add the decorated function as a node, named like the function unless ``name`` is given.
@@ -96,6 +97,7 @@ class Graph:
 
         self._add(name, answer)
         self._after_tools[name] = then
+        self._tools |= by_name
 
     def _add(self, name: str, node: Node) -> None:
         if name in self._nodes or name == END:
@@ -114,6 +116,28 @@ class Graph:
         if name not in self._nodes:
             raise GraphError(f"there is no node {name!r}; there are: {', '.join(self._nodes)}, END")
         return self._nodes[name]
+
+    def resumed(self, name: str) -> Node:
+        """The node of that name, at which a thread goes on.
+
+        In place of one that is gone since its tools were asked for stands one that calls none of
+        them, but finds out what became of the writes that were begun, and leads to the entry.
+
+        :raises GraphError: when there is neither.
+        """
+        try:
+            return self.find(name)
+        except GraphError as error:
+            gone = error
+
+        async def settle(state: State, ctx: "Context") -> tuple[Mapping[str, Any], str]:
+            if not state.messages[-1].tool_calls:
+                raise gone
+            hindrance = GraphError(f"this call was not carried out: {gone}")
+            told = await call_tools(self._tools, state.messages, ctx, hindrance=hindrance)
+            return {"messages": told}, self.entry
+
+        return settle
 
     def check(self) -> None:
         """:raises GraphError: when there is no entry, or tools lead to a node that is not there."""

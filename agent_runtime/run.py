@@ -242,7 +242,7 @@ class Run:
 
     async def _visit(self, name: str, step: int) -> None:
         self._node = name
-        node = self._graph.find(name)
+        node = self._graph.resumed(name)
         self.context.emit(Event("node.start", {"node": name, "step": step}))
         began = time.perf_counter()
         current_node.set(name)

@@ -3,59 +3,76 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import pydantic
-import pydantic_core
 
 from agent_runtime.aside import in_thread
-from agent_runtime.claims import Claim, digest, key_of_call
-from agent_runtime.errors import NotDone, StoreError, error_class, error_message
+from agent_runtime.errors import StoreError, error_class, error_message
 from agent_runtime.events import Event
-from agent_runtime.identity import current_node, current_write, node_attributes
-from agent_runtime.interrupts import Interrupt, interrupt_in
+from agent_runtime.identity import node_attributes
+from agent_runtime.interrupts import interrupt_in
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import Message, ToolCall
 from agent_runtime.metrics import tool_measured
 from agent_runtime.outcome import is_cut_off
 from agent_runtime.telemetry import record_error, span
-from agent_runtime.tools import Tool, Writes
-from agent_runtime.writes import Write, Writer
+from agent_runtime.tools import Tool
+from agent_runtime.writing_calls import WritingCall, as_text
 
 if TYPE_CHECKING:
     from agent_runtime.context import Context
 
-_HOW_TO_TELL = 'answer {"done": true, "result": ...}, or {"done": false} to have it done now'
-
 
 async def call_tools(
-    tools: Mapping[str, Tool], messages: Sequence[Message], ctx: "Context"
+    tools: Mapping[str, Tool],
+    messages: Sequence[Message],
+    ctx: "Context",
+    *,
+    hindrance: Exception | None = None,
 ) -> list[Message]:
     """What the tools answer that the last message asks for, in its order.
 
     The reads go first, side by side; then the writes, one after the other. A write goes on when its
-    run is cut: it is under way, and half of it helps nobody.
+    run is cut: it is under way, and half of it helps nobody; but it is not sent again then. With a
+    ``hindrance``, which is each call's error, it is only found out what became of writes that were
+    begun before.
     """
     position = len(messages) - 1
     asked = messages[-1].tool_calls
     results: dict[int, Message] = {}
+    abandoned = asyncio.Event()
 
     async def answer(number: int) -> None:
-        results[number] = await call_tool(tools, asked[number], ctx, position)
+        results[number] = await call_tool(
+            tools, asked[number], ctx, position, abandoned.is_set, hindrance
+        )
 
-    writing = [i for i, call in enumerate(asked) if call.name in tools and tools[call.name].writes]
+    # What is no tool may have been one that wrote, in the version that was asked for it.
+    writing = [
+        i for i, call in enumerate(asked) if call.name not in tools or tools[call.name].writes
+    ]
     async with asyncio.TaskGroup() as reads:
         for number in range(len(asked)):
             if number not in writing:
                 reads.create_task(answer(number))
     for number in writing:
-        await ctx.under_way.finish(answer(number))
+        try:
+            await ctx.under_way.finish(answer(number))
+        except asyncio.CancelledError:
+            abandoned.set()
+            raise
     return [results[number] for number in range(len(asked))]
 
 
 async def call_tool(
-    tools: Mapping[str, Tool], call: ToolCall, ctx: "Context", position: int
+    tools: Mapping[str, Tool],
+    call: ToolCall,
+    ctx: "Context",
+    position: int,
+    abandoned: Callable[[], bool],
+    hindrance: Exception | None,
 ) -> Message:
     """Call a tool as the model asked for in the message at that position of the thread.
 
@@ -86,12 +103,13 @@ async def call_tool(
                     line[name] = value
                     current.set_attribute(f"agent.{name}", value)
 
-                tool = _find(tools, call.name)
-                arguments = tool.arguments.model_validate_json(call.arguments)
-                if tool.writes is None:
-                    content = await _answer(tool, arguments, ctx, asyncio.timeout(tool.timeout_s))
+                writing = WritingCall(call, ctx, position, abandoned, note)
+                try:
+                    tool, arguments = _checked(tools, call, hindrance)
+                except Exception as error:  # noqa: BLE001 - whatever hinders the call
+                    content = await writing.settle(tools.get(call.name), error)
                 else:
-                    content = await _write(tool, tool.writes, arguments, ctx, call, position, note)
+                    content = await _carry_out(tool, arguments, ctx, writing)
         except StoreError:
             # Not a result: the write may have been done. The node is run again, and then finds out.
             raise
@@ -105,87 +123,26 @@ async def call_tool(
     return Message("tool", content, tool_call_id=call.id)
 
 
-async def _write(
-    tool: Tool,
-    how: Writes,
-    arguments: pydantic.BaseModel,
-    ctx: "Context",
-    call: ToolCall,
-    position: int,
-    note: Callable[[str, str | bool], None],
+async def _carry_out(
+    tool: Tool, arguments: pydantic.BaseModel, ctx: "Context", writing: WritingCall
 ) -> str:
-    identity, said = ctx.identity, arguments.model_dump(mode="json")
-    if how.once_per:
-        operation = {name: said[name] for name in how.once_per}
-        key = digest([identity.agent_name, identity.tenant_id, tool.name, operation])
-    else:
-        key = key_of_call(
-            agent_name=identity.agent_name, tenant_id=identity.tenant_id,
-            thread_id=identity.thread_id, turn_id=identity.turn_id,
-            node=current_node.get(), position=position, call_id=call.id,
-        )  # fmt: skip
-    note("write", True)
-    note("idempotency_key", key)
-    current_write.set(key)
-    resolve = how.resolve
+    if tool.writes is None:
+        return await _answer(tool, arguments, ctx, asyncio.timeout(tool.timeout_s))
 
     async def act(until: float) -> str:
         return await _answer(tool, arguments, ctx, asyncio.timeout_at(until))
 
-    async def ask_upstream() -> str:
-        assert resolve is not None  # noqa: S101 - only asked when there is one
-        return _text(await resolve(key, ctx))
-
-    def question(number: str, doubt: Exception) -> Interrupt:
-        return Interrupt(f"{key}:{number}", _payload(tool, said, call, key, doubt))
-
-    def told(number: str) -> str | None:
-        return _told(ctx.answers.given.get(f"{key}:{number}"))
-
-    write = Write(
-        Claim(key, digest([tool.name, said]), identity.tenant_id, identity.thread_id, tool.name),
-        timeout_s=tool.timeout_s,
-        keyed=how.keyed,
-        act=act,
-        resolve=None if resolve is None else ask_upstream,
-        question=question,
-        told=told,
-    )
-    written = await Writer(ctx.claims, write).perform()
-    note("replayed", written.replayed)
-    return written.result
+    return await writing.perform(tool, tool.writes, arguments.model_dump(mode="json"), act)
 
 
-def _payload(
-    tool: Tool, arguments: dict[str, Any], call: ToolCall, key: str, doubt: Exception
-) -> dict[str, Any]:
-    """What a human is told about a write that only they can find out about."""
-    return {
-        "kind": "write_in_doubt",
-        "tool": tool.name,
-        "arguments": arguments,
-        "tool_call_id": call.id,
-        "idempotency_key": key,
-        "error_class": error_class(doubt),
-        "error_message": error_message(doubt),
-        "remedy": f"find out whether it was done, and {_HOW_TO_TELL}",
-    }
-
-
-def _told(answer: object) -> str | None:
-    """A human's answer as the tool's; None if it is none. :raises NotDone: if they say so."""
-    match answer:
-        case {"done": True, **more}:
-            return _text(more.get("result"))
-        case {"done": False}:
-            raise NotDone("a human found that it was not done")
-    return None
-
-
-def _find(tools: Mapping[str, Tool], name: str) -> Tool:
-    if name not in tools:
-        raise LookupError(f"there is no tool {name!r}; there are: {', '.join(sorted(tools))}")
-    return tools[name]
+def _checked(
+    tools: Mapping[str, Tool], call: ToolCall, hindrance: Exception | None
+) -> tuple[Tool, pydantic.BaseModel]:
+    if hindrance is not None:
+        raise hindrance
+    if (tool := tools.get(call.name)) is None:
+        raise LookupError(f"there is no tool {call.name!r}; there are: {', '.join(sorted(tools))}")
+    return tool, tool.arguments.model_validate_json(call.arguments)
 
 
 async def _answer(
@@ -200,7 +157,7 @@ async def _answer(
                 answer: Awaitable[object] = tool.function(**arguments)
             else:
                 answer = in_thread(tool.function, **arguments)
-            return _text(await answer)
+            return as_text(await answer)
     except TimeoutError:
         if deadline.expired():
             raise TimeoutError(
@@ -215,13 +172,6 @@ async def _answer(
         if is_cut_off(error) or interrupt_in(error) is not None:
             raise
         raise RuntimeError(f"tool {tool.name} ended with {error!r}") from error
-
-
-def _text(answer: object) -> str:
-    """As the model reads it: half of a surrogate pair, as in names of files, cannot be sent."""
-    if not isinstance(answer, str):
-        return pydantic_core.to_json(answer).decode()
-    return answer.encode("utf-8", "replace").decode()
 
 
 def _failure(error: Exception) -> str:

@@ -13,20 +13,22 @@ from dataclasses import dataclass
 
 import httpx
 
-from agent_runtime.claims import FINISH_S, Claim, decide
-from agent_runtime.errors import NotDone, WriteInDoubt
+from agent_runtime.claims import FINISH_S, Claim, Standing, decide
+from agent_runtime.errors import NotBegun, NotDone, WriteInDoubt
 from agent_runtime.interrupts import Interrupt
 from agent_runtime.store.claims import StoredClaims
 from agent_runtime.telemetry import note_error
 
 ACTS = 2
-"""How often one call acts: once, and once more when that is known to be safe."""
+"""How often a write is begun, by all who ask for it: once, and once more when that is safe. When a
+human has said that it was not done, it counts anew."""
 POLL_S = 0.1
 ASKED = "?"
 """Behind the owner of a claim about which a human was asked. Under that name nobody acts any more,
 also no call that was stopped for long: the answer would be about another act than its own."""
-PATIENCE_LEASES = 2
-"""How long one call waits for others that are at the same write, in leases."""
+PATIENCE_LEASES = 2 * ACTS
+"""How long one call waits for others that are at the same write, in leases: each time they act, and
+ask what became of it."""
 _UNCLEAR_STATUSES = {408, 409, 499}
 """Refusals that do not say whether an earlier or this very request is still being carried out."""
 _NOT_SENT = (
@@ -56,6 +58,8 @@ class Write:
     told: Callable[[str], str | None]
     """What a human has answered to the question with that id, None if nothing yet.
     :raises NotDone: when they said so."""
+    abandoned: Callable[[], bool]
+    """Whether nobody waits for it any more: then it is not begun, or begun again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,18 @@ class Writer:
         self._claims = claims
         self._write = write
         self._key = write.claim.key
-        self._owner = uuid.uuid4().hex
+        self._owner = ""
+        self._acts = 0
         self._lease_s = write.timeout_s + FINISH_S
         self._act_by = 0.0
+        self._clock = asyncio.get_running_loop().time
+        self._came = self._clock()
 
     async def perform(self) -> Written:
         """Do the write, or find out that it was done.
 
         :raises Interrupt: when only a human can find out.
+        :raises NotBegun: when its run has ended, or it came to it too late; nothing was sent.
         :raises WriteConflict: when the key belongs to a write with other arguments.
         """
         while True:
@@ -101,43 +109,63 @@ class Writer:
 
     async def _obtain(self) -> Written | _Doubt | None:
         """The result if there is one; else the claim is ours, with or without a doubt on it."""
-        loop = asyncio.get_running_loop()
-        patience = loop.time() + PATIENCE_LEASES * self._lease_s
+        self._owner = uuid.uuid4().hex
         while True:
-            self._act_by = loop.time() + self._write.timeout_s
+            self._act_by = self._clock() + self._write.timeout_s
             standing = await self._claims.claim(self._write.claim, self._owner, self._lease_s)
             if standing is None:
+                self._acts = 1
                 return None
             match decide(self._write.claim, standing):
                 case "replay":
                     return Written(str(standing.result), replayed=True)
                 case "in_doubt":
-                    if await self._take_over(standing.owner):
+                    if await self._take(standing):
                         error = WriteInDoubt("whoever began it never said how it ended")
-                        return _Doubt(standing.owner.removesuffix(ASKED), error)
-                case "wait" if loop.time() > patience:
-                    raise self._write.question(self._owner, WriteInDoubt("others are still at it"))
+                        return _Doubt(_act_of(standing), error)
                 case "wait":
-                    await asyncio.sleep(min(POLL_S, standing.lease_left_s))
+                    error = WriteInDoubt("others are still at it")
+                    doubt = _Doubt(_act_of(standing), error)
+                    if not self._was_told(doubt.of):
+                        await self._wait(standing, doubt)
+                    elif await self._take(standing, at_once=True):
+                        return doubt
+
+    async def _wait(self, standing: Standing, doubt: _Doubt) -> None:
+        if self._write.abandoned():
+            raise self._not_begun("its run has ended")
+        if self._clock() - self._came > PATIENCE_LEASES * self._lease_s:
+            raise self._write.question(doubt.of, doubt.error)
+        await asyncio.sleep(min(POLL_S, standing.lease_left_s))
+
+    def _was_told(self, of: str) -> bool:
+        """Whether a human has said what became of an act whose lease still holds."""
+        try:
+            return self._write.told(of) is not None
+        except NotDone:
+            # They may have looked before it was over, which it is when a lease went by meanwhile.
+            return self._clock() - self._came > self._lease_s
 
     async def _carry_out(self, doubt: _Doubt | None) -> Written | None:
         """Act, unless it turns out that it was done. None: the claim was lost to someone else."""
-        acts = 0
         while True:
             if doubt is not None:
                 try:
-                    known = await self._find_out(doubt, may_repeat=acts < ACTS)
-                except NotDone:
-                    if acts == ACTS:
-                        await self._claims.release(self._key, self._owner)
-                        raise doubt.error from None
+                    known = await self._find_out(doubt)
+                except NotDone as found:
+                    if self._acts >= ACTS:
+                        known_now = isinstance(doubt.error, WriteInDoubt)
+                        await self._give_back(found if known_now else doubt.error)
+                        return None
                     doubt = None
                 else:
                     if known is not None:
                         return await self._finish(Written(known, replayed=True))
-                if not await self._take_over(self._owner):
+                if not self._write.abandoned() and not await self._hold(to_act=True):
                     return None
-            acts += 1
+            if (hindrance := self._hindrance()) is not None:
+                await (self._give_back(hindrance) if doubt is None else self._ask(doubt))
+                return None
             try:
                 # By a time from before the claim: a process that was stopped in between must not
                 # act on a lease that has run out.
@@ -149,22 +177,40 @@ class Writer:
                 if isinstance(error, NotDone) or (
                     doubt is None and (was_refused(error) or was_not_sent(error))
                 ):
-                    await self._claims.release(self._key, self._owner)
-                    raise
+                    await self._give_back(error)
+                    return None
                 if isinstance(error, Interrupt):
                     raise
                 doubt = _Doubt(self._owner, error)
             else:
                 return await self._finish(Written(result, replayed=False))
 
-    async def _find_out(self, doubt: _Doubt, *, may_repeat: bool) -> str | None:
-        """The result as upstream or a human knows it; None: nobody knows, but acting is harmless.
+    def _hindrance(self) -> NotBegun | None:
+        """Why the act must not begin now: its first step may send it, before any timeout."""
+        if self._write.abandoned():
+            return self._not_begun("its run has ended")
+        if self._clock() >= self._act_by:
+            return self._not_begun("the process stood still once it had claimed the write")
+        return None
+
+    def _not_begun(self, why: str) -> NotBegun:
+        return NotBegun(f"tool {self._write.claim.tool} was not called, and nothing sent: {why}")
+
+    async def _find_out(self, doubt: _Doubt) -> str | None:
+        """The result as upstream or a human knows it; None: nobody knows, but acting is harmless,
+        or the claim was lost.
 
         :raises NotDone: when they know that it was not done.
         """
-        if (told := self._write.told(doubt.of)) is not None:
-            return told
+        try:
+            if (told := self._write.told(doubt.of)) is not None:
+                return told
+        except NotDone:
+            self._acts = 0  # they know what became of each
+            raise
         if self._write.resolve is not None:
+            if not await self._hold():
+                return None
             try:
                 async with asyncio.timeout(self._write.timeout_s):
                     return await self._write.resolve()
@@ -172,22 +218,42 @@ class Writer:
                 raise
             except Exception as error:  # noqa: BLE001 - then upstream cannot tell
                 note_error("resolve failed", error)
-        if self._write.keyed and may_repeat:
-            return None
-        if not await self._leave_in_doubt(doubt.of):
-            return None  # nor is it ours to ask about any more
-        raise self._write.question(doubt.of, doubt.error)
+        if not self._write.keyed or self._acts >= ACTS or self._write.abandoned():
+            await self._ask(doubt)
+        return None
 
-    async def _leave_in_doubt(self, of: str) -> bool:
-        """Let others have the claim at once. It names who acted last: as long as nobody acts again
-        it is one doubt, and one question, whoever asks and however often."""
+    async def _ask(self, doubt: _Doubt) -> None:
+        """Ask a human, and let others have the claim at once; unless it was lost.
+
+        It names the act in doubt: as long as nobody acts again it is one doubt, and one question,
+        whoever asks and however often.
+        """
+        if await self._take_over(self._owner, doubt.of + ASKED, 0, at_once=True):
+            raise self._write.question(doubt.of, doubt.error)
+
+    async def _give_back(self, error: BaseException) -> None:
+        """Forget the claim of a write that was not done, for this reason; unless it was lost."""
+        if await self._claims.release(self._key, self._owner):
+            raise error
+
+    async def _take(self, standing: Standing, *, at_once: bool = False) -> bool:
+        """Take over what somebody else has claimed."""
+        self._acts = standing.acts
+        return await self._take_over(standing.owner, self._owner, self._lease_s, at_once=at_once)
+
+    async def _hold(self, *, to_act: bool = False) -> bool:
+        """Have the claim for another act or question to upstream. Each act has an owner of its own:
+        what a human is asked, and says, is about one of them."""
+        former = self._owner
+        if to_act:
+            self._owner, self._acts = uuid.uuid4().hex, self._acts + 1
+        self._act_by = self._clock() + self._write.timeout_s
+        return await self._take_over(former, self._owner, self._lease_s, at_once=True)
+
+    async def _take_over(self, former: str, owner: str, lease_s: float, *, at_once: bool) -> bool:
         return await self._claims.take_over(
-            self._key, self._owner, self._owner, 0
-        ) and await self._claims.take_over(self._key, self._owner, of + ASKED, 0)
-
-    async def _take_over(self, former: str) -> bool:
-        self._act_by = asyncio.get_running_loop().time() + self._write.timeout_s
-        return await self._claims.take_over(self._key, former, self._owner, self._lease_s)
+            self._key, former, owner, lease_s, acts=self._acts, at_once=at_once
+        )
 
     async def _finish(self, written: Written) -> Written | None:
         try:
@@ -197,6 +263,10 @@ class Writer:
             note_error("finish failed", error)
             return written
         return written if ours else None
+
+
+def _act_of(standing: Standing) -> str:
+    return standing.owner.removesuffix(ASKED)
 
 
 def was_refused(error: BaseException) -> bool:

@@ -34,7 +34,8 @@ class StoredClaims:
                 "claim_write",
                 durable=True,
                 idempotency_key=claim.key,
-                arguments_sha256=claim.arguments_sha256,
+                asked_sha256=claim.asked_sha256,
+                arguments_sha256=claim.arguments_sha256 or claim.asked_sha256,
                 tenant_id=claim.tenant_id,
                 thread_id=claim.thread_id,
                 tool=claim.tool,
@@ -51,14 +52,26 @@ class StoredClaims:
         for row in await self._store.execute("find_claim", idempotency_key=key):
             return Standing(
                 row["owner"],
+                row["asked_sha256"],
                 row["arguments_sha256"],
+                row["acts"],
                 result=None if row["result"] is None else json.loads(row["result"]),
                 lease_left_s=row["lease_left_s"],
             )
         return None
 
-    async def take_over(self, key: str, former: str, owner: str, lease_s: float) -> bool:
-        """Take a claim whose lease has run out from its former owner, or prolong one's own."""
+    async def take_over(
+        self,
+        key: str,
+        former: str,
+        owner: str,
+        lease_s: float,
+        *,
+        acts: int,
+        at_once: bool = False,
+    ) -> bool:
+        """Take a claim from its former owner when the lease has run out, or ``at_once``; or prolong
+        one's own. For 0 seconds it is anybody's. ``acts`` is how often the write was begun."""
         return bool(
             await self._store.execute(
                 "take_over_claim",
@@ -66,7 +79,9 @@ class StoredClaims:
                 idempotency_key=key,
                 former=former,
                 owner=owner,
-                lease_s=lease_s,
+                lease_s=float(lease_s),
+                acts=acts,
+                at_once=at_once,
             )
         )
 
@@ -82,9 +97,9 @@ class StoredClaims:
             )
         )
 
-    async def release(self, key: str, owner: str) -> None:
-        """Forget a claim of the owner's: nothing was done."""
-        await self._store.execute("release_claim", idempotency_key=key, owner=owner)
+    async def release(self, key: str, owner: str) -> bool:
+        """Forget a claim of the owner's: nothing was done. False: it is no longer the owner's."""
+        return bool(await self._store.execute("release_claim", idempotency_key=key, owner=owner))
 
     async def prune(self, older_than_s: float) -> int:
         """Forget claims that were finished longer ago than that; gives how many."""

@@ -3,17 +3,19 @@
 -- Sent twice by the same call it is claimed once.
 --
 -- Parameters:
---   idempotency_key, arguments_sha256, tenant_id, thread_id, tool  TEXT
+--   idempotency_key, asked_sha256, arguments_sha256, tenant_id, thread_id, tool  TEXT
 --   owner    TEXT    token of the call
 --   lease_s  REAL  seconds from now that it may take
 --
 -- Columns (no row when it was claimed before):
 --   owner    as given
 INSERT INTO agent_claim AS claim (
-    idempotency_key, arguments_sha256, tenant_id, thread_id, tool, owner, lease_until
+    idempotency_key, asked_sha256, arguments_sha256, tenant_id, thread_id, tool, owner,
+    lease_until
 )
 VALUES (
-    :idempotency_key, :arguments_sha256, :tenant_id, :thread_id, :tool, :owner,
+    :idempotency_key, :asked_sha256, :arguments_sha256, :tenant_id, :thread_id,
+    :tool, :owner,
     (julianday('now') - 2440587.5) * 86400.0 + :lease_s
 )
 ON CONFLICT (idempotency_key) DO UPDATE

@@ -1,18 +1,32 @@
 -- Take the claim of a write over from an owner whose lease has run out, or prolong one's own.
 --
--- Of several that find the same owner gone, one gets it. Sent twice by the same call it is prolonged.
+-- A lease that is given up ends long ago, not now: of a clock that is set back, now would lie in the
+-- future. Of several that find the same owner gone, one gets it. Sent twice by the same call it is prolonged.
 --
 -- Parameters:
 --   idempotency_key  TEXT
 --   former   TEXT    whose lease ran out
---   owner    TEXT    token of the call that takes it
+--   owner    TEXT    token of the act that it is taken for
 --   lease_s  REAL  seconds from now that it may take; 0 lets others take it at once
+--   acts     INTEGER  how often the write was begun, by all who had the claim
+--   at_once  INTEGER  whether the former owner's lease does not matter
 --
 -- Columns (no row when the write is done, or somebody else's):
 --   owner    as given
 UPDATE agent_claim
-SET owner = :owner, lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s
+SET
+    owner = :owner, acts = :acts,
+    lease_until = CASE
+        WHEN :lease_s > 0 THEN (julianday('now') - 2440587.5) * 86400.0 + :lease_s
+        ELSE 0.0
+    END
 WHERE idempotency_key = :idempotency_key
     AND result IS NULL
-    AND (owner = :owner OR (owner = :former AND lease_until <= (julianday('now') - 2440587.5) * 86400.0))
+    AND (
+        owner = :owner
+        OR (
+            owner = :former
+            AND (:at_once OR lease_until <= (julianday('now') - 2440587.5) * 86400.0)
+        )
+    )
 RETURNING owner;
