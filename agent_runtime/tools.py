@@ -91,7 +91,7 @@ def tool(
     are one write, in whichever thread they are made. See docs/writes.md.
 
     :raises TypeError: when a parameter has no type hint, or stands for any number of them; when a
-        write is not async, or a tool that does not write says how it does.
+        write is not async, or once per a set; when a tool that does not write says how it does.
     """
     if not writes and (keyed or resolve is not None or once_per):
         raise TypeError("keyed, resolve and once_per are about writes; say writes=True")
@@ -130,11 +130,18 @@ def _tool(function: ToolFunction, name: str, timeout_s: float, writes: Writes | 
     arguments = pydantic.create_model(
         name, __config__=pydantic.ConfigDict(extra="forbid", protected_namespaces=()), **fields
     )
+    schema = arguments.model_json_schema()
+    for each in () if writes is None else writes.once_per:
+        if "uniqueItems" in repr(schema["properties"].get(each)):
+            raise TypeError(
+                f"tool {name}: once_per names {each!r}, a set, which each process tells in another "
+                "order, as another operation; make it a list"
+            )
     return Tool(
         name=name,
         description=inspect.getdoc(function) or "",
         arguments=arguments,
-        parameters=arguments.model_json_schema(),
+        parameters=schema,
         function=function,
         wants_context="ctx" in parameters,
         timeout_s=timeout_s,

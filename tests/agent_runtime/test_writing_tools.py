@@ -18,7 +18,7 @@ from agent_runtime import (
 from agent_runtime.store import Row
 
 from .conftest import Telemetry, wait_until
-from .payments import Payments
+from .payments import Payments, payments
 from .writing import PEN, WHO, answers, asking, call, charger, with_runtime
 
 
@@ -159,6 +159,22 @@ def test_a_write_goes_on_when_its_client_leaves(bank: Payments, telemetry: Telem
     assert len(bank.requests) == 1
 
 
+def test_a_write_is_not_sent_again_for_a_client_who_left(telemetry: Telemetry) -> None:
+    """Its act ends in a doubt, and that is for the run that resumes the thread."""
+    with payments() as bank:
+        bank.late_s = 0.6
+
+        async def work(runtime: Runtime) -> None:
+            await leave_while_it_charges(runtime, bank)
+            await asyncio.to_thread(wait_until, lambda: telemetry.lines("agent.tool"))
+            assert len(bank.requests) == 1
+            result = await runtime.resume(**WHO)
+            assert answers(result) == [{"charge": 0, "cents": 500}]
+
+        with_runtime(asking([charger(bank, keyed=True, timeout_s=0.3)], call(**PEN)), work)
+        assert (len(bank.requests), len(bank.effects)) == (2, 1)
+
+
 def test_a_shutdown_waits_for_writes(bank: Payments, telemetry: Telemetry) -> None:
     """One whose run is gone is finished before the store is closed."""
 
@@ -250,7 +266,8 @@ def test_only_writes_have_a_key(telemetry: Telemetry) -> None:
 
 
 def test_what_cannot_work_is_refused_when_the_tool_is_made() -> None:
-    """Writes in threads, unknown arguments, and promises of tools that do not write."""
+    """Writes in threads, unknown arguments, those without an order, and promises of tools that do
+    not write."""
     with pytest.raises(TypeError, match="tool charge: a write must be async"):
 
         @tool(writes=True)
@@ -260,6 +277,11 @@ def test_what_cannot_work_is_refused_when_the_tool_is_made() -> None:
 
         @tool(writes=True, once_per=["order"])
         async def pay(cents: int) -> None: ...
+
+    with pytest.raises(TypeError, match="tool book: once_per names 'seats', a set"):
+
+        @tool(writes=True, once_per=["seats"])
+        async def book(seats: set[str] | None) -> None: ...
 
     with pytest.raises(TypeError, match="are about writes; say writes=True"):
         tool(keyed=True)
