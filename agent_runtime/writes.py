@@ -90,7 +90,8 @@ class Writer:
         self._lease_s = write.timeout_s + FINISH_S
         self._act_by = 0.0
         self._clock = asyncio.get_running_loop().time
-        self._came = self._clock()
+        self._came = self._seen_since = self._clock()
+        self._seen = ""
 
     async def perform(self) -> Written:
         """Do the write, or find out that it was done.
@@ -134,7 +135,12 @@ class Writer:
     async def _wait(self, standing: Standing, doubt: _Doubt) -> None:
         if self._write.abandoned():
             raise self._not_begun("its run has ended")
-        if self._clock() - self._came > PATIENCE_LEASES * self._lease_s:
+        now = self._clock()
+        if doubt.of != self._seen:
+            self._seen, self._seen_since = doubt.of, now
+        # Not before that very act is over: what a human finds then will not change any more.
+        seen_for, waited = now - self._seen_since, now - self._came
+        if seen_for > self._lease_s and waited > PATIENCE_LEASES * self._lease_s:
             raise self._write.question(doubt.of, doubt.error)
         await asyncio.sleep(min(POLL_S, standing.lease_left_s))
 
@@ -143,8 +149,7 @@ class Writer:
         try:
             return self._write.told(of) is not None
         except NotDone:
-            # They may have looked before it was over, which it is when a lease went by meanwhile.
-            return self._clock() - self._came > self._lease_s
+            return True
 
     async def _carry_out(self, doubt: _Doubt | None) -> Written | None:
         """Act, unless it turns out that it was done. None: the claim was lost to someone else."""
