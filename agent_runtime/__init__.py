@@ -58,7 +58,7 @@ from agent_runtime.errors import (
 )
 from agent_runtime.events import Event
 from agent_runtime.graph import END, Graph, State
-from agent_runtime.identity import RunIdentity
+from agent_runtime.identity import RunIdentity, pseudonym
 from agent_runtime.limits import Limits
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
@@ -124,6 +124,7 @@ __all__ = [
     "configure_telemetry",
     "identity_from_headers",
     "open_store",
+    "pseudonym",
     "public_prices",
     "serve",
     "tool",

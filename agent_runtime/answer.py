@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from agent_runtime.messages import Message, ToolCall, Usage
+from agent_runtime.model import Model
 from agent_runtime.trimming import estimated_tokens
 
 MOST_TOKENS = 2**53
@@ -25,13 +26,13 @@ class Wire(Protocol):
 
     def body(
         self,
-        model: str,
+        model: Model,
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         user: str,
-        parameters: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """A request for a streamed answer, with the caller's ``parameters``."""
+        """A request for a streamed answer, with the model's ``parameters``, which may say
+        another ``user``, or None to say none."""
 
     def read(self, chunk: Mapping[str, Any], answer: "Answer") -> None:
         """Take in one event of the stream. :raises StreamBroken: when it reports an error."""
@@ -141,6 +142,11 @@ class Answer:
         came = estimated_tokens(*self._text, *self._thoughts, *calls)
         known = self.usage or Usage(prompt_tokens, 0)
         return replace(known, output_tokens=max(known.output_tokens, came), source="estimated")
+
+
+def set_by(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """What is ``usual``, unless the parameters say otherwise; what they say is None is left out."""
+    return {name: value for name, value in {**usual, **parameters}.items() if value is not None}
 
 
 def name_to_send(name: str, tools: Sequence[Mapping[str, Any]]) -> str:

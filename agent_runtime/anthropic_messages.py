@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
-from agent_runtime.answer import Answer, counted, name_to_send
+from agent_runtime.answer import Answer, counted, name_to_send, set_by
 from agent_runtime.errors import StreamBroken, error_text
 from agent_runtime.messages import Message, ToolCall, Usage
+from agent_runtime.model import Model
 
 path = "/messages"
 VERSION = "2023-06-01"
@@ -27,21 +28,18 @@ def headers(key: str | None) -> dict[str, str]:
 
 
 def body(
-    model: str,
+    model: Model,
     messages: Sequence[Message],
     tools: Sequence[Mapping[str, Any]],
     user: str,
-    parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Body of a streamed message. System messages are a field of their own here."""
     system = "\n\n".join(each.content for each in messages if each.role == "system")
     request: dict[str, Any] = {
-        "max_tokens": MAX_TOKENS,
-        **parameters,
-        "model": model,
+        **set_by(model.parameters, {"max_tokens": MAX_TOKENS, "metadata": {"user_id": user}}),
+        "model": model.model,
         "messages": _turns([each for each in messages if each.role != "system"], tools),
         "stream": True,
-        "metadata": {"user_id": user},
     }
     if system:
         request["system"] = system

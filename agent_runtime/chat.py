@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 from agent_runtime.answer import Answer
 from agent_runtime.correlation import correlation_headers
 from agent_runtime.errors import PromptTooLong, ProviderError
-from agent_runtime.identity import RunIdentity, node_attributes
+from agent_runtime.identity import RunIdentity, node_attributes, pseudonym
 from agent_runtime.limits import Budget
 from agent_runtime.lines import line_of_call
 from agent_runtime.messages import LINE_FIELDS, OTEL_NAMES, Message, Usage
@@ -142,8 +142,8 @@ class ModelCalls:
         if fallback_from is not None:
             attributes["agent.fallback_from"] = fallback_from
             tally.fallbacks.append(fallback_from)
-        user = f"{self.identity.tenant_id}:{self.identity.user_id}"
-        body = WIRES[model.protocol].body(model.model, messages, tools, user, model.parameters)
+        user = pseudonym(self.identity.tenant_id, self.identity.user_id)
+        body = WIRES[model.protocol].body(model, messages, tools, user)
         prompt_tokens = estimated_prompt_tokens(messages, tools)
         with (
             inference_measured(asked, answer),

@@ -66,7 +66,10 @@ class Model:
     context_tokens: int = 16_000
     """Budget of a prompt; older messages are left out to stay within it."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Sent along as they are, e.g. ``{"temperature": 0.2}``."""
+    """Sent along as they are, e.g. ``{"temperature": 0.2}``; what is None is left out. The user's
+    `pseudonym` is sent as ``safety_identifier`` to ``openai``, as ``metadata`` where messages are
+    spoken, and as ``user`` to everybody else, unless it is named here: ``{"user": None}`` is for
+    those that refuse it."""
 
     def __post_init__(self) -> None:
         if not self.model:

@@ -6,9 +6,10 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent_runtime.answer import Answer, counted, name_to_send
+from agent_runtime.answer import Answer, counted, name_to_send, set_by
 from agent_runtime.errors import StreamBroken, error_text
 from agent_runtime.messages import Message, Usage
+from agent_runtime.model import Model
 
 path = "/chat/completions"
 
@@ -19,23 +20,23 @@ def headers(key: str | None) -> dict[str, str]:
 
 
 def body(
-    model: str,
+    model: Model,
     messages: Sequence[Message],
     tools: Sequence[Mapping[str, Any]],
     user: str,
-    parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Body of a streamed chat completion.
 
-    No ``metadata``: OpenAI refuses it on answers that it is not told to store.
+    No ``metadata``: OpenAI refuses it on answers that it is not told to store. OpenAI's name for
+    the field of the user is new, and few others know it.
     """
+    about_user = "safety_identifier" if model.provider == "openai" else "user"
     request: dict[str, Any] = {
-        **parameters,
-        "model": model,
+        **set_by(model.parameters, {about_user: user}),
+        "model": model.model,
         "messages": [_message(message, tools) for message in messages],
         "stream": True,
         "stream_options": {"include_usage": True},
-        "user": user,
     }
     if tools:
         request["tools"] = [{"type": "function", "function": tool} for tool in tools]

@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 
+from agent_runtime import pseudonym
+
 Rule = dict[str, Any]
 
 SLOW_TENANT = "globex"
@@ -33,8 +35,8 @@ USUAL: tuple[Rule, ...] = (
 )
 """Later rules come before earlier ones; shares are per call."""
 
-SLOW: Rule = {"user": f"{SLOW_TENANT}:*", "first_token_ms": 1100}
-"""The agent asks on behalf of ``tenant:user``."""
+_TENANT_IS_SLOW = pseudonym(SLOW_TENANT, "").partition("-")[0]
+SLOW: Rule = {"user": f"{_TENANT_IS_SLOW}-*", "first_token_ms": 1100}
 
 
 def follow(base_url: str, *rules: Rule) -> None:

@@ -23,14 +23,16 @@ class ChatRequest(BaseModel):
     tools: list[dict[str, Any]] = Field(default_factory=list)
     stream: bool = False
     stream_options: dict[str, Any] | None = None
+    safety_identifier: str = ""
     user: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     def asked(self) -> Asked:
         """The request as the script sees it."""
         options = self.stream_options or {}
+        user = self.safety_identifier or self.user
         return Asked(
-            self.model, self.messages, self.tools, self.stream, self.user, self.metadata,
+            self.model, self.messages, self.tools, self.stream, user, self.metadata,
             bool(options.get("include_usage")),
         )  # fmt: skip
 

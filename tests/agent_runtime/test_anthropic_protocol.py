@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from agent_runtime import END, Context, Graph, Message, Model, RunResult, Runtime, State
+from agent_runtime import (
+    END,
+    Context,
+    Graph,
+    Message,
+    Model,
+    RunResult,
+    Runtime,
+    State,
+    pseudonym,
+)
 from agent_runtime import ToolCall as Call
 from demo.model_server import ModelServer, Rule, ToolCall
 
@@ -17,6 +27,7 @@ from .raw_provider import answering
 CLAUDE = "anthropic:claude-haiku-4-5"
 WEATHER = ToolCall(name="get_weather", arguments={"city": "Oslo"})
 WHO = {"thread_id": "t1", "tenant_id": "acme", "user_id": "ada"}
+USER = pseudonym("acme", "ada")
 
 
 def run(model: Model, text: str = "hello") -> RunResult:
@@ -99,7 +110,7 @@ def test_a_run_is_the_same_over_messages(vendor: ModelServer, telemetry: Telemet
         "gen_ai.usage.cache_read.input_tokens": calls[0].cached_tokens,
         "gen_ai.usage.cache_write.input_tokens": calls[0].cache_write_tokens,
     }.items()
-    assert [(call.user, call.metadata["thread_id"]) for call in calls] == [("acme:ada", "t1")] * 2
+    assert [(call.user, call.metadata["thread_id"]) for call in calls] == [(USER, "t1")] * 2
 
 
 @pytest.mark.parametrize(
@@ -147,7 +158,7 @@ def test_requests_are_in_anthropics_words(telemetry: Telemetry) -> None:
     assert body["tools"][1]["input_schema"]["properties"].keys() == {"by"}
     assert {key: body[key] for key in ("model", "system", "max_tokens", "metadata", "stream")} == {
         "model": "claude-haiku-4-5", "system": "Be brief.", "max_tokens": 99, "stream": True,
-        "metadata": {"user_id": "acme:ada"},
+        "metadata": {"user_id": USER},
     }  # fmt: skip
     assert body["messages"] == [
         {"role": "user", "content": [

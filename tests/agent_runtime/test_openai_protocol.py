@@ -9,11 +9,14 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
-from agent_runtime import Model, RunResult, Runtime
+from agent_runtime import Model, RunResult, Runtime, pseudonym
 
 from .agents import chatting
 from .conftest import Telemetry, listening
 from .raw_provider import answering
+
+TENANT, ADA = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+USER = pseudonym(TENANT, ADA)
 
 
 def run(url: str, **options: Any) -> RunResult:
@@ -219,3 +222,43 @@ def test_a_proxy_that_the_environment_names_is_asked(
         with answering(GOOD) as (url, direct):
             assert run(url).text == "fine"
     assert (len(given), len(direct)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "sent"),
+    [
+        ("openai:m", {}, {"safety_identifier": USER}),
+        ("openai:m", {"safety_identifier": "u-7"}, {"safety_identifier": "u-7"}),
+        ("openai:m", {"safety_identifier": None}, {}),
+        ("vllm:m", {}, {"user": USER}),
+        ("mistral:m", {"user": None}, {}),
+    ],
+)
+def test_a_vendor_is_told_a_short_pseudonym_of_the_user(
+    telemetry: Telemetry, name: str, parameters: dict[str, Any], sent: dict[str, str]
+) -> None:
+    """OpenAI takes 64 characters, less than two UUIDs have, and wants no names; some vendors refuse
+    the field, so that ``parameters`` may say another one, or none."""
+    with answering(GOOD) as (url, asked):
+        model = Model(name, base_url=url, api_key="k", parameters=parameters)
+
+        async def once() -> RunResult:
+            async with Runtime(chatting(model), agent_name="support") as runtime:
+                return await runtime.run("hello", thread_id="t1", tenant_id=TENANT, user_id=ADA)
+
+        assert asyncio.run(once()).text == "fine"
+    told = {
+        key: asked[0].body[key] for key in ("user", "safety_identifier") if key in asked[0].body
+    }
+    assert told == sent
+
+
+def test_a_pseudonym_is_the_same_for_the_same_user_only() -> None:
+    """Where tenant and user part counts; the tenant's part is the same for all of its users."""
+    users = [("a", "bc"), ("ab", "c"), ("a", "c"), ("a", "x" * 1000)]
+    pseudonyms = [pseudonym(*each) for each in users]
+    assert pseudonyms == [pseudonym(*each) for each in users]
+    assert len({*pseudonyms}) == len(users)
+    assert {len(each) for each in pseudonyms} == {49}
+    tenants = [each.partition("-")[0] for each in pseudonyms]
+    assert tenants[0] == tenants[2] == tenants[3] != tenants[1]

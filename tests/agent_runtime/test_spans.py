@@ -11,7 +11,7 @@ from opentelemetry.context import Context as OtelContext
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import SpanKind
 
-from agent_runtime import END, Context, Graph, Runtime, State, serve
+from agent_runtime import END, Context, Graph, Runtime, State, pseudonym, serve
 from demo.model_server import ModelServer, Rule, ToolCall
 
 from .agents import chatting, model_at, support
@@ -146,7 +146,7 @@ def test_the_provider_learns_for_whom_it_is_asked(
     with listening(serve(support(vendor))) as url:
         run_id = ask(url, "hello").end["run_id"]
     [call] = vendor.calls()
-    assert call.user == "acme:ada"
+    assert call.user == pseudonym("acme", "ada")
     assert call.metadata == {"thread_id": "t1", "run_id": run_id}
     context = telemetry.span("chat ").context
     assert (call.traceparent or "").startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}")

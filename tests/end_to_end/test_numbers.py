@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from genai_prices import Usage, calc_price
 
+from agent_runtime import pseudonym
 from demo.webhook import Pages, ReceivedAlert, alert_receiver
 from tests.end_to_end.pipeline import Seen, answers, ask_all, follow, ledger, process, until
 from tests.sidecar import Sidecar, start_sidecar
@@ -51,7 +52,9 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"model": "gpt-4.1-mini", "status": 503, "times": 3},
     {"model": "reviewer-7b", "cut_after_tokens": 3, "times": 2},
 )
-SLOW: dict[str, Any] = {"user": f"{SLOW_TENANT}:*", "first_token_ms": 1000}
+SLOW: dict[str, Any] = {
+    "user": pseudonym(SLOW_TENANT, "").partition("-")[0] + "-*", "first_token_ms": 1000,
+}  # fmt: skip
 
 CONFIGURATION = """
 [[alerts]]

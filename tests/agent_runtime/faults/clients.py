@@ -85,7 +85,7 @@ def assert_all_agree(
     )  # fmt: skip
     ledger: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
-        ledger[call.user.rpartition(":")[2]].append(call)
+        ledger[call.metadata["thread_id"]].append(call)
     for run_id, answer in runs.items():
         line = summaries[run_id]
         assert (answer.end["outcome"], answer.end["outcome_reason"]) == (

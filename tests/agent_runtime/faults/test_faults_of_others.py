@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from itertools import pairwise
 
+from agent_runtime import pseudonym
 from demo.model_server import Rule, ToolCall
 from demo.model_server.ledger import Call
 
@@ -18,7 +19,7 @@ RETRY_AFTER_S = 0.3
 def by_user(calls: list[Call]) -> dict[str, list[Call]]:
     found: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
-        found[call.user.rpartition(":")[2]].append(call)
+        found[call.metadata["thread_id"]].append(call)
     return found
 
 
@@ -37,7 +38,7 @@ def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
     answers = world.ask(**{f"storm-{number}": "2 turns" for number in range(30)})
     lines, calls = world.lines(), world.calls()
     assert_all_agree(answers, lines, calls)
-    asked = Counter(call.user.rpartition(":")[2] for call in calls
+    asked = Counter(call.metadata["thread_id"] for call in calls
                     if call.ending == "completed" and "take_money" in call.tool_calls)  # fmt: skip
     assert_charged_once(asked, answers.items(), lines, world.books.payments)
     assert not world.books.payments.faults
@@ -111,7 +112,7 @@ def test_too_much_of_everything_is_cut_to_size(world: World) -> None:
     wrong = tuple(ToolCall(name="recite", arguments={"characters": "many"}) for _ in range(20))
     world.vendor.follow(
         Rule(first_token_ms=0, token_ms=0, tool_calls=(loud,)),
-        Rule(user="*:excess-errors", tool_calls=wrong),
+        Rule(user=pseudonym("acme", "excess-errors"), tool_calls=wrong),
     )
     before = world.agent.memory_mb()
     answers = world.ask(**{f"excess-{number}": "hello" for number in range(4)})

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from agent_runtime import Runtime, serve
+from agent_runtime import Runtime, pseudonym, serve
 from demo.model_server import ModelServer, Rule
 from tests.agent_runtime.agents import chatting, model_at
 from tests.agent_runtime.conftest import CALLER, Telemetry, listening, wait_until
@@ -67,7 +67,8 @@ def test_clients_who_vanish_leave_nothing_behind(
     that may be, with their lines; the model is let go, and each connection dropped, though its
     other end lives. Meanwhile others are served; memory is as after those who vanished before."""
     vendor.follow(
-        Rule(first_token_ms=0, token_ms=0, text=LONG), Rule(user="*:other*", text="short")
+        Rule(first_token_ms=0, token_ms=0, text=LONG),
+        *(Rule(user=pseudonym("acme", f"other-{turn}"), text="short") for turn in range(3)),
     )
     memory = []
     with serving(tmp_path, vendor, books.url, send_timeout_s=1.0) as agent:

@@ -18,8 +18,8 @@ CHARGE = ToolCall(name="take_money", arguments={"cents": 500})
 TEXT = "word " * 12
 CHARGE_S = 0.4
 """From the effect until the payment service says so: runs are cut in between."""
-FIRST_TOKEN_MS = range(40, 540, 50)
-"""By the last digit of the user's name, so that not all are in the same node at a time."""
+FIRST_TOKEN_MS = range(40, 540, 32)
+"""By the last digit of the user's pseudonym, so that not all are in the same node at a time."""
 TURN_S = 12 * 0.04 + CHARGE_S + 2 * 0.3
 
 
@@ -35,7 +35,7 @@ def end_in_the_middle(
     dice = random.Random(seed)
     vendor.follow(
         Rule(token_ms=40, text=TEXT, tool_calls=(CHARGE,)),
-        *(Rule(user=f"*{digit}", first_token_ms=ms) for digit, ms in enumerate(FIRST_TOKEN_MS)),
+        *(Rule(user=f"*{digit:x}", first_token_ms=ms) for digit, ms in enumerate(FIRST_TOKEN_MS)),
     )
     books.payments.effects.clear()
     books.payments.late_s = CHARGE_S
