@@ -1,30 +1,10 @@
 """What can go wrong in a run, and how it is described in telemetry without giving away secrets."""
 
-import re
 from collections.abc import Iterator
 
-MESSAGE_CHARACTERS = 500
+from agent_runtime.masking import mask_secrets, masked_beginning
 
-_SECRETS = re.compile(
-    r"""\b(?:sk|pk|rk|gh[opsu]|github_pat|glpat|xox[a-z])[-_][A-Za-z0-9_-]{8,}
-      | \b(?:hf|npm)_[A-Za-z0-9]{16,}
-      | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b
-      | \bAIza[A-Za-z0-9_-]{35}
-      | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
-      | (?<=bearer\ )[^\s"',]+
-      | (?<=basic\ )[A-Za-z0-9+/=]{8,}
-      | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)
-      | (?P<header>authorization\\?["']?\s?[:=]\s?\\?["']?)[^"',;\\\r\n]+
-      | (?P<name>
-          (?: (?:password|passwd|pwd|passphrase|secret)\\?["']?\s?[:=]\s?
-            | (?:key|token)\\?["']?(?:=|:\s?)
-          )(?P<quote>\\?["'])?
-        )(?(quote)(?:(?!(?P=quote))\\?.)+|[^\s&"',]+)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A name stays, and what it stands before goes: with blanks around ``=`` only where code that a
-stack trace quotes seldom has them."""
+MESSAGE_CHARACTERS = 500
 
 
 class AgentRuntimeError(Exception):
@@ -184,15 +164,6 @@ class IdleTimeout(ProviderTimeout):
     retryable = False
 
 
-def mask_secrets(text: str) -> str:
-    """``text`` without what looks like keys, tokens and passwords, and fit to be encoded."""
-    return _SECRETS.sub(_masked, text.encode("utf-8", "replace").decode())
-
-
-def _masked(secret: re.Match[str]) -> str:
-    return f"{secret['header'] or secret['name'] or ''}[masked]"
-
-
 def error_text(error: object) -> str:
     """What a provider says of an error, whose message is where OpenAI and Anthropic have it."""
     if isinstance(error, dict) and isinstance(message := error.get("message"), str):
@@ -237,4 +208,4 @@ def error_message(error: BaseException) -> str:
         message = str(failure_in(error))
     except Exception as broken:  # noqa: BLE001 - whoever tells of an error must not fail at it
         message = f"it cannot be said: its __str__ raised {type(broken).__qualname__}"
-    return mask_secrets(message)[:MESSAGE_CHARACTERS]
+    return masked_beginning(message, MESSAGE_CHARACTERS)[:MESSAGE_CHARACTERS]

@@ -16,9 +16,10 @@ from opentelemetry.util.types import AttributeValue
 
 from agent_runtime.as_json import as_json
 from agent_runtime.aside import in_thread
-from agent_runtime.errors import error_class, error_message, mask_secrets
+from agent_runtime.errors import error_class, error_message
 from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
+from agent_runtime.masking import mask_secrets
 from agent_runtime.outcome import is_cut_off
 from agent_runtime.outlet import drain_stdout, to_stdout
 
