@@ -31,6 +31,7 @@ run; depend on what reads the telemetry.
 from agent_runtime.context import Context
 from agent_runtime.errors import (
     AgentRuntimeError,
+    AnswerPaused,
     BudgetExceeded,
     Draining,
     FirstTokenTimeout,
@@ -76,6 +77,7 @@ from agent_runtime.tools import Tool, tool
 __all__ = [
     "END",
     "AgentRuntimeError",
+    "AnswerPaused",
     "BudgetExceeded",
     "Checkpoint",
     "Context",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import orjson
+
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 from agent_runtime.trimming import estimated_tokens
@@ -12,6 +14,10 @@ from agent_runtime.trimming import estimated_tokens
 MOST_TOKENS = 2**53
 """Numbers beyond are no counts, and not even exact."""
 LONGEST_NAME = 64
+CUT = frozenset(("length", "max_tokens", "model_context_window_exceeded", "content_filter",
+                 "refusal", "insufficient_system_resource", "error"))  # fmt: skip
+"""Reasons to finish with which an answer may have stopped anywhere, in the words of OpenAI,
+Anthropic, DeepSeek and OpenRouter."""
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -57,6 +63,8 @@ class Answer:
     """Whether the request was sent and not refused: the provider may bill for it."""
     tokens: int = 0
     """Pieces of text, thought, tool calls and the finish, so far."""
+    refused: bool = False
+    """Whether the provider has said that the text is a refusal."""
     thinking: list[dict[str, Any]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _thoughts: list[str] = field(default_factory=list)
@@ -120,16 +128,25 @@ class Answer:
         self.finish_reason = str(reason)
 
     def message(self) -> Message:
-        """The whole answer as a message, each tool call with an id of its own."""
+        """The whole answer as a message, each tool call with an id of its own.
+
+        A provider leaves the arguments empty of a call that has none, but also of one that was cut
+        before they came: with its defaults a tool might do what nobody asked for.
+        """
+        reason = "refusal" if self.refused else self.finish_reason
+        was_cut = reason in CUT
         calls: dict[str, ToolCall] = {}
         for index, call in sorted(self._calls.items()):
             id_ = call["id"] or f"call_{index}"
             if id_ in calls:
                 id_ = f"{id_}_{index}"
-            calls[id_] = ToolCall(id_, call["name"], call["arguments"] or "{}")
+            arguments = call["arguments"] or ("" if was_cut else "{}")
+            cut = was_cut and _object_in(arguments) is None
+            calls[id_] = ToolCall(id_, call["name"], arguments, cut)
         return Message(
-            "assistant", "".join(self._text), tuple(calls.values()), thinking=tuple(self.thinking)
-        )
+            "assistant", "".join(self._text), tuple(calls.values()), thinking=tuple(self.thinking),
+            finish_reason=reason,
+        )  # fmt: skip
 
     def estimated_usage(self, prompt_tokens: int) -> Usage:
         """About what a broken answer costs: the prompt, and what came of the answer.
@@ -147,6 +164,21 @@ class Answer:
 def set_by(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     """What is ``usual``, unless the parameters say otherwise; what they say is None is left out."""
     return {name: value for name, value in {**usual, **parameters}.items() if value is not None}
+
+
+def arguments_to_send(call: ToolCall) -> dict[str, Any]:
+    """Of a tool call: what a model wrote need not be an object, nor JSON, but vendors refuse a
+    thread for ever in which there is anything else."""
+    found = _object_in(call.arguments or "{}")
+    return {"invalid_arguments": call.arguments} if found is None else found
+
+
+def _object_in(arguments: str) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def name_to_send(name: str, tools: Sequence[Mapping[str, Any]]) -> str:

@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 
-from agent_runtime.answer import Answer, counted, name_to_send, set_by
-from agent_runtime.errors import StreamBroken, error_text
+from agent_runtime.answer import Answer, arguments_to_send, counted, name_to_send, set_by
+from agent_runtime.errors import AnswerPaused, StreamBroken, error_text
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 
 path = "/messages"
 VERSION = "2023-06-01"
+PAUSED = "pause_turn"
 MAX_TOKENS = 4096
 """The protocol wants a limit; a model's ``parameters`` may say ``max_tokens``."""
 
@@ -72,6 +73,11 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
             answer.usage = _usage(chunk.get("usage"), answer.usage)
             if reason := (chunk.get("delta") or {}).get("stop_reason"):
                 answer.finish(reason)
+                if reason == PAUSED:
+                    raise AnswerPaused(
+                        f"the provider paused its turn ({PAUSED}), as for tools that it runs "
+                        "itself; they are not supported: leave them out of the model's parameters"
+                    )
         case "message_stop":
             answer.over = True
 
@@ -152,13 +158,8 @@ def _blocks(message: Message, tools: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 
 def _tool_use(call: ToolCall, name: str) -> dict[str, Any]:
-    try:
-        arguments = orjson.loads(call.arguments)
-    except orjson.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):  # what a model wrote need not be an object, but it must be
-        arguments = {"invalid_arguments": call.arguments}
-    return {"type": "tool_use", "id": _id(call.id), "name": name, "input": arguments}
+    given = arguments_to_send(call)
+    return {"type": "tool_use", "id": _id(call.id), "name": name, "input": given}
 
 
 def _id(of_call: str) -> str:

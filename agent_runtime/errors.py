@@ -77,6 +77,10 @@ class NotBegun(AgentRuntimeError):  # noqa: N818 - a fact, not a bug
     """A write was claimed and given back, and nothing sent: its run had ended, or its time."""
 
 
+class CallCut(AgentRuntimeError):  # noqa: N818 - it names what happened
+    """A tool was asked for in an answer that was cut before its arguments were whole."""
+
+
 class WriteConflict(AgentRuntimeError):  # noqa: N818 - it names what happened
     """A write was asked for that was asked for before, with other arguments."""
 
@@ -148,6 +152,13 @@ class ProviderUnreachable(ProviderError):  # noqa: N818 - it names what happened
 
 class StreamBroken(ProviderError):  # noqa: N818 - it names what happened
     """The provider's stream ended without a finish reason, or cannot be understood."""
+
+
+class AnswerPaused(ProviderError):  # noqa: N818 - it names what happened
+    """The provider stopped in the middle of an answer, to be gone on with, which is not done."""
+
+    retryable = False
+    fallback_helps = False
 
 
 class ProviderTimeout(ProviderError):  # noqa: N818 - it names what happened

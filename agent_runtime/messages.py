@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 UsageSource = Literal["provider", "estimated"]
+Withheld = Literal["refusal", "content_filter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class ToolCall:
     name: str
     arguments: str
     """JSON as the model wrote it; not yet known to be valid."""
+    cut: bool = False
+    """Whether the answer was cut before these were whole: then the tool is not called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,18 @@ class Message:
     thinking: tuple[Mapping[str, Any], ...] = ()
     """Of an assistant: signed thoughts as JSON, which Anthropic wants back unchanged beside the
     results of tools; nobody else is sent them."""
+    finish_reason: str | None = None
+    """Of a model's answer: why it ended, in the provider's words (``stop``, ``length``,
+    ``end_turn``, ``max_tokens``, …), and ``refusal`` of any that says that it is one."""
+
+    @property
+    def withheld(self) -> Withheld | None:
+        """Why there is no answer though the provider gave one: the model refused, or a filter took
+        it."""
+        return _WITHHELD.get(self.finish_reason or "")
+
+
+_WITHHELD: Mapping[str, Withheld] = {"refusal": "refusal", "content_filter": "content_filter"}
 
 
 @dataclass(frozen=True, slots=True)

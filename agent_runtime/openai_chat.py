@@ -6,9 +6,11 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent_runtime.answer import Answer, counted, name_to_send, set_by
+import orjson
+
+from agent_runtime.answer import Answer, arguments_to_send, counted, name_to_send, set_by
 from agent_runtime.errors import StreamBroken, error_text
-from agent_runtime.messages import Message, Usage
+from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 
 path = "/chat/completions"
@@ -56,6 +58,9 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
             answer.think(thought)
         if text := delta.get("content"):
             answer.say(text)
+        if refusal := delta.get("refusal"):
+            answer.refused = True
+            answer.say(refusal)
         for call in delta.get("tool_calls") or ():
             function = call.get("function") or {}
             answer.call(
@@ -77,12 +82,19 @@ def _message(message: Message, tools: Sequence[Mapping[str, Any]]) -> dict[str, 
                 "type": "function",
                 "function": {
                     "name": name_to_send(call.name, tools),
-                    "arguments": call.arguments,
+                    "arguments": _arguments(call),
                 },
             }
             for call in message.tool_calls
         ]
     return sent
+
+
+def _arguments(call: ToolCall) -> str:
+    """As the model wrote them, where they are what they must be."""
+    sent = arguments_to_send(call)
+    as_written = "invalid_arguments" not in sent and call.arguments
+    return as_written or orjson.dumps(sent).decode()
 
 
 def _usage(said: object) -> Usage | None:

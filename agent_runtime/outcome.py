@@ -19,8 +19,9 @@ from agent_runtime.interrupts import interrupt_in
 
 OutcomeKind = Literal["success", "error", "interrupt"]
 Reason = Literal[
-    "client_disconnect", "shutdown", "human", "recursion_limit", "budget", "provider", "timeout"
-]
+    "client_disconnect", "shutdown", "human", "recursion_limit", "budget", "provider", "timeout",
+    "refusal", "content_filter",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Outcome:
 
     kind: OutcomeKind
     reason: Reason | None = None
-    """Why it did not succeed; None for errors of the agent's own code."""
+    """Why it did not succeed, None for errors of the agent's own code; of a success, why its answer
+    was withheld (``refusal``, ``content_filter``)."""
     error: BaseException | None = None
     """What failed; of tasks side by side, the first error of this package, or the first one."""
     payload: Any = None

@@ -234,7 +234,7 @@ class Run:
                 return Outcome("interrupt", "shutdown")
             await self._visit(self.at.next_node, self.at.step + 1)
             if self.at.next_node == END:
-                return SUCCESS
+                return Outcome("success", self.at.state.messages[-1].withheld)
         raise RecursionLimitReached(
             f"not at the end after {self._graph.recursion_limit} nodes; "
             f"next would be {self.at.next_node!r}"

@@ -9,7 +9,7 @@ import orjson
 import pydantic
 
 from agent_runtime.aside import in_thread
-from agent_runtime.errors import StoreError, error_class, error_message
+from agent_runtime.errors import CallCut, StoreError, error_class, error_message
 from agent_runtime.events import Event
 from agent_runtime.identity import node_attributes
 from agent_runtime.interrupts import interrupt_in
@@ -140,6 +140,11 @@ def _checked(
 ) -> tuple[Tool, pydantic.BaseModel]:
     if hindrance is not None:
         raise hindrance
+    if call.cut:
+        raise CallCut(
+            f"your answer was cut before the arguments of {call.name} were whole, so it was not "
+            "called; ask for it again, and for less at once"
+        )
     if (tool := tools.get(call.name)) is None:
         raise LookupError(f"there is no tool {call.name!r}; there are: {', '.join(sorted(tools))}")
     return tool, tool.arguments.model_validate_json(call.arguments)

@@ -58,7 +58,7 @@ AGENT_COLUMNS: tuple[Column, ...] = (
         "outcome_reason",
         TEXT,
         "Why it ended so: client_disconnect, shutdown, human, recursion_limit, budget, provider, "
-        "timeout, incomplete",
+        "timeout, incomplete; of a success, why there was no answer: refusal, content_filter",
     ),
     Column("error_class", TEXT, "Class of the error"),
     Column("error_message", TEXT, "Message of the error, secrets masked, at most 500 characters"),
