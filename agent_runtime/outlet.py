@@ -2,7 +2,9 @@
 
 A pipe that nobody empties (a log shipper that hangs) would otherwise stop every run of the process
 at its next line. Lines that do not fit wait here; beyond a limit they are dropped and counted. At
-its end the process waits a little for its reader.
+its end the process waits a little for its reader, and tells stderr how many lines it takes along.
+A server that was told to end by a signal ends by it, with nothing of Python run: it has to wait and
+tell before.
 """
 
 import atexit
@@ -73,6 +75,10 @@ class Outlet:
         """Have what waits written before the process ends; tell stderr of what was not in time."""
         if not self._in_vain:
             self.drain(EXIT_S)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Tell stderr of what nobody will read."""
         with self._lock:
             lost = len(self._waiting) + self._dropped + self._in_hand
             self._waiting.clear()
@@ -131,3 +137,9 @@ def drain_stdout(seconds: float) -> None:
     """Wait until what was to go to stdout is there, for so long at most."""
     for each in _outlets:
         each.drain(seconds)
+
+
+def give_stdout_up() -> None:
+    """Tell stderr how many lines have not gone to stdout: the process ends now."""
+    for each in _outlets:
+        each.give_up()

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from agent_runtime.outlet import give_stdout_up
 from agent_runtime.runtime import Runtime
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -27,6 +28,8 @@ CLOSING_S = 2.5
 """Of it, for the store and the telemetry."""
 CLIENTS_S = 3
 """Of it, for clients who still read the end of their streams."""
+TELLING_S = 0.2
+"""For stderr to be told which lines are lost, were it in vain."""
 
 
 @contextmanager
@@ -84,9 +87,7 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         signals += 1
         if signals <= 2:
             # Not on the loop, which a node may hold up.
-            end = threading.Timer(
-                grace_s if signals == 1 else LAST_WORDS_S, os._exit, (128 + number,)
-            )
+            end = threading.Timer(grace_s if signals == 1 else LAST_WORDS_S, _end, (128 + number,))
             end.daemon = True
             end.start()
             ends.append(end)
@@ -100,6 +101,15 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
         give_back()
         for end in ends:
             end.cancel()
+        if signals:
+            give_stdout_up()  # uvicorn raises the signal again, and that is the end
+
+
+def _end(code: int) -> None:
+    telling = threading.Thread(target=give_stdout_up, daemon=True)
+    telling.start()
+    telling.join(TELLING_S)
+    os._exit(code)
 
 
 def _has_supervisor() -> bool:

@@ -21,7 +21,7 @@ from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
 from agent_runtime.masking import mask_secrets
 from agent_runtime.outcome import is_cut_off
-from agent_runtime.outlet import drain_stdout, to_stdout
+from agent_runtime.outlet import EXIT_S, drain_stdout, to_stdout
 
 TRACER = trace.get_tracer("agent_runtime")
 NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
@@ -54,14 +54,17 @@ def configure_telemetry(service_name: str, otlp_endpoint: str | None = None) -> 
 
 
 async def flush_telemetry() -> None:
-    """Send and write what is still held back; gives up after two seconds. Never fails."""
+    """Send and write what is still held back; gives up after two seconds, and five on whoever reads
+    the lines. Never fails."""
     flushing = {
         asyncio.ensure_future(in_thread(provider.force_flush, int(FLUSH_S * 1000)))
         for provider in (trace.get_tracer_provider(), metrics.get_meter_provider())
         if isinstance(provider, TracerProvider | MeterProvider)
     }
-    writing = asyncio.ensure_future(in_thread(drain_stdout, FLUSH_S))
-    await asyncio.wait({*flushing, writing}, timeout=FLUSH_S)
+    writing = asyncio.ensure_future(in_thread(drain_stdout, EXIT_S))
+    if flushing:
+        await asyncio.wait(flushing, timeout=FLUSH_S)
+    await asyncio.wait({writing})
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """SIGTERM: what happens to the runs of a real process, as seen by clients, lines and spans."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -41,8 +42,8 @@ class Agent:
     url: str
     span_names: list[str]
 
-    def terminate(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
+    def terminate(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
 
     def end(self, codes: Collection[int] = ENDED_BY_SIGTERM) -> list[dict[str, Any]]:
         """Wait for the end; gives the JSON lines."""
@@ -361,3 +362,55 @@ def test_a_client_who_does_not_read_does_not_hold_up_the_end(
         response.close()
     assert [line["event"] for line in lines] == ["agent.cost", "agent.node", "agent.run"]
     assert lines[-1]["outcome"] == "interrupt"
+
+
+RUNS = 12
+LINES = 3 * RUNS
+
+
+@contextmanager
+def unread(vendor: ModelServer, pool: ThreadPoolExecutor) -> Iterator[Agent]:
+    """An agent most of whose lines find no room, as nobody reads them."""
+    vendor.follow(Rule(first_token_ms=0, token_ms=0))
+    with agent(vendor) as process:
+        assert process.process.stdout is not None
+        fcntl.fcntl(process.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        asked = [process.streaming(pool, thread=f"t{number}") for number in range(RUNS)]
+        assert {each.result().end["outcome"] for each in asked} == {"success"}
+        yield process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_waits_for_the_reader_of_its_lines(
+    vendor: ModelServer, pool: ThreadPoolExecutor, number: int
+) -> None:
+    """Though uvicorn ends with the signal that it was told to end by: a reader who comes within
+    5 s gets every line."""
+    with unread(vendor, pool) as process:
+        process.terminate(number)
+        time.sleep(3.5)
+        lines = process.end((-number, 128 + number, 0, 1))
+        assert [line["event"] for line in lines].count("agent.run") == RUNS
+        assert len(lines) == LINES
+
+
+@pytest.mark.parametrize(
+    ("signals", "within_s"),
+    [([signal.SIGTERM], 10), ([signal.SIGINT], 10), ([signal.SIGTERM, signal.SIGTERM], 2)],
+)
+def test_a_server_counts_the_lines_that_nobody_read(
+    vendor: ModelServer, pool: ThreadPoolExecutor, signals: list[int], within_s: float
+) -> None:
+    """They are lost, and stderr says how many; a second signal gives the reader up at once."""
+    with unread(vendor, pool) as process:
+        began = time.monotonic()
+        for number in signals:
+            process.terminate(number)
+            time.sleep(0.1)
+        process.process.wait(15)
+        assert time.monotonic() - began < within_s
+        out, err = process.process.communicate()
+    [said] = [json.loads(line) for line in err.splitlines() if "lines_dropped" in line]
+    whole = out.count("\n")
+    assert 0 < whole < LINES
+    assert said["dropped"] == LINES - whole
