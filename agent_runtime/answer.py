@@ -18,6 +18,7 @@ CUT = frozenset(("length", "max_tokens", "model_context_window_exceeded", "conte
                  "refusal", "insufficient_system_resource", "error"))  # fmt: skip
 """Reasons to finish with which an answer may have stopped anywhere, in the words of OpenAI,
 Anthropic, DeepSeek and OpenRouter."""
+_HALF = re.compile("[\ud800-\udbff]")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -65,7 +66,10 @@ class Answer:
     """Pieces of text, thought, tool calls and the finish, so far."""
     refused: bool = False
     """Whether the provider has said that the text is a refusal."""
-    thinking: list[dict[str, Any]] = field(default_factory=list)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    """As in `Message.thinking`, a call being at an ``index``."""
+    _half: str = ""
+    """Of a surrogate pair, whose other half comes with the next piece of text."""
     _text: list[str] = field(default_factory=list)
     _thoughts: list[str] = field(default_factory=list)
     _calls: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -81,6 +85,16 @@ class Answer:
         """Text for the user. :raises TypeError: when it is none, here and below."""
         _check_text(text)
         self.tokens += 1
+        text = self._half + text
+        self._half = text[-1] if _HALF.fullmatch(text[-1:]) else ""
+        self._pass_on(_whole(text.removesuffix(self._half)))
+
+    def _pass_on(self, text: str) -> None:
+        if not text:
+            return
+        if not (self.blocks and self.blocks[-1]["type"] == "text"):
+            self.blocks.append({"type": "text", "characters": 0})
+        self.blocks[-1]["characters"] += len(text)
         self._text.append(text)
         self.on_text(text)
 
@@ -104,7 +118,10 @@ class Answer:
             raise TypeError(f"a tool call at {index!r}, which is no number")
         self.tokens += 1
         place = self._place(id_, name) if index is None else index
-        call = self._calls.setdefault(place, {"id": "", "name": "", "arguments": ""})
+        if place not in self._calls:
+            self._calls[place] = {"id": "", "name": "", "arguments": ""}
+            self.blocks.append({"type": "tool_use", "index": place})
+        call = self._calls[place]
         call["id"] = id_ or call["id"]
         if name != call["name"]:  # some say it again with each piece
             call["name"] += name or ""
@@ -126,6 +143,8 @@ class Answer:
         """The model is done."""
         self.tokens += 1
         self.finish_reason = str(reason)
+        self._pass_on(_whole(self._half))
+        self._half = ""
 
     def message(self) -> Message:
         """The whole answer as a message, each tool call with an id of its own.
@@ -136,17 +155,27 @@ class Answer:
         reason = "refusal" if self.refused else self.finish_reason
         was_cut = reason in CUT
         calls: dict[str, ToolCall] = {}
+        ids: dict[int, str] = {}
         for index, call in sorted(self._calls.items()):
             id_ = call["id"] or f"call_{index}"
             if id_ in calls:
                 id_ = f"{id_}_{index}"
-            arguments = call["arguments"] or ("" if was_cut else "{}")
+            ids[index] = id_
+            arguments = _whole(call["arguments"]) or ("" if was_cut else "{}")
             cut = was_cut and _object_in(arguments) is None
             calls[id_] = ToolCall(id_, call["name"], arguments, cut)
         return Message(
-            "assistant", "".join(self._text), tuple(calls.values()), thinking=tuple(self.thinking),
+            "assistant", "".join(self._text), tuple(calls.values()), thinking=self._thinking(ids),
             finish_reason=reason,
         )  # fmt: skip
+
+    def _thinking(self, ids: Mapping[int, str]) -> tuple[dict[str, Any], ...]:
+        if all(block["type"] in {"text", "tool_use"} for block in self.blocks):
+            return ()
+        return tuple(
+            {"type": "tool_use", "id": ids[block["index"]]} if "index" in block else block
+            for block in self.blocks
+        )
 
     def estimated_usage(self, prompt_tokens: int) -> Usage:
         """About what a broken answer costs: the prompt, and what came of the answer.
@@ -179,6 +208,14 @@ def _object_in(arguments: str) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _whole(text: str) -> str:
+    """With the halves of surrogate pairs joined that came apart; one alone is a ``?``."""
+    if text.isascii():
+        return text
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return joined.encode("utf-8", "replace").decode()
 
 
 def name_to_send(name: str, tools: Sequence[Mapping[str, Any]]) -> str:

@@ -19,6 +19,9 @@ MAX_TOKENS = 4096
 
 NOTHING_SAID_YET = "(The user has said nothing yet.)"
 """Stands before a thread that an assistant's greeting begins: the protocol wants a user's turn."""
+NOTHING_SAID = "(The user has said nothing.)"
+"""Stands for a blank message: the protocol refuses it, and left out the assistant would go on with
+what it said before."""
 
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -91,7 +94,7 @@ def _begin(index: int, block: Mapping[str, Any], answer: Answer) -> None:
             whole = orjson.dumps(block["input"]).decode() if block.get("input") else ""
             answer.call(index, block["id"], block["name"], whole)
         case "thinking" | "redacted_thinking":
-            answer.thinking.append(dict(block))
+            answer.blocks.append(dict(block))
 
 
 def _go_on(index: int, delta: Mapping[str, Any], answer: Answer) -> None:
@@ -103,9 +106,10 @@ def _go_on(index: int, delta: Mapping[str, Any], answer: Answer) -> None:
             answer.call(index, arguments=delta["partial_json"])
         case "thinking_delta":
             answer.think(delta["thinking"])
-            answer.thinking[-1]["thinking"] += delta["thinking"]
+            block = answer.blocks[-1]
+            block["thinking"] = block.get("thinking", "") + delta["thinking"]
         case "signature_delta":
-            answer.thinking[-1]["signature"] = delta["signature"]
+            answer.blocks[-1]["signature"] = delta["signature"]
 
 
 def _usage(reported: object, before: Usage | None) -> Usage | None:
@@ -143,7 +147,7 @@ def _turns(messages: Iterable[Message], tools: Sequence[Mapping[str, Any]]) -> l
             turns[-1]["content"] += blocks
         elif blocks:
             turns.append({"role": role, "content": blocks})
-    if turns and turns[0]["role"] == "assistant":
+    if not turns or turns[0]["role"] == "assistant":
         turns.insert(0, {"role": "user", "content": [{"type": "text", "text": NOTHING_SAID_YET}]})
     return turns
 
@@ -152,13 +156,32 @@ def _blocks(message: Message, tools: Sequence[Mapping[str, Any]]) -> list[dict[s
     if message.tool_call_id is not None:
         result = {"type": "tool_result", "tool_use_id": _id(message.tool_call_id)}
         return [result | ({"content": message.content} if message.content else {})]
-    text = [{"type": "text", "text": message.content}] if message.content.strip() else []
-    calls = (_tool_use(call, name_to_send(call.name, tools)) for call in message.tool_calls)
-    return [*map(dict, message.thinking), *text, *calls]
+    if message.role == "user" and not message.content.strip():
+        return [{"type": "text", "text": NOTHING_SAID}]
+    calls = list(message.tool_calls)
+    text = message.content
+    blocks: list[dict[str, Any]] = []
+    for block in message.thinking:
+        match block["type"]:
+            case "text":
+                blocks += _text(text[: block["characters"]])
+                text = text[block["characters"] :]
+            case "tool_use":
+                at_once = [call for call in calls if call.id == block["id"]]
+                blocks += [_tool_use(call, tools) for call in at_once]
+                calls = [call for call in calls if call.id != block["id"]]
+            case _:
+                blocks.append(dict(block))
+    return [*blocks, *_text(text), *(_tool_use(call, tools) for call in calls)]
 
 
-def _tool_use(call: ToolCall, name: str) -> dict[str, Any]:
-    given = arguments_to_send(call)
+def _text(text: str) -> list[dict[str, Any]]:
+    """A block, unless it would be blank, which the protocol refuses."""
+    return [{"type": "text", "text": text}] if text.strip() else []
+
+
+def _tool_use(call: ToolCall, tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    name, given = name_to_send(call.name, tools), arguments_to_send(call)
     return {"type": "tool_use", "id": _id(call.id), "name": name, "input": given}
 
 

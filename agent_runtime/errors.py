@@ -1,6 +1,9 @@
 """What can go wrong in a run, and how it is described in telemetry without giving away secrets."""
 
+import traceback
 from collections.abc import Iterator
+
+from pydantic_core import ValidationError
 
 from agent_runtime.masking import mask_secrets, masked_beginning
 
@@ -214,9 +217,26 @@ def error_class(error: BaseException) -> str:
 
 
 def error_message(error: BaseException) -> str:
-    """The error's message: secrets masked, at most 500 characters."""
+    """The error's message: secrets masked, at most 500 characters, without values that pydantic
+    refused, which somebody has said."""
     try:
-        message = str(failure_in(error))
+        message = _said(failure_in(error))
     except Exception as broken:  # noqa: BLE001 - whoever tells of an error must not fail at it
         message = f"it cannot be said: its __str__ raised {type(broken).__qualname__}"
     return masked_beginning(message, MESSAGE_CHARACTERS)[:MESSAGE_CHARACTERS]
+
+
+def error_stack(error: BaseException) -> str:
+    """The stack trace, with secrets masked, and with the message without the values as well."""
+    stack = "".join(traceback.format_exception(error))
+    if isinstance(error, ValidationError):
+        stack = stack.replace(str(error), _said(error))
+    return mask_secrets(stack)
+
+
+def _said(error: BaseException) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    each = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
+    return f"{error.title} is not valid: {'; '.join(each)}"

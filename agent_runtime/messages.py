@@ -32,8 +32,9 @@ class Message:
     tool_call_id: str | None = None
     """Of a tool: the call it answers."""
     thinking: tuple[Mapping[str, Any], ...] = ()
-    """Of an assistant: signed thoughts as JSON, which Anthropic wants back unchanged beside the
-    results of tools; nobody else is sent them."""
+    """Of an assistant that has thought: its blocks in order, as JSON. Signed thoughts are whole; of
+    its text a block says how many ``characters`` it has, of its calls the ``id``. Anthropic wants
+    all back as they were beside the results of tools; nobody else is sent them."""
     finish_reason: str | None = None
     """Of a model's answer: why it ended, in the provider's words (``stop``, ``length``,
     ``end_turn``, ``max_tokens``, …), and ``refusal`` of any that says that it is one."""

@@ -1,6 +1,7 @@
 """One call of a provider: sent, timed, and read to its end, whatever protocol it speaks."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -116,12 +117,23 @@ def _read(wire: Wire, data: str, answer: Answer) -> bool:
         answer.over = True
         return True
     try:
-        wire.read(orjson.loads(data), answer)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        wire.read(_chunk(data), answer)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StreamBroken(
             f"a chunk of the stream has another shape: {error!r}: {data[:80]!r}"
         ) from error
     return answer.over
+
+
+def _chunk(data: str) -> Any:
+    """An event. Python's own reader takes half of a surrogate pair, the other half of which some
+    providers send with the next piece."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        if "\\ud" not in data.lower():
+            raise
+        return json.loads(data)
 
 
 async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderError:

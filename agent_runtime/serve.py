@@ -18,7 +18,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
@@ -58,11 +59,18 @@ def whole(text: object) -> object:
     return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
+def not_blank(text: str) -> str:
+    """What says something: to nothing no model has an answer, and some vendors refuse it."""
+    if not text.strip():
+        raise PydanticCustomError("blank", "it is blank; say what the agent is to answer")
+    return text
+
+
 class RunRequest(BaseModel):
     """Body of a run."""
 
     model_config = ConfigDict(extra="forbid")
-    input: Annotated[str, Field(min_length=1), BeforeValidator(whole)]
+    input: Annotated[str, BeforeValidator(whole), AfterValidator(not_blank)]
 
 
 class ResumeRequest(BaseModel):

@@ -1,5 +1,6 @@
 """Server-sent events, both ways (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 from agent_runtime.as_json import as_json
@@ -23,6 +24,8 @@ class Decoder:
     """
 
     def __init__(self) -> None:
+        self._beginning: bytes | None = b""
+        """What may be a byte order mark, until it is known whether the stream begins with one."""
         self._rest: list[bytes] = []
         """Of the line that is not finished; in pieces, because it may come in many."""
         self._data: list[str] = []
@@ -31,6 +34,11 @@ class Decoder:
 
     def feed(self, chunk: bytes) -> Iterator[str]:
         """The ``data`` of each event that a chunk finishes."""
+        if self._beginning is not None:
+            self._beginning += chunk
+            if len(self._beginning) < len(BOM_UTF8) and BOM_UTF8.startswith(self._beginning):
+                return
+            chunk, self._beginning = self._beginning.removeprefix(BOM_UTF8), None
         if self._split:
             chunk = chunk.removeprefix(b"\n")
         self._split = chunk.endswith(b"\r")

@@ -1,7 +1,6 @@
 """Spans over OTLP and JSON lines on stdout: the application's side, and the names used by ours."""
 
 import asyncio
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
@@ -16,10 +15,9 @@ from opentelemetry.util.types import AttributeValue
 
 from agent_runtime.as_json import as_json
 from agent_runtime.aside import in_thread
-from agent_runtime.errors import error_class, error_message
+from agent_runtime.errors import error_class, error_message, error_stack
 from agent_runtime.exporting import FLUSH_S, export_over_otlp
 from agent_runtime.interrupts import interrupt_in
-from agent_runtime.masking import mask_secrets
 from agent_runtime.outcome import is_cut_off
 from agent_runtime.outlet import EXIT_S, drain_stdout, to_stdout
 
@@ -107,7 +105,6 @@ def end_span(current: Span) -> None:
 
 def record_error(current: Span, error: BaseException) -> None:
     """Mark a span as failed, with secrets masked in message and stack trace."""
-    stack = "".join(traceback.format_exception(error))
     current.set_attribute("error.type", error_class(error))
     current.set_status(StatusCode.ERROR, error_message(error))
     current.add_event(
@@ -115,7 +112,7 @@ def record_error(current: Span, error: BaseException) -> None:
         {
             "exception.type": error_class(error),
             "exception.message": error_message(error),
-            "exception.stacktrace": mask_secrets(stack),
+            "exception.stacktrace": error_stack(error),
         },
     )
 

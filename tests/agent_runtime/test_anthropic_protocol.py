@@ -211,6 +211,74 @@ def test_thoughts_go_back_with_the_results_of_tools(telemetry: Telemetry) -> Non
     assert result["content"][0]["content"] == "sunny in Oslo"
 
 
+def thought(index: int, text: str) -> tuple[dict[str, Any], ...]:
+    """A signed thought."""
+    return (
+        begin(index, {"type": "thinking", "thinking": "", "signature": ""}),
+        delta(index, "thinking_delta", thinking=text),
+        delta(index, "signature_delta", signature=f"of {text}"),
+    )
+
+
+def test_thoughts_go_back_where_they_were(telemetry: Telemetry) -> None:
+    """Between text and calls, in the next turn as well: the protocol refuses them in another
+    order. Half a thought that came without its field is one, too."""
+    use = {"type": "tool_use", "name": "get_weather", "input": {"city": "Oslo"}}
+    answer = stream(
+        START, *thought(0, "A"), begin(1, {"type": "text", "text": "I'll "}),
+        delta(1, "text_delta", text="look."), *thought(2, "B"), begin(3, {**use, "id": "a"}),
+        begin(4, {"type": "redacted_thinking", "data": "x"}), begin(5, {**use, "id": "b"}),
+        begin(6, {"type": "thinking"}), delta(6, "thinking_delta", thinking="C"),
+        begin(7, {"type": "text", "text": "Wait."}),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {}},
+        {"type": "message_stop"},
+    )  # fmt: skip
+    with answering(answer, GOOD) as (url, asked):
+        model = raw(url)
+        assert run(model).text == "fine"
+        assert run(model).text == "fine"
+    sent = [each.body["messages"][1]["content"] for each in asked[1:]]
+    for blocks in sent:
+        assert blocks == [
+            {"type": "thinking", "thinking": "A", "signature": "of A"},
+            {"type": "text", "text": "I'll look."},
+            {"type": "thinking", "thinking": "B", "signature": "of B"},
+            {**use, "id": "a"},
+            {"type": "redacted_thinking", "data": "x"},
+            {**use, "id": "b"},
+            {"type": "thinking", "thinking": "C"},
+            {"type": "text", "text": "Wait."},
+        ]
+    assert len(sent) == 2
+
+
+def test_thoughts_of_threads_before_are_sent_first(telemetry: Telemetry) -> None:
+    """Those say nothing of the order; nor does a text that a node has put in place of another get
+    lost."""
+    thinking = ({"type": "thinking", "thinking": "A", "signature": "s"},)
+    of_now = (*thinking, {"type": "text", "characters": 4}, {"type": "tool_use", "id": "gone"})
+    for kept, said in ((thinking, ["Hello there."]), (of_now, ["Hell", "o there."])):
+        before = Message("assistant", "Hello there.", thinking=kept)
+        with answering(GOOD) as (url, asked):
+            run_graph(asking(raw(url), Message("user", "hi"), before))
+        blocks = asked[0].body["messages"][1]["content"]
+        assert [block["type"] for block in blocks] == ["thinking"] + ["text"] * len(said)
+        assert [block["text"] for block in blocks[1:]] == said
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+def test_a_blank_message_is_named_as_one(telemetry: Telemetry, blank: str) -> None:
+    """The protocol refuses it; left out, nobody would be asked anything, or the assistant would go
+    on with its own words."""
+    with answering(GOOD) as (url, asked):
+        run(raw(url), blank)
+        run(raw(url), blank)
+    for each in asked:
+        last = each.body["messages"][-1]
+        assert last["role"] == "user"
+        assert last["content"] == [{"type": "text", "text": "(The user has said nothing.)"}]
+
+
 def test_the_input_of_a_tool_may_come_at_once(telemetry: Telemetry) -> None:
     """In the event that begins the block, as gateways send it."""
     tool = {"type": "tool_use", "id": "a", "name": "get_weather", "input": {"city": "Oslo"}}

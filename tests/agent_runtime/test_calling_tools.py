@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 from fastapi import FastAPI, Request
 from opentelemetry.trace import StatusCode
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from agent_runtime import (
     END,
@@ -26,7 +26,7 @@ from agent_runtime import (
 )
 from demo.model_server import ModelServer, Rule, ToolCall
 
-from .agents import chatting, model_at, support
+from .agents import chatting, divide, model_at, support
 from .conftest import Telemetry, ask, listening
 
 
@@ -314,3 +314,41 @@ def test_optional_work_degrades(telemetry: Telemetry, vendor: ModelServer) -> No
     events = telemetry.span("execute_tool").events
     parts = [(event.attributes or {})["agent.part"] for event in events]
     assert parts == ["memory", "vectors", "vectors"]
+
+
+ANSWER = {"number": "my diagnosis is"}
+
+
+class Order(BaseModel):
+    """What an upstream answers."""
+
+    number: int
+
+
+@tool
+async def look_up() -> str:
+    """Looks an order up."""
+    return str(Order.model_validate(ANSWER).number)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        call("divide", by="my diagnosis is"),
+        call("divide", by=1, also="my diagnosis is"),
+        call("look_up"),
+    ],
+)
+def test_what_is_wrong_is_told_without_what_was_said(
+    vendor: ModelServer, telemetry: Telemetry, asked: ToolCall
+) -> None:
+    """Lines and spans hold nothing that anybody said, as values that pydantic refuses are; they and
+    the model are told which one it was, and why."""
+    vendor.follow(Rule(tool_calls=(asked,)))
+    [result] = results(vendor, divide, look_up)
+    [line] = telemetry.lines("agent.tool")
+    [event] = telemetry.span("execute_tool").events
+    told = (line["error_message"], str(dict(event.attributes or {})), result.content)
+    for each in told:
+        assert "diagnosis" not in each
+        assert "number: Input should be" in each or "by: Input" in each or "also: Extra" in each

@@ -262,3 +262,44 @@ def test_a_pseudonym_is_the_same_for_the_same_user_only() -> None:
     assert {len(each) for each in pseudonyms} == {49}
     tenants = [each.partition("-")[0] for each in pseudonyms]
     assert tenants[0] == tenants[2] == tenants[3] != tenants[1]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [
+        (("Hi \ud83d", "\ude00!"), "Hi \U0001f600!"),
+        (("\ud83d", "\ude00"), "\U0001f600"),
+        (("Hi \ud83d", "!"), "Hi ?!"),
+        (("Hi \ude00", "\ud83d"), "Hi ??"),
+    ],
+)
+def test_a_character_may_come_in_two_halves(
+    telemetry: Telemetry, pieces: tuple[str, str], whole: str
+) -> None:
+    """As JSON spells one beyond 16 bits; a half that stays alone spoils itself only."""
+    with answering(stream(*map(text, pieces), text("", "stop"))) as (url, asked):
+        result = run(url)
+    assert (result.text, len(asked)) == (whole, 1)
+
+
+def test_arguments_may_come_in_halves_of_characters(telemetry: Telemetry) -> None:
+    """So may the arguments of a tool."""
+    call = {
+        "index": 0,
+        "id": "a",
+        "function": {"name": "get_weather", "arguments": '{"city": "\ud83d'},
+    }
+    rest = {"index": 0, "function": {"arguments": '\ude00"}'}}
+    asked_for = stream(
+        *({"choices": [{"delta": {"tool_calls": [each]}}]} for each in (call, rest)),
+        {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]},
+    )
+    with answering(asked_for, GOOD) as (url, _):
+        assert run(url).messages[2].content == "sunny in \U0001f600"
+
+
+def test_a_byte_order_mark_is_no_text(telemetry: Telemetry) -> None:
+    """Before the first event, as the specification of such streams allows: it is not lost."""
+    marked = b"\xef\xbb\xbf" + stream(text("first "), text("second", "stop"))
+    with answering(marked) as (url, _):
+        assert run(url).text == "first second"

@@ -33,6 +33,15 @@ def test_an_event_may_come_in_thousands_of_pieces() -> None:
     assert len(data) == 20_000 * 4096
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 99])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
+def test_a_byte_order_mark_is_skipped_at_the_beginning_only(mark: bytes, size: int) -> None:
+    """However it is cut; within a text it is one of its characters."""
+    wire = mark + b"data: a\n\ndata: \xef\xbb\xbfb\n\n"
+    chunks = [wire[at : at + size] for at in range(0, len(wire), size)]
+    assert decoded(chunks) == ["a", "\ufeffb"]
+
+
 def test_comments_are_skipped_and_data_lines_joined() -> None:
     """Keep-alives do not become events; an event that is not finished is dropped."""
     wire = b": ping\n\ndata: a\ndata:b\nid: 7\n\nevent: x\n\ndata: unfinished"
