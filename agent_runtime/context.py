@@ -1,6 +1,7 @@
 """What a node or tool may do in its run."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -55,6 +56,8 @@ class Context:
         self.budget = budget
         self.pauses = Pauses()
         """Waits that need not end before the run does."""
+        self._too_slow: set[str] = set()
+        """Optional parts that the run does not wait for any more."""
         self._models = ModelCalls(
             identity,
             self.tally,
@@ -111,10 +114,16 @@ class Context:
         """The result of ``work``, or ``default`` when it fails or takes longer than ``timeout_s``.
 
         It has also failed when it was cancelled by somebody else than the run. The run goes on
-        either way; its summary line lists ``name`` under ``degraded``.
+        either way; its summary line lists ``name`` under ``degraded``. What was too slow once is
+        not waited for again in the run: all of ``name`` costs it ``timeout_s`` at most, and a
+        moment's failure may pass.
         """
+        if name in self._too_slow:
+            _forgo(work)
+            return default
+        deadline = asyncio.timeout(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with deadline:
                 return await work
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -122,7 +131,17 @@ class Context:
             # As with tools: the work's own end, were it a cancellation or a panic, is a failure.
             if is_cut_off(error) or interrupt_in(error) is not None:
                 raise
+            if deadline.expired():
+                self._too_slow.add(name)
             if name not in self.tally.degraded:
                 self.tally.degraded.append(name)
             note_error("degraded", error, {"agent.part": name})
             return default
+
+
+def _forgo(work: Awaitable[Any]) -> None:
+    """Python warns of a coroutine that nobody has awaited."""
+    if inspect.iscoroutine(work):
+        work.close()
+    elif isinstance(work, asyncio.Future):
+        work.cancel()

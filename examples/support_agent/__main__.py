@@ -23,12 +23,12 @@ from .shop import Books, create_shop
 
 HOW_TO_ASK = """\
 # The support agent listens on {url}. Ask it, as a customer:
-#   curl -N {url}/threads/t1/runs -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
+#   curl -N {url}/threads/ada:t1/runs -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
 #     -H 'Content-Type: application/json' -d '{{"input": "Please refund order 1042."}}'
 # Order 1043 was dear, so its refund waits for a colleague, who looks at what is "asked":
-#   curl {url}/threads/t1 -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada'
+#   curl {url}/threads/ada:t1 -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada'
 # and says, with the id that is its "question":
-#   curl -N {url}/threads/t1/resume -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
+#   curl -N {url}/threads/ada:t1/resume -H 'X-Tenant-Id: acme' -H 'X-User-Id: ada' \\
 #     -H 'X-Staff-Token: {token}' \\
 #     -H 'Content-Type: application/json' \\
 #     -d '{{"question": "ID", "value": {{"approved": true}}}}'

@@ -41,7 +41,7 @@ graph = Graph()
 @graph.node(entry=True)
 async def agent(state: State, ctx: Context) -> Step:
     """Ask the model, which may want tools to be called."""
-    # A memory that is down costs 0.3 s, not the answer; `degraded` in the run's line tells of it.
+    # A memory that is down costs the run 0.3 s, not the answer; `degraded` in its line tells of it.
     known = await ctx.optional(recall(ctx), name="memory", timeout_s=0.3, default="nothing")
     system = f"{SYSTEM}About this customer you remember: {known}"
     said = await ctx.chat(MODEL, state.messages, system=system, tools=TOOLS)

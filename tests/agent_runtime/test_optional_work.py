@@ -1,6 +1,7 @@
 """Optional work: what ends by itself, however it does, and what ends with its run."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -50,6 +51,40 @@ def test_whatever_ends_optional_work_the_run_goes_on(
     run(recall)
     line = telemetry.summary()
     assert (line["outcome"], line["degraded"], told) == ("success", ["memory"], ["nothing"])
+
+
+@pytest.mark.parametrize("as_task", [False, True])
+def test_what_was_too_slow_once_is_not_waited_for_again_in_the_run(
+    telemetry: Telemetry, as_task: bool
+) -> None:
+    """A memory that hangs costs a run its time once, however often the run asks, and the next run
+    asks again. What failed at once is asked again at once."""
+    begun: list[str] = []
+    took: list[float] = []
+
+    async def work(name: str) -> str:
+        begun.append(name)
+        if name == "fails":
+            raise ConnectionError
+        await asyncio.sleep(60)
+        return "fact"
+
+    async def recall(state: State, ctx: Context) -> tuple[Mapping[str, Any], str]:
+        began = time.monotonic()
+        for name in ("hangs", "fails") * 3:
+            asked: Awaitable[str] = work(name)
+            asked = asyncio.ensure_future(asked) if as_task else asked
+            said = await ctx.optional(asked, name=name, timeout_s=0.3, default="nothing")
+            assert said == "nothing"
+        took.append(time.monotonic() - began)
+        return {}, END
+
+    run(recall)
+    assert begun == ["hangs", "fails", "fails", "fails"]
+    assert 0.3 <= took[0] < 0.6
+    assert telemetry.summary()["degraded"] == ["hangs", "fails"]
+    run(recall)
+    assert begun.count("hangs") == 2
 
 
 def test_a_run_that_is_cut_in_optional_work_ends(telemetry: Telemetry) -> None:

@@ -48,13 +48,13 @@ class Agent:
 
     def ask(self, thread: str, text: str) -> list[Event]:
         """The events of a run."""
-        return self.post(f"/threads/{thread}/runs", {"input": text})
+        return self.post(f"/threads/ada:{thread}/runs", {"input": text})
 
     def answer(self, thread: str, value: Mapping[str, bool]) -> list[Event]:
         """The events of the run that goes on with a colleague's answer to what is asked now."""
-        asked = httpx.get(f"{self.url}/threads/{thread}", headers=CUSTOMER).json()
+        asked = httpx.get(f"{self.url}/threads/ada:{thread}", headers=CUSTOMER).json()
         body = {"question": asked["question"], "value": value}
-        return self.post(f"/threads/{thread}/resume", body, COLLEAGUE)
+        return self.post(f"/threads/ada:{thread}/resume", body, COLLEAGUE)
 
     def summary(self, events: list[Event]) -> dict[str, Any]:
         """The run's line."""
@@ -137,7 +137,7 @@ def test_a_search_is_looked_up(world: World) -> None:
     """The model gets what the shop's pages say, and the shop learns for which thread."""
     events = world.agent.ask("search-1", "Please search for delivery.")
     assert events[-1][1]["outcome"] == "success"
-    assert "search-1" in world.books.threads
+    assert "ada:search-1" in world.books.threads
     assert world.agent.summary(events)["tool_calls"] == 1
 
 
@@ -166,7 +166,7 @@ def test_a_colleague_approves_only_what_they_have_seen(world: World) -> None:
     asked = world.agent.ask("large-3", "Please refund order 12.")
     [seen] = [data for name, data in asked if name == "interrupted"]
     world.agent.ask("large-3", "Please refund order 13.")
-    path = f"{world.agent.url}/threads/large-3/resume"
+    path = f"{world.agent.url}/threads/ada:large-3/resume"
     for question in ({"question": seen["question"]}, {}):
         refused = httpx.post(path, json={"value": YES} | question, headers=COLLEAGUE)
         assert refused.status_code == 409
@@ -183,13 +183,34 @@ def test_a_customer_cannot_approve_their_own_refund(world: World, token: str | N
     thread = f"own-{token and len(token)}"
     world.agent.ask(thread, "Please refund order 11.")
     headers = CUSTOMER if token is None else CUSTOMER | {"X-Staff-Token": token.encode()}
-    path = f"{world.agent.url}/threads/{thread}"
+    path = f"{world.agent.url}/threads/ada:{thread}"
     refused = httpx.post(f"{path}/resume", json={"value": YES}, headers=headers)
     assert refused.status_code == 403
     assert httpx.get(path, headers=CUSTOMER).json()["asked"]["cents"] == 12_900
-    again = world.agent.post(f"/threads/{thread}/resume", {})
+    again = world.agent.post(f"/threads/ada:{thread}/resume", {})
     assert (again[-1][1]["outcome"], again[-1][1]["outcome_reason"]) == ("interrupt", "human")
     assert refunded(world, 11) == 0
+
+
+@pytest.mark.parametrize("user", ["bob", "ad", "ada:t1", "ADA"])
+def test_a_thread_is_its_users(world: World, user: str) -> None:
+    """Nobody else of the tenant reads it, speaks in it or goes on with it, or learns that it is
+    there; a thread that names nobody is nobody's."""
+    world.agent.ask("secret", "Good morning.")
+    hers = f"{world.agent.url}/threads/ada:secret"
+    before = httpx.get(hers, headers=CUSTOMER).json()
+    other = {"X-Tenant-Id": "acme", "X-User-Id": user}
+    for thread in ("ada:secret", "ada:none", "secret"):
+        path = f"{world.agent.url}/threads/{thread}"
+        refused = [
+            httpx.get(path, headers=other),
+            httpx.post(f"{path}/runs", json={"input": "What did ada say?"}, headers=other),
+            httpx.post(f"{path}/resume", headers=other),
+        ]
+        assert {each.status_code for each in refused} == {404}
+        assert len({each.text for each in refused}) == 1
+        assert "ada" not in refused[0].text.replace(user, "")
+    assert httpx.get(hers, headers=CUSTOMER).json() == before
 
 
 def test_ctrl_c_ends_it_without_a_traceback(repository: Path, tmp_path: Path) -> None:
@@ -230,7 +251,7 @@ def test_what_is_set_wrong_is_a_line(
 def test_a_resume_may_say_nothing(world: World, body: str) -> None:
     """Then it is no answer, and needs no staff: there is nothing to resume."""
     world.agent.ask("null-1", "Good morning.")
-    path = f"{world.agent.url}/threads/null-1/resume"
+    path = f"{world.agent.url}/threads/ada:null-1/resume"
     headers = CUSTOMER | {"content-type": "application/json"}
     assert httpx.post(path, content=body, headers=headers).status_code == 409
 
