@@ -150,3 +150,28 @@ def test_the_log_behind_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
 
     once, later = asyncio.run(run())
     assert later < 3 * once
+
+
+def test_of_a_thread_only_the_last_values_are_read(dsn: str) -> None:
+    """They may be large, and checkpoints many: a turn takes no longer for those behind it."""
+
+    async def run() -> list[dict[str, Any]]:
+        store = open_store(dsn)
+        try:
+            rows = await store.execute(
+                "acquire_lease", **THREAD, owner="o", lease_s=60.0, create=True
+            )
+            for seq in (1, 2, 3):
+                await store.execute(
+                    "save_checkpoint", **THREAD, fence=rows[0]["fence"], seq=seq, run_id="r",
+                    turn_id="t", step=seq, next_node="n", messages="[]", state_values="{}",
+                    interrupts="{}", tally="{}",
+                )  # fmt: skip
+            return await store.execute("load_thread", **THREAD)
+        finally:
+            await store.close()
+
+    rows = asyncio.run(run())
+    assert [row["messages"] for row in rows] == ["[]"] * 3
+    for name in ("state_values", "interrupts", "tally"):
+        assert [row[name] for row in rows] == [None, None, "{}"]

@@ -4,11 +4,21 @@
 --   tenant_id, agent_name, thread_id  TEXT
 --
 -- Columns: seq, run_id, turn_id, step, next_node, messages, state_values, interrupts, tally, as
---   of agent_checkpoint, JSON as text; all but seq and messages are of use in the last row only
+--   of agent_checkpoint, JSON as text; the last three are NULL but in the last row, for values may
+--   be large, and a thread may have thousands of rows
 SELECT
-    seq, run_id, turn_id, step, next_node, messages AS messages, state_values AS state_values,
-    interrupts AS interrupts, tally AS tally
+    seq, run_id, turn_id, step, next_node, messages AS messages,
+    CASE WHEN seq = newest.last_seq THEN state_values END AS state_values,
+    CASE WHEN seq = newest.last_seq THEN interrupts END AS interrupts,
+    CASE WHEN seq = newest.last_seq THEN tally END AS tally
 FROM agent_checkpoint
+CROSS JOIN (
+    SELECT MAX(seq) AS last_seq
+    FROM agent_checkpoint
+    WHERE tenant_id = :tenant_id
+        AND agent_name = :agent_name
+        AND thread_id = :thread_id
+) AS newest
 WHERE tenant_id = :tenant_id
     AND agent_name = :agent_name
     AND thread_id = :thread_id
