@@ -170,11 +170,16 @@ class Answer:
         )  # fmt: skip
 
     def _thinking(self, ids: Mapping[int, str]) -> tuple[dict[str, Any], ...]:
-        if all(block["type"] in {"text", "tool_use"} for block in self.blocks):
+        blocks = self.blocks
+        if self.finish_reason in CUT:  # a thought is signed at its end, and not taken back without
+            blocks = [
+                each for each in blocks if each["type"] != "thinking" or each.get("signature")
+            ]
+        if all(each["type"] in {"text", "tool_use"} for each in blocks):
             return ()
         return tuple(
-            {"type": "tool_use", "id": ids[block["index"]]} if "index" in block else block
-            for block in self.blocks
+            {"type": "tool_use", "id": ids[each["index"]]} if "index" in each else each
+            for each in blocks
         )
 
     def estimated_usage(self, prompt_tokens: int) -> Usage:

@@ -18,12 +18,11 @@ from opentelemetry import trace
 from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
-from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from agent_runtime.as_json import as_json
+from agent_runtime.bodies import ResumeRequest, RunRequest
 from agent_runtime.edge import SCOPE_KEY, Edge, EdgeApp
 from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
@@ -52,33 +51,6 @@ SEND_TIMEOUT_S = 60.0
 """How long a connection may take nothing of what is sent: then its client has left without saying
 so, the run ends as ``client_disconnect`` and the connection is dropped."""
 _TRACEPARENT = TraceContextTextMapPropagator()
-
-
-def whole(text: object) -> object:
-    """Text as it is kept: half of a surrogate pair, which no encoding has, is a ``?``."""
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
-
-
-def not_blank(text: str) -> str:
-    """What says something: to nothing no model has an answer, and some vendors refuse it."""
-    if not text.strip():
-        raise PydanticCustomError("blank", "it is blank; say what the agent is to answer")
-    return text
-
-
-class RunRequest(BaseModel):
-    """Body of a run."""
-
-    model_config = ConfigDict(extra="forbid")
-    input: Annotated[str, BeforeValidator(whole), AfterValidator(not_blank)]
-
-
-class ResumeRequest(BaseModel):
-    """Body of going on: with the answer to the question of that id, if something was asked."""
-
-    model_config = ConfigDict(extra="forbid")
-    value: Any = None
-    question: str | None = None
 
 
 class RunResponse(StreamingResponse):

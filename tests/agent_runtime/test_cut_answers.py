@@ -82,6 +82,16 @@ def test_a_call_that_was_cut_is_not_made(
     assert line["error_class"] == "agent_runtime.errors.CallCut"
 
 
+def test_a_thought_that_was_cut_is_not_sent_back(telemetry: Telemetry) -> None:
+    """It has no signature yet, without which Anthropic refuses the thread for ever."""
+    half = begin(0, {"type": "thinking", "thinking": "", "signature": ""})
+    cut = stopped("max_tokens", half, delta(0, "thinking_delta", thinking="Hm"))
+    with answering(cut, FINE) as (url, asked):
+        run(url, "anthropic:m", "hi", "hello?")
+    said = [each["role"] for each in asked[1].body["messages"]]
+    assert said == ["user"]
+
+
 def test_the_whole_calls_of_a_cut_answer_are_made(telemetry: Telemetry) -> None:
     """Those that came before the cut."""
     with answering(calls("length", '{"cents": 5, "to": "bob"}', ""), GOOD) as (url, _):
