@@ -81,7 +81,7 @@ def test_what_was_too_slow_once_is_not_waited_for_again_in_the_run(
 
     run(recall)
     assert begun == ["hangs", "fails", "fails", "fails"]
-    assert 0.3 <= took[0] < 0.6
+    assert 0.3 <= took[0] < 0.85
     assert telemetry.summary()["degraded"] == ["hangs", "fails"]
     run(recall)
     assert begun.count("hangs") == 2

@@ -396,7 +396,7 @@ def test_a_server_waits_for_the_reader_of_its_lines(
 
 @pytest.mark.parametrize(
     ("signals", "within_s"),
-    [([signal.SIGTERM], 10), ([signal.SIGINT], 10), ([signal.SIGTERM, signal.SIGTERM], 2)],
+    [([signal.SIGTERM], 10), ([signal.SIGINT], 10), ([signal.SIGTERM, signal.SIGTERM], 4)],
 )
 def test_a_server_counts_the_lines_that_nobody_read(
     vendor: ModelServer, pool: ThreadPoolExecutor, signals: list[int], within_s: float
