@@ -48,7 +48,7 @@ def span_outcome(
     stated, why_stated = _stated(columns, mapping)
     by_error, why_error = _by_error(columns, mapping)
     by_finish, why_finish = _by_finish(columns, mapping)
-    failed = pc.equal(status, "error")
+    failed = _failed(columns, status, mapping, senders)
     cut = _cut(columns, mapping, senders)
     served = pc.equal(kind, "server")
     by_answer, why_answer = _by_answer(columns, served, mapping)
@@ -89,7 +89,7 @@ def log_outcome(columns: Columns, event: pa.Array, mapping: AttributeMap) -> dic
     by_error, why = _by_error(columns, mapping)
     by_finish, why_finish = _by_finish(columns, mapping)
     raised = _whatever_the_status(by_error)
-    failed = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
+    failed = _tells_error(columns)
     call = pc.is_in(columns["span_class"], _CALLS)
     told = pc.and_(failed, matches(event, _EXCEPTION))
     derived = pc.coalesce(
@@ -153,18 +153,35 @@ def _cut(columns: Columns, mapping: AttributeMap, senders: Senders) -> pa.Array:
     return cut
 
 
+def _failed(
+    columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Senders
+) -> pa.Array:
+    """Which spans failed by their status, or by an error beside an OK said before the end."""
+    failed = pc.equal(status, "error")
+    for sender in mapping.senders:
+        if not sender.ok_is_final and (ours := senders.of(sender.name)) is not None:
+            late = pc.and_(pc.equal(status, "ok"), _tells_error(columns))
+            failed = pc.or_(failed, pc.and_(pa.array(ours), late))
+    return failed
+
+
 def _unanswered(columns: Columns, status: pa.Array) -> pa.Array:
     """Which model and tool calls have no status, and tell an error but nothing of an answer.
 
     LangChain4j in Quarkus records what was raised and sets no status. Of a call that has an answer
     too, the error may be that of an earlier try.
     """
-    told = pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
+    told = _tells_error(columns)
     if not pc.any(told).as_py():
         return told
     call = pc.and_(pc.is_in(columns["span_class"], _CALLS), pc.equal(status, "unset"))
     no_answer = _none_of(columns, "response_id", "finish_reason", "input_tokens", "output_tokens")
     return pc.and_(told, pc.and_(pc.fill_null(call, fill_value=False), no_answer))
+
+
+def _tells_error(columns: Columns) -> pa.Array:
+    """Where there is a class of an error, or what it said."""
+    return pc.or_(pc.is_valid(columns["error_class"]), pc.is_valid(columns["error_message"]))
 
 
 def _none_of(columns: Columns, *names: str) -> pa.Array:

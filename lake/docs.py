@@ -50,10 +50,10 @@ Believed in this order: `outcome` as stated, in a word that is here, in upper or
 interrupt or a success, by the class of the error without its module; a finish reason that is here;
 of a server's span the HTTP status it answered with (`http_status`), if that is here as the class of
 an interrupt or one of the 500s; what the sender says in words of its own (`reported_outcome`); the
-status of the span; an error that a model or tool call without a status tells, and nothing of an
-answer. A model call that its sender tells no finish reason
-and no usage of, though it does of whole responses, was cut: `incomplete`, and an error unless only
-its caller can have left.
+status of the span, unless its sender says OK before the end; an error that a model or tool call
+without a status tells, and nothing of an answer. A model call that its sender tells no finish
+reason and no usage of, though it does of whole responses, was cut: `incomplete`, and an error
+unless only its caller can have left.
 """
 _PARTS = {
     "first": ", the first",
@@ -170,6 +170,8 @@ def _sender(sender: Sender) -> list[str]:
         peculiar.append("what its total has beside input and output is reasoning")
     if sender.answers_apart:
         peculiar.append(f"tells a streamed answer of {_codes(sender.answers_apart)} apart")
+    if not sender.ok_is_final:
+        peculiar.append("says OK before the end: an error that it tells with it is one")
     if sender.finishes:
         peculiar.append(
             f"tells how a whole response of {_codes(sender.finishes)} ended; else {sender.cut}"

@@ -102,6 +102,7 @@ class Sender:
     ``cut``: what a call of these is that tells neither.
     ``answers_apart``: operations of which a streamed answer is a record of its own.
     ``rest_is_reasoning``: what its total has beside input and output is reasoning it left out.
+    ``ok_is_final``: a status of OK is its last word, whatever was raised.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Sender:
     answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True
     rest_is_reasoning: bool = False
+    ok_is_final: bool = True
 
 
 @dataclass(frozen=True, slots=True)

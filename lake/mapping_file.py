@@ -192,6 +192,7 @@ def _sender(name: str, entry: Any) -> Sender:
     zero = table.choose("zero_duration", ("known", "unknown"), "known")
     cut = table.choose("cut", ("error", "interrupt"), "error")
     rest = table.choose("rest", ("unknown", "reasoning"), "unknown")
+    ok = table.choose("ok", ("final", "early"), "final")
     table.end()
     return Sender(
         name=name,
@@ -201,6 +202,7 @@ def _sender(name: str, entry: Any) -> Sender:
         answers_apart=apart,
         knows_durations=zero == "known",
         rest_is_reasoning=rest == "reasoning",
+        ok_is_final=ok == "final",
     )
 
 

@@ -137,6 +137,17 @@ def test_an_interrupt_is_one_whatever_the_status() -> None:
               **FAILED), outcome="interrupt", error_class="GraphInterrupt")  # fmt: skip
 
 
+def test_langsmith_says_ok_before_it_knows() -> None:
+    """What failed after that has an exception beside it, elsewhere one that was dealt with."""
+    tool = {"gen_ai.operation.name": "execute_tool", "langsmith.span.kind": "tool"}
+    text = "RateLimitError('Error code: 429')\n\nTraceback (most recent call last):"
+    raised = [(EXCEPTION, {"exception.type": "Exception", "exception.message": text})]
+    told(span("langsmith", tool, events=raised, status={"code": 1}),
+         outcome="error", outcome_reason="provider", error_class="RateLimitError")  # fmt: skip
+    told(span("langsmith", tool, status={"code": 1}), outcome="success")
+    told(span("any", tool, events=raised, status={"code": 1}), outcome="success")
+
+
 def test_a_finish_reason_that_means_a_cut() -> None:
     """OpenTelemetry: a stream cut short reports `error`; a length reached is no failure."""
     chat = {"gen_ai.operation.name": "chat"}
