@@ -3,8 +3,8 @@
 In the order in which they are believed: what the sender states; what was raised but is no failure,
 an interrupt or a jump, which libraries report as OK or as an error; a finish reason that means a
 cut; the HTTP status that a server answered with; what the sender says in words of its own; the
-span's status; an error that a call without a status tells, and no answer; a call of which a whole
-response would have told a finish reason or usage, and did not.
+span's status; an error that a call without a status tells, and no answer; a call without the signs
+that its sender gives of every whole response.
 """
 
 import re
@@ -49,7 +49,7 @@ def span_outcome(
     by_error, why_error = _by_error(columns, mapping)
     by_finish, why_finish = _by_finish(columns, mapping)
     failed = _failed(columns, status, mapping, senders)
-    cut = _cut(columns, mapping, senders)
+    cut = _cut(columns, status, mapping, senders)
     served = pc.equal(kind, "server")
     by_answer, why_answer = _by_answer(columns, served, mapping)
     raised = _whatever_the_status(by_error)
@@ -138,16 +138,22 @@ def _reason(columns: Columns, outcome: pa.Array, *reasons: pa.Array) -> pa.Array
     return pc.coalesce(columns["outcome_reason"], where(pc.not_equal(outcome, "success"), found))
 
 
-def _cut(columns: Columns, mapping: AttributeMap, senders: Senders) -> pa.Array:
-    """What a call is that has neither a finish reason nor usage, though its sender tells them.
+def _cut(columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Senders) -> pa.Array:
+    """What a call is that has no sign of a whole response, though its sender always gives one.
 
-    NULL for one that has either, or of a sender that does not always tell.
+    NULL for one that has any, or of a sender that does not always tell. Of several senders that a
+    record is of the last counts.
     """
-    silent = _none_of(columns, "finish_reason", "input_tokens", "output_tokens")
-    cut = nulls(len(silent))
+    silence = {
+        "finish_reason": _none_of(columns, "finish_reason"),
+        "usage": _none_of(columns, "input_tokens", "output_tokens"),
+        "ok": pc.not_equal(status, "ok"),
+    }
+    cut = nulls(len(status))
     for sender in mapping.senders:
         if sender.finishes and (ours := senders.of(sender.name)) is not None:
             tells = pc.is_in(columns["operation"], pa.array(sender.finishes))
+            silent = reduce(pc.and_, (silence[sign] for sign in sender.tells))
             unfinished = pc.and_(pa.array(ours), pc.and_(tells, silent))
             cut = pc.if_else(unfinished, sender.cut, cut)
     return cut

@@ -51,9 +51,9 @@ interrupt or a success, by the class of the error without its module; a finish r
 of a server's span the HTTP status it answered with (`http_status`), if that is here as the class of
 an interrupt or one of the 500s; what the sender says in words of its own (`reported_outcome`); the
 status of the span, unless its sender says OK before the end; an error that a model or tool call
-without a status tells, and nothing of an answer. A model call that its sender tells no finish
-reason and no usage of, though it does of whole responses, was cut: `incomplete`, and an error
-unless only its caller can have left.
+without a status tells, and nothing of an answer. A model call without the signs that its sender
+gives of every whole response, a finish reason, usage or a status of OK, was cut: `incomplete`, and
+an error unless only its caller can have left.
 """
 _PARTS = {
     "first": ", the first",
@@ -174,7 +174,8 @@ def _sender(sender: Sender) -> list[str]:
         peculiar.append("says OK before the end: an error that it tells with it is one")
     if sender.finishes:
         peculiar.append(
-            f"tells how a whole response of {_codes(sender.finishes)} ended; else {sender.cut}"
+            f"tells a whole response of {_codes(sender.finishes)} by {_codes(sender.tells)}; "
+            f"else {sender.cut}"
         )
     return [sender.name, " or ".join(by), "; ".join(peculiar)]
 

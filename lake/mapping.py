@@ -18,6 +18,7 @@ SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive", "by_total"]
 Bad = Literal["error", "interrupt"]
+Sign = Literal["finish_reason", "usage", "ok"]
 Outcome = Literal["success", "error", "interrupt"]
 Take = Literal["all", "first", "json", "stem", "tail"]
 
@@ -26,6 +27,9 @@ BY: tuple[By, ...] = get_args(By)
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 TAKES: tuple[str, ...] = get_args(Take)
 COUNTED: tuple[str, ...] = get_args(Cached)
+SIGNS: tuple[str, ...] = get_args(Sign)
+USUAL_SIGNS: tuple[Sign, ...] = ("finish_reason", "usage")
+"""That a response is whole: most libraries whose silence tells anything tell one of these."""
 SPAN_CLASSES: tuple[str, ...] = get_args(SpanClass)
 
 MEMBER = "\x00"
@@ -98,8 +102,8 @@ class Match:
 class Sender:
     """A library whose records differ from others of the same names.
 
-    ``finishes``: operations of which a whole response always tells a finish reason or usage.
-    ``cut``: what a call of these is that tells neither.
+    ``finishes``: operations of which a whole response always tells one of ``tells``.
+    ``cut``: what a call of these is that tells none.
     ``answers_apart``: operations of which a streamed answer is a record of its own.
     ``rest_is_reasoning``: what its total has beside input and output is reasoning it left out.
     ``ok_is_final``: a status of OK is its last word, whatever was raised.
@@ -108,6 +112,7 @@ class Sender:
     name: str
     match: tuple[Match, ...]
     finishes: tuple[str, ...] = ()
+    tells: tuple[Sign, ...] = USUAL_SIGNS
     cut: Bad = "error"
     answers_apart: tuple[str, ...] = ()
     knows_durations: bool = True

@@ -21,7 +21,6 @@ from lake.mapping import (
     TAKES,
     UNITS,
     AttributeMap,
-    Bad,
     By,
     Cached,
     Ending,
@@ -35,6 +34,7 @@ from lake.mapping import (
     Take,
 )
 from lake.schema import MAPPED
+from lake.sender_entry import sender_of
 from lake.toml_entry import Entry, MappingError, Table, pairs, texts, told_of
 
 _OF_EVENTS = ("event", "body")
@@ -57,7 +57,7 @@ def read_mapping(text: str) -> AttributeMap:
     read = AttributeMap(
         sources=tuple(_sources(columns)),
         kinds=tuple(_kinds(kinds)),
-        senders=tuple(_sender(name, entry) for name, entry in senders.items()),
+        senders=tuple(sender_of(name, entry) for name, entry in senders.items()),
         endings=tuple(_ending(n, entry) for n, entry in enumerate(endings)),
         first_token_events=tuple(
             (name, dialect) for dialect, names in events.items() for name in texts(names, dialect)
@@ -174,36 +174,6 @@ def _kinds(entries: Sequence[Any]) -> Iterable[Kind]:
         names = texts(table.take("names", list), f"{place}.names")
         table.end()
         yield from (kind_of(name, span_class, by, dialect) for name in names)
-
-
-def _sender(name: str, entry: Any) -> Sender:
-    place = f"senders.{name}"
-    table = Entry(entry, place)
-    matches = []
-    for each in table.take("match", list):
-        match = Entry(each, f"{place}.match")
-        found = Match(match.take("scope", str, ""), match.take("name", str, ""))
-        match.end()
-        if not (found.scope or found.name):
-            raise MappingError(f"{place}.match fits everything; give a scope or a name")
-        matches.append(found)
-    finishes = texts(table.take("finishes", list, []), f"{place}.finishes")
-    apart = texts(table.take("answers_apart", list, []), f"{place}.answers_apart")
-    zero = table.choose("zero_duration", ("known", "unknown"), "known")
-    cut = table.choose("cut", ("error", "interrupt"), "error")
-    rest = table.choose("rest", ("unknown", "reasoning"), "unknown")
-    ok = table.choose("ok", ("final", "early"), "final")
-    table.end()
-    return Sender(
-        name=name,
-        match=tuple(matches),
-        finishes=finishes,
-        cut=cast("Bad", cut),
-        answers_apart=apart,
-        knows_durations=zero == "known",
-        rest_is_reasoning=rest == "reasoning",
-        ok_is_final=ok == "final",
-    )
 
 
 def _ending(number: int, entry: Any) -> Ending:

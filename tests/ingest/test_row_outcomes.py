@@ -7,6 +7,7 @@ from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
 SERVER, CLIENT = 2, 3
 CALL_OF = {
     "openinference.instrumentation.openai": {"openinference.span.kind": "LLM"},
+    "openinference.instrumentation.anthropic": {"openinference.span.kind": "LLM"},
     "opentelemetry.instrumentation.openai.v1": {"gen_ai.operation.name": "chat"},
     "pydantic-ai": {"gen_ai.operation.name": "chat"},
     "opentelemetry.instrumentation.genai.openai": {"gen_ai.operation.name": "chat"},
@@ -15,25 +16,53 @@ CALL_OF = {
 
 
 # They report a connection that broke as an error: what ends without one, its caller ended.
-LEFT = dict.fromkeys(
-    ("pydantic-ai", "opentelemetry.instrumentation.genai.openai", "com.anthropic.sdk.python"),
-    "interrupt",
-)
+LEFT = dict.fromkeys(CALL_OF, "interrupt") | {"opentelemetry.instrumentation.openai.v1": "error"}
+# Of a stream of Anthropic's usage begins with the first event.
+STOPS = ("openinference.instrumentation.anthropic", "com.anthropic.sdk.python")
 
 
 @pytest.mark.parametrize("scope", CALL_OF)
-def test_a_call_with_neither_usage_nor_finish_reason_was_cut(scope: str) -> None:
-    """Where the library tells them of every whole response; and never is a failure renamed."""
+def test_a_call_with_no_sign_of_a_whole_response_was_cut(scope: str) -> None:
+    """Where the library gives one with every whole response; and never is a failure renamed."""
     call = CALL_OF[scope]
     silent = span(scope, call, name="ChatCompletion")
-    told(silent, outcome=LEFT.get(scope, "error"), outcome_reason="incomplete")
-    for whole_one in (
-        {"gen_ai.response.finish_reasons": ["stop"]},
-        {"gen_ai.usage.output_tokens": 1},
-    ):
-        told(span(scope, call | whole_one, name="ChatCompletion"), outcome="success")
+    told(silent, outcome=LEFT[scope], outcome_reason="incomplete")
+    finished = {"gen_ai.response.finish_reasons": ["stop"]}
+    told(span(scope, call | finished, name="ChatCompletion"), outcome="success")
     failed = span(scope, call | {"error.type": "RateLimitError"}, name="ChatCompletion", **FAILED)
     told(failed, outcome="error", outcome_reason="provider")
+
+
+@pytest.mark.parametrize("scope", CALL_OF)
+def test_usage_is_a_sign_of_a_whole_response_where_it_comes_last(scope: str) -> None:
+    """Libraries that say OK of every whole response say it there as well."""
+    used = CALL_OF[scope] | {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 1}
+    says_ok = scope in STOPS or scope.startswith("openinference")
+    told(span(scope, used, name="ChatCompletion", status={"code": int(says_ok)}), outcome="success")
+    if scope in STOPS:
+        told(span(scope, used), outcome="interrupt", outcome_reason="incomplete")
+
+
+def test_openinference_says_ok_of_every_stream_that_came_to_its_end() -> None:
+    """Of the Responses API as well; of what ended without its last event it tells no usage."""
+    scope, call = "openinference.instrumentation.openai", {"openinference.span.kind": "LLM"}
+    told(span(scope, call, name="Response"), outcome="interrupt", outcome_reason="incomplete")
+    told(span(scope, call, name="Response", status={"code": 1}), outcome="success")
+    told(span(scope, call, name="ChatCompletion", status={"code": 1}),
+         outcome="error", outcome_reason="incomplete")  # fmt: skip
+    embedding = {"openinference.span.kind": "EMBEDDING"}
+    told(span(scope, embedding, name="CreateEmbeddings"), outcome="success")
+
+
+def test_logfire_tells_why_every_stream_of_anthropic_ended() -> None:
+    """A record of the answer without a finish reason is of one that its caller closed."""
+    stream = "streaming response from {request_data[model]!r} took {duration:.2f}s"
+    answer = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "msg_1",
+              "gen_ai.usage.output_tokens": 1}  # fmt: skip
+    told(span("logfire.anthropic", answer, name=stream), outcome="interrupt")
+    whole = answer | {"gen_ai.response.finish_reasons": ["end_turn"]}
+    told(span("logfire.anthropic", whole, name=stream), outcome="success")
+    told(span("logfire.anthropic", answer, name="Message with {x}"), outcome="success")
 
 
 @pytest.mark.parametrize(

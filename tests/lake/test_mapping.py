@@ -204,6 +204,11 @@ def test_the_smallest_mapping() -> None:
         ),
         ('scope = "x*"', "", "senders.s.match fits everything; give a scope or a name"),
         (
+            '"x*" }]',
+            '"x*" }], tells = ["id"]',
+            "senders.s.tells 'id' must be one of finish_reason, usage, ok",
+        ),
+        (
             "[providers]",
             "[providers]\nrenames = {}",
             "providers.renames is no known key; take it out",
