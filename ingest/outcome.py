@@ -148,6 +148,7 @@ def _cut(columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Sen
         "finish_reason": _none_of(columns, "finish_reason"),
         "usage": _none_of(columns, "input_tokens", "output_tokens"),
         "ok": pc.not_equal(status, "ok"),
+        "unset": pc.not_equal(status, "unset"),
     }
     cut = nulls(len(status))
     for sender in mapping.senders:

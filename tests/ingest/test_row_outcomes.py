@@ -1,5 +1,7 @@
 """How a record ended, in every dialect: its outcome, the reason, and the error."""
 
+from typing import Any
+
 import pytest
 
 from tests.ingest.one_row import EXCEPTION, FAILED, line, span, told
@@ -17,6 +19,9 @@ CALL_OF = {
 
 # They report a connection that broke as an error: what ends without one, its caller ended.
 LEFT = dict.fromkeys(CALL_OF, "interrupt") | {"opentelemetry.instrumentation.openai.v1": "error"}
+OK = {"status": {"code": 1}}
+# It says OK of every stream that it followed, and so of those that were cut.
+FOLLOWS: dict[str, Any] = {"opentelemetry.instrumentation.openai.v1": OK}
 # Of a stream of Anthropic's usage begins with the first event.
 STOPS = ("openinference.instrumentation.anthropic", "com.anthropic.sdk.python")
 
@@ -25,7 +30,7 @@ STOPS = ("openinference.instrumentation.anthropic", "com.anthropic.sdk.python")
 def test_a_call_with_no_sign_of_a_whole_response_was_cut(scope: str) -> None:
     """Where the library gives one with every whole response; and never is a failure renamed."""
     call = CALL_OF[scope]
-    silent = span(scope, call, name="ChatCompletion")
+    silent = span(scope, call, name="ChatCompletion", **FOLLOWS.get(scope, {}))
     told(silent, outcome=LEFT[scope], outcome_reason="incomplete")
     finished = {"gen_ai.response.finish_reasons": ["stop"]}
     told(span(scope, call | finished, name="ChatCompletion"), outcome="success")
@@ -54,6 +59,24 @@ def test_openinference_says_ok_of_every_stream_that_came_to_its_end() -> None:
     told(span(scope, embedding, name="CreateEmbeddings"), outcome="success")
 
 
+def test_traceloop_says_nothing_of_a_raw_response() -> None:
+    """It ends the span of a stream behind `with_raw_response` when the stream begins."""
+    raw = {"gen_ai.operation.name": "chat", "gen_ai.is_streaming": True}
+    told(span("opentelemetry.instrumentation.openai.v1", raw), outcome="success")
+
+
+def test_a_stream_of_vercels_sdk_has_an_end_unless_its_caller_left() -> None:
+    """Of one that was aborted in a later step the reason is unknown, and usage is missing."""
+    stream = {"ai.operationId": "ai.streamText"}
+    for left in (stream, stream | {"ai.response.finishReason": "unknown"}):
+        told(span("ai", left, name="ai.streamText"),
+             span_class="agent", outcome="interrupt", outcome_reason="incomplete")  # fmt: skip
+    for end in ({"ai.response.finishReason": "stop"}, {"ai.usage.outputTokens": 9}):
+        told(span("ai", stream | end, name="ai.streamText"), outcome="success")
+    generated = {"ai.operationId": "ai.generateText"}
+    told(span("ai", generated, name="ai.generateText"), outcome="success")
+
+
 def test_logfire_tells_why_every_stream_of_anthropic_ended() -> None:
     """A record of the answer without a finish reason is of one that its caller closed."""
     stream = "streaming response from {request_data[model]!r} took {duration:.2f}s"
@@ -77,6 +100,15 @@ def test_logfire_tells_why_every_stream_of_anthropic_ended() -> None:
         ("TimeoutError", "error", "timeout"),
         ("anthropic.RateLimitError", "error", "provider"),
         ("500", "error", "provider"),
+        ("langchain_openai.chat_models.base.OpenAIRateLimitError", "error", "provider"),
+        ("langchain_openai.chat_models.base.OpenAIConnectionError", "error", "provider"),
+        ("langchain_anthropic.chat_models.AnthropicOverloadedError", "error", "provider"),
+        ("langchain_anthropic.chat_models.AnthropicTimeoutError", "error", "timeout"),
+        ("langchain_openai.chat_models._client_utils.StreamChunkTimeoutError", "error", "timeout"),
+        ("pydantic_ai.exceptions.ModelConnectionError", "error", "provider"),
+        ("pydantic_ai.exceptions.ModelQuotaExceededError", "error", "provider"),
+        ("pydantic_ai.exceptions.ModelRequestTimeout", "error", "timeout"),
+        ("pydantic_ai.exceptions.RunTimedOut", "error", "timeout"),
         ("ValueError", "error", None),
         # somebody is asked
         ("langgraph.errors.GraphBubbleUp", "interrupt", "human"),
@@ -95,6 +127,7 @@ def test_logfire_tells_why_every_stream_of_anthropic_ended() -> None:
         ("org.apache.catalina.connector.ClientAbortException", "interrupt", "client_disconnect"),
         ("System.OperationCanceledException", "interrupt", "client_disconnect"),
         ("agno.exceptions.RunCancelledException", "interrupt", "client_disconnect"),
+        ("pydantic_ai.exceptions.RunCancelled", "interrupt", "client_disconnect"),
         # the process ended
         ("KeyboardInterrupt", "interrupt", "shutdown"),
         ("SystemExit", "interrupt", "shutdown"),
@@ -164,6 +197,15 @@ def test_an_interrupt_is_one_whatever_the_status() -> None:
     printed = {"exception.type": "Exception", "exception.message": "GraphInterrupt((Interrupt(…"}
     told(span("langsmith", {"langsmith.span.kind": "chain"}, events=[(EXCEPTION, printed)],
               **FAILED), outcome="interrupt", error_class="GraphInterrupt")  # fmt: skip
+
+
+def test_an_agent_of_autogen_says_ok_before_its_stream_begins() -> None:
+    """What its generator raised is how it ended."""
+    scope, agent = "openinference.instrumentation.autogen_agentchat", "AGENT"
+    for error, outcome in (("ValueError", "error"), ("CancelledError", "interrupt")):
+        raised = [(EXCEPTION, {"exception.type": error, "exception.message": "m"})]
+        told(span(scope, {"openinference.span.kind": agent}, events=raised, status={"code": 1}),
+             outcome=outcome)  # fmt: skip
 
 
 def test_langsmith_says_ok_before_it_knows() -> None:

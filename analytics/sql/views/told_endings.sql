@@ -8,6 +8,11 @@
 -- an interrupt or no failure does so whatever the status, any other says why a span failed, and is a
 -- failure of a model or tool call that has neither a status nor an answer.
 --
+-- A model call that seems to be one that its caller left, with no sign of a whole response, was broken off
+-- by the provider where the agent that made it failed for that: pydantic-ai tells it of the agent alone. Of
+-- the Vercel AI SDK it is the other way round: a stream that its caller left has no end, nor has one of which
+-- the last call failed.
+--
 --   outcome  VARCHAR  in place of the span's; NULL where that stands
 CREATE OR REPLACE TEMP TABLE told_endings AS
 WITH
@@ -71,6 +76,45 @@ judged AS (
         ON choices.trace_id = spans.trace_id AND choices.span_id = spans.span_id
     LEFT JOIN raised
         ON raised.trace_id = spans.trace_id AND raised.span_id = spans.span_id
+),
+broken_off AS (
+    SELECT
+        calls.trace_id, calls.span_id,
+        MIN(calls.parent_span_id) AS parent_span_id,
+        MIN(calls.span_class) AS span_class,
+        MAX(calls.end_time) AS end_time,
+        MIN(calls.outcome_reason) AS outcome_reason,
+        MIN(agents.error_class) AS error_class,
+        MIN(agents.error_message) AS error_message
+    FROM span_facts AS calls
+    JOIN span_facts AS agents
+        ON agents.trace_id = calls.trace_id AND agents.span_id = calls.parent_span_id
+    ANTI JOIN named
+        ON named.trace_id = calls.trace_id AND named.span_id = calls.span_id
+    WHERE calls.span_class = 'llm' AND calls.outcome = 'interrupt'
+      AND calls.outcome_reason = 'incomplete'
+      AND agents.span_class = 'agent' AND agents.outcome = 'error'
+      AND agents.outcome_reason IN ('provider', 'incomplete', 'timeout')
+    GROUP BY calls.trace_id, calls.span_id
+),
+last_calls AS (
+    SELECT
+        agents.trace_id, agents.span_id,
+        MIN(agents.parent_span_id) AS parent_span_id,
+        MIN(agents.span_class) AS span_class,
+        MAX(agents.end_time) AS end_time,
+        max_by(calls.outcome, calls.end_time) AS outcome,
+        max_by(calls.outcome_reason, calls.end_time) AS outcome_reason,
+        max_by(calls.error_class, calls.end_time) AS error_class,
+        max_by(calls.error_message, calls.end_time) AS error_message
+    FROM span_facts AS agents
+    JOIN span_facts AS calls
+        ON calls.trace_id = agents.trace_id AND calls.parent_span_id = agents.span_id
+    ANTI JOIN named
+        ON named.trace_id = agents.trace_id AND named.span_id = agents.span_id
+    WHERE agents.span_class = 'agent' AND agents.outcome = 'interrupt'
+      AND agents.outcome_reason = 'incomplete' AND calls.span_class = 'llm'
+    GROUP BY agents.trace_id, agents.span_id
 )
 SELECT
     trace_id, span_id, parent_span_id, span_class, end_time, finish_reason,
@@ -85,3 +129,14 @@ SELECT
     CASE WHEN by_what = 'raised' OR COALESCE(outcome, 'error') <> 'success' THEN error_message END
         AS error_message
 FROM judged
+UNION ALL
+SELECT
+    trace_id, span_id, parent_span_id, span_class, end_time, NULL AS finish_reason,
+    'error' AS outcome, outcome_reason, error_class, error_message
+FROM broken_off
+UNION ALL
+SELECT
+    trace_id, span_id, parent_span_id, span_class, end_time, NULL AS finish_reason, outcome,
+    outcome_reason, error_class, error_message
+FROM last_calls
+WHERE outcome = 'error'

@@ -4,6 +4,7 @@ from tests.analytics.corpus.shape import Expected, Happened, Used, shape
 
 CALL = Used(1000, 100)
 INTERRUPT = "langgraph.errors.GraphInterrupt"
+CANCELLED = "asyncio.exceptions.CancelledError"
 
 
 @shape
@@ -134,3 +135,115 @@ def tool_server_whose_caller_gave_up(happened: Happened) -> Expected:
     )
     happened.llm(agent, used=CALL, at=200)
     return Expected({None: CALL}, llm_calls=1, tool_calls=1, run={"tool_errors": 1})
+
+
+@shape
+def cancelled_in_a_tool(happened: Happened) -> Expected:
+    """pydantic-ai: the task was cancelled while a tool ran, and only the tool's span says so."""
+    agent = happened.agent()
+    happened.llm(agent, used=CALL, took=50)
+    happened.tool(agent, at=50, took=55, status="error", raised=CANCELLED)
+    happened.tool(agent, at=50, took=20)
+    return Expected(
+        {None: CALL}, llm_calls=1, tool_calls=2, runs=((None, "interrupt"),),
+        run={"outcome_reason": "client_disconnect", "tool_errors": 0},
+    )  # fmt: skip
+
+
+@shape
+def tool_that_was_given_up(happened: Happened) -> Expected:
+    """A tool that took too long was cancelled, and the model was told: the run went well."""
+    agent = happened.agent(took=200)
+    happened.tool(agent, took=50, status="error", raised=CANCELLED)
+    happened.llm(agent, used=CALL, at=60)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=1)
+
+
+@shape
+def tool_that_was_cancelled_for_another(happened: Happened) -> Expected:
+    """Of two tools side by side one failed, for which the other was cancelled: the run failed."""
+    agent = happened.agent(status="error")
+    happened.llm(agent, used=CALL, took=50)
+    happened.tool(agent, at=50, took=20, status="error", raised="ValueError")
+    happened.tool(agent, at=50, took=30, status="error", raised=CANCELLED)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=2, runs=((None, "error"),))
+
+
+@shape
+def run_after_one_that_was_cancelled_in_a_tool(happened: Happened) -> Expected:
+    """Of two runs side by side in a trace the second is no part of how the first ended."""
+    server = happened.span("POST /ask", took=900)
+    first, second = happened.agent(server), happened.agent(server, at=200)
+    happened.tool(first, at=50, took=30, status="error", raised=CANCELLED)
+    happened.llm(second, at=200, used=CALL)
+    return Expected(
+        {None: CALL}, llm_calls=1, tool_calls=1, runs=((None, "interrupt"), (None, "success"))
+    )
+
+
+@shape
+def agent_that_was_closed_after_the_answer(happened: Happened) -> Expected:
+    """AutoGen: the generator of an agent is cancelled when the agent that asked it has ended."""
+    root = happened.agent(took=100)
+    team = happened.agent(root, took=102, status="ok", raised=CANCELLED)
+    member = happened.agent(team, took=101, status="ok", raised=CANCELLED)
+    happened.llm(member, used=CALL, took=90)
+    return Expected({None: CALL}, llm_calls=1)
+
+
+@shape
+def agent_that_was_cancelled(happened: Happened) -> Expected:
+    """Before the agent that asked it has ended, which does not know."""
+    member = happened.agent(happened.agent(took=100), took=99, status="ok", raised=CANCELLED)
+    happened.llm(member, used=CALL, took=90)
+    return Expected({None: CALL}, llm_calls=1, runs=((None, "interrupt"),))
+
+
+@shape
+def stream_that_the_provider_broke_off(happened: Happened) -> Expected:
+    """pydantic-ai: the call looks like one that its caller left, the agent says what happened."""
+    agent = happened.agent(status="error", raised="pydantic_ai.exceptions.ModelConnectionError")
+    happened.llm(agent, scope="pydantic-ai")
+    return Expected(
+        {}, llm_calls=1, runs=((None, "error"),), run={"outcome_reason": "provider"},
+        call={"outcome": "error", "error_class": "pydantic_ai.exceptions.ModelConnectionError"},
+    )  # fmt: skip
+
+
+@shape
+def stream_that_its_reader_left(happened: Happened) -> Expected:
+    """The agent failed for something else, and so read no further."""
+    agent = happened.agent(status="error", raised="ValueError")
+    happened.llm(agent, scope="pydantic-ai")
+    return Expected({}, llm_calls=1, runs=((None, "error"),), call={"outcome": "interrupt"})
+
+
+@shape
+def stream_whose_last_call_failed(happened: Happened) -> Expected:
+    """Vercel: without an end, as one that was aborted, but the provider failed in a later step."""
+    told = {"scope": "ai", "ai__operationId": "ai.streamText"}
+    stream = happened.span("ai.streamText", took=200, **told)
+    happened.llm(stream, used=CALL)
+    happened.llm(stream, at=120, took=50, status="error", raised="AI_APICallError")
+    return Expected(
+        {None: CALL}, llm_calls=2, runs=((None, "error"),), run={"error_class": "AI_APICallError"}
+    )
+
+
+@shape
+def stream_that_was_aborted_after_a_retry(happened: Happened) -> Expected:
+    """The call that failed was not the last."""
+    stream = happened.span("ai.streamText", took=200, scope="ai", ai__operationId="ai.streamText")
+    happened.llm(stream, status="error", raised="AI_APICallError")
+    happened.llm(stream, at=120, took=50, used=CALL)
+    return Expected({None: CALL}, llm_calls=2, runs=((None, "interrupt"),))
+
+
+@shape
+def stream_that_a_tool_left(happened: Happened) -> Expected:
+    """A tool aborts a stream of its own, whose beginning was enough: the run goes on."""
+    root = happened.agent(took=300)
+    tool = happened.tool(root)
+    happened.span("ai.streamText", tool, scope="ai", ai__operationId="ai.streamText")
+    happened.llm(root, at=200, used=CALL)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=1)
