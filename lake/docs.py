@@ -162,7 +162,8 @@ def _kind_rows(mapping: AttributeMap) -> Iterator[list[str]]:
 def _sender(sender: Sender) -> list[str]:
     by = (
         " and ".join(f"{what} `{pattern}`" for what, pattern in
-                     (("scope", match.scope), ("name", match.name)) if pattern)
+                     (("scope", match.scope), ("name", match.name),
+                      ("version before", match.before)) if pattern)
         for match in sender.match
     )  # fmt: skip
     peculiar = [] if sender.knows_durations else ["a duration of 0 is unknown"]

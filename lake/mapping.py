@@ -92,10 +92,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A pattern of the scope, of the record's name, or both; x* is a prefix, *x an ending."""
+    """A pattern of the scope, of the record's name, or both; x* is a prefix, *x an ending.
+
+    ``before``: only of versions of the scope before this one.
+    """
 
     scope: str = ""
     name: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """Reads an entry of [senders] of `mapping.toml`: which library is meant, and what is peculiar."""
 
+import re
 from typing import Any, cast
 
 from lake.mapping import SIGNS, USUAL_SIGNS, Bad, Match, Sender, Sign
 from lake.toml_entry import Entry, MappingError, texts
+
+_VERSION = re.compile(r"\d+(\.\d+)*")
 
 
 def sender_of(name: str, entry: Any) -> Sender:
@@ -13,10 +16,14 @@ def sender_of(name: str, entry: Any) -> Sender:
     matches = []
     for each in table.take("match", list):
         match = Entry(each, f"{place}.match")
-        found = Match(match.take("scope", str, ""), match.take("name", str, ""))
+        found = Match(*(match.take(key, str, "") for key in ("scope", "name", "before")))
         match.end()
         if not (found.scope or found.name):
             raise MappingError(f"{place}.match fits everything; give a scope or a name")
+        if found.before and not (found.scope and _VERSION.fullmatch(found.before)):
+            raise MappingError(
+                f"{place}.match.before = {found.before!r} must be numbers with dots, of a scope"
+            )
         matches.append(found)
     finishes = texts(table.take("finishes", list, []), f"{place}.finishes")
     tells = texts(table.take("tells", list, list(USUAL_SIGNS)), f"{place}.tells")

@@ -19,14 +19,15 @@ Row = dict[str, Any]
 
 def span(
     scope: str, attributes: Mapping[str, Any], *, name: str = "s", events: Any = (),
-    resource: Mapping[str, Any] | None = None, seconds: float = 1.0, **fields: Any,
+    resource: Mapping[str, Any] | None = None, seconds: float = 1.0, version: str = "",
+    **fields: Any,
 ) -> Row:  # fmt: skip
     """The row of one span of a library."""
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
     group.resource.attributes.extend(pairs(resource or {}))
     under = group.scope_spans.add()
-    under.scope.name = scope
+    under.scope.name, under.scope.version = scope, version
     sent = under.spans.add(
         trace_id=bytes(15) + b"\1", span_id=bytes(7) + b"\2", name=name,
         start_time_unix_nano=START, end_time_unix_nano=START + int(seconds * 1e9), **fields,

@@ -239,3 +239,10 @@ def test_a_workflow_of_openai_s_agents_that_nobody_named_is_no_agent(
     ):  # fmt: skip
         sent = {key: value.format(called) for key, value in attributes.items()}
         told(span(scope, sent, name=called), span_class="agent", agent_name=agent)
+
+
+def test_a_group_of_openai_s_traces_is_a_thread_to_logfire_s_sdk_only() -> None:
+    """What others call a group may be a team or a chat with many threads."""
+    trace = {"logfire.msg_template": "OpenAI Agents trace: {name}", "name": "flow", "group_id": "t"}
+    told(span("logfire.openai_agents", trace), span_class="agent", thread_id="t")
+    told(span("another", trace), thread_id=None)

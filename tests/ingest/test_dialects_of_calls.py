@@ -227,3 +227,25 @@ def test_langfuse_counts_parts_apart_unless_its_total_has_them() -> None:
     told(span("langfuse-sdk", usage(input=130, output=50, total=180)), **whole)
     told(span("langfuse-sdk", usage(input=30, output=10, total=180)), **whole)
     told(span("langfuse-sdk", usage(input=30, output=10)), **whole)
+
+
+@pytest.mark.parametrize(
+    ("sent", "outcome"),
+    [
+        ({"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}, {}),
+        ({"error.type": "InternalServerError"}, FAILED),
+    ],
+)
+def test_a_response_of_openai_by_traceloop_was_named_by_its_span_only(
+    sent: dict[str, Any], outcome: dict[str, Any]
+) -> None:
+    """Up to version 0.53 it told neither an operation nor a type of request."""
+    said = {"gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"} | sent
+    row = span("opentelemetry.instrumentation.openai.v1", said, name="openai.response", **outcome)
+    told(row, span_class="llm", outcome="error" if outcome else "success", provider="openai")
+
+
+def test_pydantic_ai_called_cached_tokens_of_openai_a_detail() -> None:
+    call = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 131,
+            "gen_ai.usage.details.cached_tokens": 64}  # fmt: skip
+    told(span("pydantic-ai", call), input_tokens=131, cache_read_tokens=64)

@@ -38,6 +38,35 @@ def test_a_result_of_langchain_without_an_id_names_no_response() -> None:
         told(row, response_id=None)
 
 
+@pytest.mark.parametrize(
+    ("version", "stated", "whole"),
+    [("0.1.9", 67, 151), ("0.1.54", 67, 151), ("0.1.55", 151, 151), ("0.1.100", 151, 151),
+     ("", 151, 151)],
+)  # fmt: skip
+def test_langchain_s_anthropic_counted_cached_tokens_apart_up_to_0_1_54(
+    version: str, stated: int, whole: int
+) -> None:
+    """Nothing but the version tells it: no total comes with it, before or since."""
+    counts = {
+        "openinference.span.kind": "LLM", "llm.token_count.prompt": stated,
+        "llm.token_count.completion": 9, "llm.token_count.prompt_details.cache_read": 64,
+        "llm.token_count.prompt_details.cache_write": 20,
+    }  # fmt: skip
+    row = span("openinference.instrumentation.langchain", counts, version=version)
+    told(row, input_tokens=whole, cache_read_tokens=64, cache_write_tokens=20)
+
+
+def test_a_stream_of_langchain_s_anthropic_was_always_counted_whole() -> None:
+    """Then LangChain's own counts are told, whose total is the sum."""
+    counts = {
+        "openinference.span.kind": "LLM", "llm.token_count.prompt": 151,
+        "llm.token_count.completion": 9, "llm.token_count.prompt_details.cache_read": 64,
+        "llm.token_count.prompt_details.cache_write": 20, "llm.token_count.total": 160,
+    }  # fmt: skip
+    row = span("openinference.instrumentation.langchain", counts, version="0.1.54")
+    told(row, input_tokens=151)
+
+
 def test_only_a_model_call_has_a_response() -> None:
     """The chain around it repeats its result."""
     sent = result(whole=True, id="chatcmpl-1", model_name="m")

@@ -209,6 +209,16 @@ def test_the_smallest_mapping() -> None:
             "senders.s.tells 'id' must be one of finish_reason, usage, ok, unset",
         ),
         (
+            'scope = "x*"',
+            'scope = "x*", before = "2.x"',
+            "senders.s.match.before = '2.x' must be numbers with dots, of a scope",
+        ),
+        (
+            'scope = "x*"',
+            'name = "x*", before = "2.1"',
+            "senders.s.match.before = '2.1' must be numbers with dots, of a scope",
+        ),
+        (
             "[providers]",
             "[providers]\nrenames = {}",
             "providers.renames is no known key; take it out",
