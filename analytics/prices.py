@@ -214,10 +214,12 @@ class PriceBook:
         try:
             return self._public.find_provider_model(model, None, seller, None)
         except LookupError:
-            # LiteLLM's names begin with the provider: openai/gpt-4o-mini.
+            # LiteLLM's names begin with the provider, whom perhaps nothing else tells:
+            # openai/gpt-4o-mini.
             before, _, name = model.partition("/")
             if name:
-                return self._find(before, name) if before in {seller, provider} else None
+                sold = seller is None or before in {seller, provider}
+                return self._find(before, name) if sold else None
             if provider.lower() != "aws.bedrock" or OF_BEDROCK.match(model):
                 return None
             # OpenLLMetry leaves out who made a model of Bedrock.

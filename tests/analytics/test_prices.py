@@ -186,11 +186,18 @@ def test_providers_are_known_by_their_opentelemetry_names(
 
 
 def test_a_models_name_may_begin_with_its_provider(telemetry: Telemetry, rows: Ask) -> None:
-    """LiteLLM's openai/gpt-4o is OpenAI's; under a server of one's own it is nobody's."""
-    telemetry.llm(provider="openai", request_model="openai/gpt-4o-mini")
-    telemetry.llm(provider="ollama", request_model="openai/gpt-4o-mini")
-    found = rows("SELECT price_id FROM llm_calls ORDER BY provider")
-    assert [row["price_id"] for row in found] == [None, "openai/gpt-4o-mini"]
+    """LiteLLM's openai/gpt-4o is OpenAI's, also of a framework that names itself as the provider;
+    under a server of one's own it is nobody's, nor is what a maker who sells nothing calls it."""
+    for provider, model in (
+        ("openai", "openai/gpt-4o-mini"), ("ollama", "openai/gpt-4o-mini"),
+        (None, "openai/gpt-4o-mini"), (None, "anthropic/claude-sonnet-4-5"),
+        (None, "someone/gpt-4o-mini"),
+    ):  # fmt: skip
+        telemetry.llm(provider=provider, request_model=model)
+    found = rows("SELECT price_id FROM llm_calls ORDER BY span_id")
+    assert [row["price_id"] for row in found] == [
+        "openai/gpt-4o-mini", None, "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", None,
+    ]  # fmt: skip
 
 
 def test_ones_own_price_wins_on_its_days(telemetry: Telemetry, opened: Opener) -> None:
