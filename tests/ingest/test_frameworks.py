@@ -117,6 +117,20 @@ def test_haystack_tools_fail_in_a_tag() -> None:
     told(row, tool_name="search", outcome="error")
 
 
+@pytest.mark.parametrize(
+    ("name", "span_class"),
+    [("Pipeline.run", "agent"), ("AsyncPipeline.run_async", "agent"), ("Agent.run", "agent"),
+     ("DocumentWriter.run", "node")],
+)  # fmt: skip
+def test_haystack_s_pipelines_and_agents_are_chains_to_openinference(
+    name: str, span_class: str
+) -> None:
+    """It tells nothing of what an agent called: its chain is all there is of the run."""
+    chain = {"openinference.span.kind": "CHAIN"}
+    told(span("openinference.instrumentation.haystack", chain, name=name), span_class=span_class)
+    told(span("another", chain, name=name), span_class="node")
+
+
 def test_spring_ai_calls_everything_framework() -> None:
     """Micrometer sends texts only, and `none` for what is unknown."""
     framework = {"gen_ai.operation.name": "framework", "gen_ai.system": "spring_ai"}
