@@ -1,9 +1,11 @@
 """Calls that two libraries tell, made at random: none is lost, and few are counted twice.
 
-They tell them side by side below one parent, or the client in traces of its own.
+They tell them side by side below one parent, each in a tree of its own, or the client in traces of
+its own.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -36,10 +38,14 @@ MADE = st.builds(
 )
 
 
-def told(made: list[Made], libraries: list[str], *, astray: bool = False) -> Telemetry:
+Place = Literal["siblings", "trees", "strays"]
+
+
+def told(made: list[Made], libraries: list[str], place: Place = "siblings") -> Telemetry:
     """What such calls leave below one agent when these libraries are instrumented."""
     telemetry, at, end = Telemetry(), NOON, NOON
     agent = telemetry.agent()
+    step = telemetry.span("node", under=agent) if place == "trees" else agent
     for number, call in enumerate(made):
         at = (at if call.beside else end) + ms(call.waits)
         end = max(end, at + ms(call.took))
@@ -47,30 +53,29 @@ def told(made: list[Made], libraries: list[str], *, astray: bool = False) -> Tel
             "under": agent, "input_tokens": call.tokens, "output_tokens": call.tokens,
             "outcome": "error" if call.failed else "success",
         }  # fmt: skip
-        handed_out = call.streamed and not astray
+        handed_out = call.streamed and place == "siblings"
         if "framework" in libraries:
             taken = {"took": 1, "ttfb_ms": call.took - 0.5} if handed_out else {"took": call.took}
             telemetry.llm(at=at, scope_name="framework", **both | taken)
         if "client" in libraries:
-            below = {"under": None} if call.streamed and astray else {}
+            below = {"under": None if call.streamed and place == "strays" else step}
             telemetry.llm(at=at + ms(0.5), took=call.took, scope_name="client",
                           response_id=f"a-response-{number}", **both | below)  # fmt: skip
     return telemetry
 
 
-@pytest.mark.parametrize("astray", [False, True], ids=["siblings", "strays"])
+@pytest.mark.parametrize("place", ["siblings", "trees", "strays"])
 @pytest.mark.parametrize("libraries", [["framework"], ["client"], ["framework", "client"]])
 @settings(max_examples=20, deadline=None)
 @given(made=st.lists(MADE, min_size=1, max_size=6))
 def test_no_call_is_lost(
     libraries: list[str],
     made: list[Made],
+    place: Place,
     tmp_path_factory: pytest.TempPathFactory,
-    *,
-    astray: bool,
 ) -> None:
     """There are at least the calls that were made, and no more where none is beside another."""
-    lake = told(made, libraries, astray=astray).lake(tmp_path_factory.mktemp("lake"))
+    lake = told(made, libraries, place).lake(tmp_path_factory.mktemp("lake"))
     with Analytics(lake, threads=1) as analytics:
         (answer,) = analytics.query(
             "SELECT COUNT(*) AS calls, CAST(SUM(input_tokens) AS BIGINT) AS tokens FROM llm_calls"

@@ -7,7 +7,10 @@
 -- agent or a model inside the tool asked for is not.
 --
 -- Side by side the tool_call_id says it, of spans of different libraries: one library tells each try
--- once, so that the second span of one with the same id is a second try.
+-- once, so that the second span of one with the same id is a second try. Where one of them has no id,
+-- two libraries of one service tell of one call if the name is the same, and if they begin and end
+-- together; not so where one could be of two, such as of parallel calls, nor in a trace with more than
+-- 2000, each of which would be held against all others.
 --
 --   leader_id  VARCHAR  the span that stands for the call
 CREATE OR REPLACE TEMP TABLE merged_tools AS
@@ -15,8 +18,12 @@ WITH RECURSIVE
 tools AS (
     SELECT
         trace_id, span_id,
+        MIN(COALESCE(service_name, '')) AS service_name,
+        MIN(scope_name) AS scope_name,
         MIN(tool_name) AS tool_name,
-        MIN(tool_call_id) AS tool_call_id
+        MIN(tool_call_id) AS tool_call_id,
+        MIN(start_time) AS start_time,
+        MAX(end_time) AS end_time
     FROM span_facts
     WHERE span_class = 'tool'
     GROUP BY trace_id, span_id
@@ -81,28 +88,83 @@ outermost AS (
     ANTI JOIN inside ON inside.trace_id = above.trace_id AND inside.span_id = above.outer_id
     GROUP BY above.trace_id, above.span_id
 ),
+told_by_two AS (
+    SELECT trace_id
+    FROM tools
+    GROUP BY trace_id
+    HAVING MIN(scope_name) <> MAX(scope_name)
+),
+calls AS (
+    SELECT tools.*
+    FROM tools
+    SEMI JOIN told_by_two ON told_by_two.trace_id = tools.trace_id
+    ANTI JOIN outermost
+        ON outermost.trace_id = tools.trace_id AND outermost.span_id = tools.span_id
+),
 named_twice AS (
     SELECT trace_id, tool_call_id
-    FROM span_facts
-    WHERE span_class = 'tool' AND tool_call_id IS NOT NULL
+    FROM calls
+    WHERE tool_call_id IS NOT NULL
     GROUP BY trace_id, tool_call_id
     HAVING MIN(scope_name) <> MAX(scope_name)
 ),
 tries AS (
     SELECT
-        calls.trace_id, calls.span_id, calls.tool_call_id, MIN(calls.start_time) AS start_time,
+        calls.*,
         row_number() OVER (
             PARTITION BY calls.trace_id, calls.tool_call_id, calls.scope_name
-            ORDER BY MIN(calls.start_time), calls.span_id
+            ORDER BY calls.start_time, calls.span_id
         ) AS try
-    FROM span_facts AS calls
+    FROM calls
     SEMI JOIN named_twice
         ON named_twice.trace_id = calls.trace_id
         AND named_twice.tool_call_id = calls.tool_call_id
-    ANTI JOIN outermost
-        ON outermost.trace_id = calls.trace_id AND outermost.span_id = calls.span_id
-    WHERE calls.span_class = 'tool'
-    GROUP BY calls.trace_id, calls.span_id, calls.tool_call_id, calls.scope_name
+),
+alone AS (
+    SELECT calls.*
+    FROM calls
+    SEMI JOIN (SELECT trace_id FROM calls GROUP BY trace_id HAVING COUNT(*) <= 2000) AS few
+        ON few.trace_id = calls.trace_id
+    ANTI JOIN tries ON tries.trace_id = calls.trace_id AND tries.span_id = calls.span_id
+),
+-- Who begins near the end of a tenth of a second is in the next one, too.
+moments AS (
+    SELECT *, epoch_us(start_time) // 100000 AS moment FROM alone
+),
+near AS (
+    SELECT *, moment AS of_moment FROM moments
+    UNION ALL
+    SELECT *, moment + 1 AS of_moment FROM moments
+),
+together AS (
+    SELECT earlier.trace_id, earlier.span_id AS leader_id, later.span_id
+    FROM near AS earlier
+    JOIN moments AS later
+        ON later.trace_id = earlier.trace_id
+        AND later.moment = earlier.of_moment
+        AND later.service_name = earlier.service_name
+        AND later.scope_name <> earlier.scope_name
+        AND later.tool_name = earlier.tool_name
+        AND (
+            earlier.start_time < later.start_time
+            OR (earlier.start_time = later.start_time AND earlier.span_id < later.span_id)
+        )
+    WHERE (earlier.tool_call_id IS NULL OR later.tool_call_id IS NULL)
+      AND later.start_time <= LEAST(earlier.end_time, earlier.start_time + INTERVAL '50' MILLISECOND)
+      AND later.end_time >= earlier.end_time - INTERVAL '50' MILLISECOND
+      AND later.end_time <= earlier.end_time + INTERVAL '50' MILLISECOND
+),
+paired_once AS (
+    SELECT trace_id, span_id
+    FROM (
+        SELECT trace_id, span_id
+        FROM together
+        UNION ALL
+        SELECT trace_id, leader_id AS span_id
+        FROM together
+    ) AS ends
+    GROUP BY trace_id, span_id
+    HAVING COUNT(*) = 1
 ),
 side_by_side AS (
     SELECT
@@ -111,6 +173,13 @@ side_by_side AS (
             PARTITION BY trace_id, tool_call_id, try ORDER BY start_time, span_id
         ) AS leader_id
     FROM tries
+    UNION ALL
+    SELECT together.trace_id, together.span_id, together.leader_id
+    FROM together
+    SEMI JOIN paired_once AS once
+        ON once.trace_id = together.trace_id AND once.span_id = together.span_id
+    SEMI JOIN paired_once AS other_once
+        ON other_once.trace_id = together.trace_id AND other_once.span_id = together.leader_id
 )
 SELECT
     outermost.trace_id, outermost.span_id,

@@ -14,6 +14,7 @@ from tests.analytics.corpus import (
     nesting,
     siblings,
     tools,
+    trees,
 )
 from tests.analytics.corpus.shape import SHAPES
 
@@ -28,4 +29,5 @@ __all__ = [
     "nesting",
     "siblings",
     "tools",
+    "trees",
 ]
