@@ -13,6 +13,7 @@ from figures import progress
 from footprint import Footprint, watched
 from frameworks import PROGRAMS, calls_in_ledger, server
 
+from agent_runtime import pseudonym
 from demo import vendor
 from demo.processes import running
 
@@ -116,7 +117,7 @@ def measure(
     if sorted(line["user_id"] for line in summaries) != sorted(each.user for each in seen):
         raise RuntimeError(f"{len(seen)} runs were asked for, {len(summaries)} have summaries")
     through = _crossing(answers, seen, calls, seconds)
-    own = _own_seconds(calls)
+    own = _own_seconds(calls, [each.user for each in seen])
     counted = {each.user for each in _counted(answers, seen)}
     edges = [line["ttfb_ms"] - own[line["user_id"]] * 1000
              for line in summaries if line["user_id"] in counted]  # fmt: skip
@@ -147,7 +148,7 @@ def _crossing(
 ) -> Crossing:
     if broken := [each for each in seen if not each.whole or each.tokens != answers.tokens]:
         raise RuntimeError(f"{len(broken)} of {len(seen)} answers are not whole: {broken[0]}")
-    own = _own_seconds(calls)
+    own = _own_seconds(calls, [each.user for each in seen])
     if own.keys() != {each.user for each in seen}:
         raise RuntimeError(f"{len(seen)} users asked, the model answered {len(own)}")
     counted = _counted(answers, seen)
@@ -168,15 +169,18 @@ def _counted(answers: Answers, seen: Sequence[Seen]) -> Sequence[Seen]:
     return [each for each in seen if each.asked_at >= full]
 
 
-def _own_seconds(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _own_seconds(calls: Sequence[Mapping[str, Any]], users: Sequence[str]) -> dict[str, float]:
     """What the model server took from request to first token, by user, of what it completed.
 
-    A call that was given up and made again is the runtime's affair.
+    Users name themselves to it, and the agent tells it their pseudonyms. A call that was given up
+    and made again is the runtime's affair.
     """
+    tenant = WHO["x-tenant-id"]
+    names = {user: user for user in users} | {pseudonym(tenant, user): user for user in users}
     return {
-        user.rpartition(":")[2]: call["first_token_at"] - call["started_at"]
+        names[call["user"]]: call["first_token_at"] - call["started_at"]
         for call in calls
-        if (user := call["user"]) and call["ending"] == "completed"
+        if call["user"] in names and call["ending"] == "completed"
     }
 
 

@@ -113,7 +113,8 @@ def assert_charged_once(
 ) -> None:
     """So many operations of each thread are as many effects at the payment service, which would
     charge twice if it were asked to; each is one that log and client know, and none other."""
-    assert Counter(body["thread"] for _, body in payments.effects) == Counter(operations)
+    effects = Counter(body["thread"] for _, body in payments.effects)
+    assert effects == Counter(operations), sorted(effects.items() ^ operations.items())
     charged = {(body["thread"], key) for key, body in payments.effects}
     assert len(charged) == len(payments.effects)
     done = [line for line in lines if line["event"] == "agent.tool"

@@ -25,8 +25,9 @@ def by_user(calls: list[Call]) -> dict[str, list[Call]]:
 
 def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
     """A third of the calls fails in one way or another, and the payment service, too: waits are
-    honoured, each charge that the model asked for is made once, and clients, lines, the ledgers and
-    the tools' book tell the same of each thread, and nothing of another."""
+    honoured, each charge that the model asked for is made once, or it is told that it was not, and
+    clients, lines, the ledgers and the tools' book tell the same of each thread, and nothing of
+    another."""
     world.books.payments.faults += ["lose the reply", "fail first", "answer too late"] * 4
     world.books.payments.late_s = 6  # than the tool waits
     world.vendor.follow(
@@ -40,7 +41,12 @@ def test_a_storm_is_weathered_and_all_agree(world: World) -> None:
     assert_all_agree(answers, lines, calls)
     asked = Counter(call.metadata["thread_id"] for call in calls
                     if call.ending == "completed" and "take_money" in call.tool_calls)  # fmt: skip
-    assert_charged_once(asked, answers.items(), lines, world.books.payments)
+    # The service may fail each time that a charge is sent, before it is made.
+    charges = [line for line in lines if line["event"] == "agent.tool"
+               and line["tool_name"] == "take_money"]  # fmt: skip
+    failed = Counter(line["thread_id"] for line in charges if line["outcome"] == "error")
+    assert failed.total() <= 2
+    assert_charged_once(asked - failed, answers.items(), lines, world.books.payments)
     assert not world.books.payments.faults
     assert {answer.end["outcome"] for answer in answers.values()} <= {"success", "error"}
     tries = [line["attempt"] for line in lines if line["event"] == "agent.cost"]
