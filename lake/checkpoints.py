@@ -55,15 +55,19 @@ def unreadable_checkpoints(log: Path) -> tuple[list[Path], bool]:
 
 
 def drop_unreadable(log: Path) -> list[Path]:
-    """Delete checkpoints that keep a table from being opened and that nothing is lost with."""
+    """Delete checkpoints that keep a table from being opened and that nothing is lost with.
+
+    The hint goes first: one that leads nowhere keeps a table from being opened, too.
+    """
     broken, told_elsewhere = unreadable_checkpoints(log)
-    if not broken or not told_elsewhere:
+    if not told_elsewhere:
         return []
-    for path in (*broken, log / HINT):
+    dropped = [path for path in (log / HINT, *broken) if path.exists()]
+    for path in dropped:
         path.unlink(missing_ok=True)
     with suppress(OSError):
         sync(log)
-    return broken
+    return dropped
 
 
 def _numbered(log: Path) -> Iterator[tuple[Path, int]]:

@@ -74,17 +74,25 @@ def leaving(files: Iterable[DayFile], day: date, *, data_change: bool = True) ->
 
 
 def finish(delta: DeltaTable, begun_at: int) -> None:
-    """Make durable all that was committed since a version, by others too: files go for it.
+    """Make durable what was committed since a version, and that one: files go for it.
 
     A checkpoint is made if one is due. Raises OSError when it cannot be brought to the disk.
     """
-    delta.update_incremental()
-    for version in range(begun_at + 1, delta.version() + 1):
-        _make_durable(path_of(delta), _entry(delta, version))
+    make_durable(delta, begun_at)
     if delta.version() // CHECKPOINT_EVERY > begun_at // CHECKPOINT_EVERY:
         # The commit stands without it, and the next sweep makes one.
         with suppress(DeltaError, OSError):
             write_checkpoint(delta)
+
+
+def make_durable(delta: DeltaTable, since: int) -> None:
+    """Sync all commits from a version to the present one, and their files, whoever made them.
+
+    Who goes on from a version relies on it, and whoever made it may not have come to sync it.
+    """
+    delta.update_incremental()
+    for version in range(since, delta.version() + 1):
+        _make_durable(path_of(delta), _entry(delta, version))
 
 
 def _may_stand(delta: DeltaTable, begun_at: int, added: Sequence[AddAction]) -> bool:

@@ -13,8 +13,8 @@ def literally(path: str) -> str:
 def unusable(root: Path) -> str | None:
     """Why no table can be kept in a directory, as it is named and without links; None if one can.
 
-    Delta's library panics at some characters, takes a backslash for a separator, and decodes what
-    looks encoded: it would read and sweep another directory.
+    Delta's library panics at some characters, takes a backslash for a separator, `_delta_log` for
+    its log, and decodes what looks encoded: it would read and sweep another directory.
     """
     found = _UNUSABLE.search(str(root.absolute())) or _UNUSABLE.search(os.path.realpath(root))
     return found and (
@@ -23,4 +23,4 @@ def unusable(root: Path) -> str | None:
     )
 
 
-_UNUSABLE = re.compile(r"[\[\]^|\\\x00-\x1f\x7f\ud800-\udfff]|%[0-9a-fA-F]{2}")
+_UNUSABLE = re.compile(r"_delta_log(?=/|$)|[\[\]^|\\\x00-\x1f\x7f\ud800-\udfff]|%[0-9a-fA-F]{2}")

@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 
 from lake.checkpoints import drop_unreadable, write_checkpoint
 from lake.column import TableSchema
-from lake.commits import BARE, CHECKPOINT_EVERY, commit, finish
+from lake.commits import BARE, CHECKPOINT_EVERY, commit, finish, make_durable
 from lake.damage import damage_of_log
 from lake.file_format import BY_DELTA, TARGET_FILE_BYTES
 from lake.live_files import DayFile, days_of, live_files, path_of
@@ -197,6 +197,8 @@ class Lake:
         delta = self.open(table)
         if delta is None:
             return 0
+        begun_at = delta.version()
+        make_durable(delta, begun_at)
         swept = delta.vacuum(
             retention_hours=grace_hours,
             dry_run=False,
@@ -204,7 +206,7 @@ class Lake:
             post_commithook_properties=BARE,
             full=True,
         )
-        delta.update_incremental()
+        make_durable(delta, begun_at)
         write_checkpoint(delta)
         delta.cleanup_metadata()
         return len(swept)
@@ -214,7 +216,11 @@ class Lake:
 
         Returns the files. Who appends calls it before it begins: the table could not be opened.
         """
-        return drop_unreadable(self._path(table) / "_delta_log")
+        try:
+            self.open(table)
+        except DamagedTable:
+            return drop_unreadable(self._path(table) / "_delta_log")
+        return []
 
     def _path(self, table: str) -> Path:
         # What begins like "s3:" is no path to Delta's library, unless it is absolute.

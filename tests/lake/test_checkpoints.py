@@ -48,14 +48,8 @@ def test_a_checkpoint_is_on_the_disk_before_entries_go(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file, the hint to it and the directory are synced when old entries are deleted."""
-    done: list[str] = []
-    made, cleaned, synced = DeltaTable.create_checkpoint, DeltaTable.cleanup_metadata, os.fsync
-
-    def note_sync(fd: int) -> None:
-        done.append(Path(f"/proc/self/fd/{fd}").readlink().name)
-        synced(fd)
-
-    monkeypatch.setattr(os, "fsync", note_sync)
+    done = synced(monkeypatch)
+    made, cleaned = DeltaTable.create_checkpoint, DeltaTable.cleanup_metadata
     monkeypatch.setattr(
         DeltaTable, "create_checkpoint", lambda delta: (done.append("made"), made(delta))
     )
@@ -95,7 +89,8 @@ def test_checkpoints_lost_in_a_power_cut_are_dropped(lake: Lake, lost: int) -> N
     with pytest.raises(LakeError, match=r"delete it and .*quietpager up does so when it starts"):
         lake.position("spans")
 
-    assert lake.mend("spans") == checkpoints[::-1][:lost]
+    hint = checkpoints[0].with_name("_last_checkpoint")
+    assert lake.mend("spans") == [hint, *checkpoints[::-1][:lost]]
 
     assert names(lake.snapshot()) == before
     assert lake.mend("spans") == []
@@ -110,7 +105,7 @@ def test_an_older_checkpoint_stands_for_the_entries_that_are_gone(lake: Lake) ->
             entry.unlink()
     power_cut(newer)
 
-    assert lake.mend("spans") == [newer]
+    assert lake.mend("spans") == [newer.with_name("_last_checkpoint"), newer]
 
     assert names(lake.snapshot()) == before
 
@@ -132,3 +127,58 @@ def test_a_table_without_damage_is_left_alone(lake: Lake) -> None:
     (only,) = checkpointed(lake, 1)
     assert lake.mend("spans") == lake.mend("logs") == []
     assert only.exists()
+
+
+def test_a_hint_to_a_checkpoint_that_is_gone_is_dropped(lake: Lake) -> None:
+    """As when a mend was stopped half-way, or the file system kept the one and not the other."""
+    (only,) = checkpointed(lake, 1)
+    before = names(lake.snapshot())
+    only.unlink()
+
+    assert lake.mend("spans") == [only.with_name("_last_checkpoint")]
+
+    assert names(lake.snapshot()) == before
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is synced from now on."""
+    done: list[str] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        done.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return done
+
+
+def test_the_first_entry_of_a_table_is_on_the_disk_with_its_first_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the columns: without it nothing of the table can be read."""
+    done = synced(monkeypatch)
+    Lake(tmp_path / "lake").append("spans", rows(NOON), 1)
+    assert {f"{0:020d}.json", f"{1:020d}.json"} <= set(done)
+
+
+def test_what_another_has_not_synced_yet_is_before_it_is_summed_up_or_its_files_go(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a writer that has just committed, or a keeper that was killed then; so are vacuums."""
+    lake.compact("spans")
+    newest = DeltaTable(lake.root / "spans").version()
+    part = max(
+        (lake.root / "spans").glob("day=*/*.parquet"), key=lambda file: file.stat().st_mtime_ns
+    )
+    done = synced(monkeypatch)
+    vacuum = DeltaTable.vacuum
+    monkeypatch.setattr(
+        DeltaTable, "vacuum", lambda *a, **k: (done.append("vacuum"), vacuum(*a, **k))[1]
+    )
+    lake.sweep("spans", grace_hours=0)
+    assert {f"{newest:020d}.json", part.name} <= set(done[: done.index("vacuum")])
+    swept = DeltaTable(lake.root / "spans").version()
+    assert swept > newest
+    for version in range(newest + 1, swept + 1):
+        assert f"{version:020d}.json" in done
