@@ -102,7 +102,7 @@ def _of_signal(
     moment = moment_of(lake, table)
     position = max(moment.position, settled)
     entries = {entry.hour: entry for entry in ledger.entries(signal, position)}
-    aside = ledger.last_set_aside
+    aside = ledger.last_set_aside()
     first = min(entries, default=None) if aside is None else int(aside // 3600) + 1
     return _accounts(signal, moment, entries, ledger.removed(table, moment.removals), first)
 

@@ -67,6 +67,8 @@ class LedgerFile:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(statement("schema"))
+            for at in self._set_aside_at():  # kept here, too: the file may be deleted
+                connection.execute(statement("note_replaced"), {"at": at})
             self._opened = _identity(self.path)
         return self._connection
 
@@ -76,12 +78,11 @@ class LedgerFile:
                 self._connection.close()
             self._connection = None
 
-    def last_set_aside(self) -> float | None:
-        """When a file was set aside last (s of the unix clock); what it knew of is not proved."""
-        found = (
-            path.name.rpartition("-")[2] for path in self.path.parent.glob(f"{FILE}.damaged-*")
-        )
-        return max((float(at) for at in found if at.isdigit()), default=None)
+    def _set_aside_at(self) -> list[float]:
+        """When files were set aside (s of the unix clock), as far as they are still there."""
+        aside = self.path.parent.glob(f"{FILE}.damaged-*")
+        times = [path.name.rpartition("-")[2] for path in aside]
+        return [float(at) for at in times if at.isdigit()]
 
     def _set_aside(self, fault: sqlite3.Error) -> None:
         """Make room for a new file; the next use makes it."""

@@ -77,10 +77,11 @@ class Ledger:
         """Where it is."""
         return self._file.path
 
-    @property
     def last_set_aside(self) -> float | None:
         """When a damaged file was set aside last (s of the unix clock); None if none was."""
-        return self._file.last_set_aside()
+        with self._transaction() as connection:
+            row: tuple[float | None] = connection.execute(statement("last_replaced")).fetchone()
+        return row[0]
 
     def close_segment(
         self,

@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS rewinds (
     known INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- When a damaged ledger was set aside and another one begun, in s of the unix clock.
+CREATE TABLE IF NOT EXISTS replaced (
+    at REAL NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+
 -- Segments that were damaged before anybody had noted how many records they hold.
 CREATE TABLE IF NOT EXISTS uncounted (
     signal TEXT NOT NULL,
