@@ -128,3 +128,49 @@ def test_parallel_streams_with_counts_of_their_own_are_told_apart(
         client(input_tokens=tokens)
     answer = opened().query("SELECT input_tokens FROM llm_calls ORDER BY input_tokens")
     assert answer["input_tokens"].to_pylist() == [1000, 2000]
+
+
+NO_COUNTS: dict[str, Any] = {"input_tokens": None, "output_tokens": None}
+REFUSED = NO_COUNTS | {"outcome": "error", "status": "error"}
+
+
+def test_a_refused_request_that_both_tell_is_one_call(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """The framework's class of the error has the vendor's name before the client's."""
+    framework(error_class="langchain_openai.chat_models.base.OpenAIRateLimitError", **REFUSED)
+    client(error_class="openai.RateLimitError", **REFUSED)
+    assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (NO_COUNTS, NO_COUNTS | {"took": 300}),
+        (NO_COUNTS | {"took": 600}, NO_COUNTS | {"at": NOON + ms(60)}),
+        (NO_COUNTS | {"under": None}, NO_COUNTS),
+        (REFUSED, NO_COUNTS),
+        (REFUSED | {"took": 800}, REFUSED | {"took": 300}),
+        (REFUSED | {"error_class": "ServerError"}, REFUSED | {"error_class": "RateLimitError"}),
+    ],
+    ids=["ends", "begins", "root", "failed", "failed-ends", "errors"],
+)
+def test_without_counts_what_speaks_against_it_leaves_two(
+    framework: Streams, client: Streams, opened: Opener, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """A title that is streamed beside the answer, or an outage that two requests met."""
+    framework(**one)
+    client(**other)
+    assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [2]
+
+
+@pytest.mark.parametrize("first", ["framework", "client"])
+def test_of_two_traces_that_begin_at_once_one_is_kept(
+    telemetry: Telemetry, opened: Opener, first: str
+) -> None:
+    """Neither has an agent: they are one call and one run, not each the other's."""
+    for library in sorted(["framework", "client"], key=lambda library: library != first):
+        telemetry.llm(scope_name=library)
+    analytics = opened()
+    assert analytics.query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
+    assert analytics.query("SELECT llm_calls FROM runs")["llm_calls"].to_pylist() == [1]

@@ -3,9 +3,12 @@
 -- A framework that hands out a stream before it is read leaves no context to the client below it, whose
 -- span becomes a root. One library tells each request once, so that a root that is the only call of its
 -- trace, and a span of another library of the same service in which it began and ended, no more than a
--- second after that, are one call where both name the same model and the same counts, or none, and one
--- names no response. Not so where that span has such a call in its own trace; nor where either has a
--- choice, such as of parallel calls with the same counts.
+-- second after that, are one call where both name the same model and the same counts, and one names no
+-- response. Not so where that span has such a call in its own trace; nor where either has a choice, such
+-- as of parallel calls with the same counts.
+--
+-- Where neither knows counts the times must speak for it: that span has a parent, both begin and end
+-- together, and both failed or neither, with errors that may be the same.
 --
 --   leader_trace_id, leader_id  VARCHAR  the span that stands for the call
 CREATE OR REPLACE TEMP TABLE stray_calls AS
@@ -30,7 +33,9 @@ calls AS (
         COALESCE(request_model, response_model) AS request_model,
         COALESCE(response_model, request_model) AS response_model,
         input_tokens, output_tokens,
+        COALESCE(input_tokens, 0) + COALESCE(output_tokens, 0) > 0 AS counted,
         outcome = 'error' OR status = 'error' AS failed,
+        regexp_extract(error_class, '\w+$') AS error_class,
         CAST(floor(epoch_us(start_time) / 1000000) AS BIGINT) AS second
     FROM span_facts
     WHERE span_class = 'llm'
@@ -60,7 +65,14 @@ pairs AS (
         AND leaders.input_tokens IS NOT DISTINCT FROM strays.input_tokens
         AND leaders.output_tokens IS NOT DISTINCT FROM strays.output_tokens
     WHERE (leaders.response_id IS NULL OR strays.response_id IS NULL)
-      AND leaders.start_time <= strays.start_time
+      -- Of two such roots that begin at once one is the other's.
+      AND (
+          leaders.start_time < strays.start_time
+          OR (
+              leaders.start_time = strays.start_time
+              AND (leaders.parent_span_id IS NOT NULL OR leaders.trace_id < strays.trace_id)
+          )
+      )
       AND strays.start_time <= leaders.start_time + INTERVAL '1' SECOND
       AND strays.start_time <= leaders.end_time
       -- Libraries take the time a little before and after one another.
@@ -69,7 +81,19 @@ pairs AS (
           leaders.request_model IN (strays.request_model, strays.response_model)
           OR leaders.response_model IN (strays.request_model, strays.response_model)
       )
-      AND COALESCE(leaders.failed OR NOT strays.failed, TRUE)
+      AND CASE
+          WHEN strays.counted THEN COALESCE(leaders.failed OR NOT strays.failed, TRUE)
+          ELSE leaders.parent_span_id IS NOT NULL
+              AND strays.start_time <= leaders.start_time + INTERVAL '50' MILLISECOND
+              AND strays.end_time >= leaders.end_time - INTERVAL '50' MILLISECOND
+              AND COALESCE(leaders.failed, FALSE) = COALESCE(strays.failed, FALSE)
+              -- A framework's class may have the vendor's name before the client's.
+              AND COALESCE(
+                  suffix(leaders.error_class, strays.error_class)
+                  OR suffix(strays.error_class, leaders.error_class),
+                  TRUE
+              )
+      END
     GROUP BY ALL
 ),
 -- Who has its twin beside or below it needs none.
