@@ -174,3 +174,15 @@ def test_of_two_traces_that_begin_at_once_one_is_kept(
     analytics = opened()
     assert analytics.query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
     assert analytics.query("SELECT llm_calls FROM runs")["llm_calls"].to_pylist() == [1]
+
+
+def test_it_is_one_call_though_both_were_sent_twice(
+    telemetry: Telemetry, framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """Copies of a span are no further calls of its trace."""
+    framework()
+    client()
+    telemetry.spans += [span | {"received_at": NOON + ms(9000)} for span in telemetry.spans]
+    analytics = opened()
+    assert analytics.query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
+    assert analytics.query("SELECT llm_calls FROM runs")["llm_calls"].to_pylist() == [1]

@@ -16,7 +16,7 @@ WITH
 lone AS (
     SELECT trace_id, 'llm' AS span_class
     FROM trace_identity
-    WHERE agent_spans = 0 AND call_spans = 1
+    WHERE agent_spans = 0 AND only_call
 ),
 -- Where no trace is of one call, or each service has one library, nothing else is read.
 services AS (

@@ -12,6 +12,7 @@
 --   hearsay      VARCHAR  the columns of which no span but a tool says the value itself
 --   agent_spans  BIGINT   how many agent spans it has, copies counted
 --   call_spans   BIGINT   how many model and tool spans it has, copies counted
+--   only_call    BOOLEAN  it has one model or tool span, of which there may be copies
 CREATE OR REPLACE TEMP TABLE trace_identity AS
 WITH
 said AS (
@@ -28,7 +29,7 @@ said AS (
 ),
 placed AS (
     SELECT
-        trace_id, span_class, tenant_id, user_id, thread_id, run_id, agent_name, feature,
+        trace_id, span_id, span_class, tenant_id, user_id, thread_id, run_id, agent_name, feature,
         CASE WHEN heard LIKE '%tenant_id%' THEN 2000000000000000000 ELSE 0 END + place
             AS tenant_place,
         CASE WHEN heard LIKE '%user_id%' THEN 2000000000000000000 ELSE 0 END + place AS user_place,
@@ -57,7 +58,9 @@ named AS (
         MIN(agent_place) FILTER (WHERE agent_name IS NOT NULL) AS agent_place,
         MIN(feature_place) FILTER (WHERE feature IS NOT NULL) AS feature_place,
         COUNT(*) FILTER (WHERE span_class = 'agent') AS agent_spans,
-        COUNT(*) FILTER (WHERE span_class IN ('llm', 'tool')) AS call_spans
+        COUNT(*) FILTER (WHERE span_class IN ('llm', 'tool')) AS call_spans,
+        MIN(span_id) FILTER (WHERE span_class IN ('llm', 'tool'))
+            = MAX(span_id) FILTER (WHERE span_class IN ('llm', 'tool')) AS only_call
     FROM placed
     GROUP BY trace_id
 )
@@ -70,5 +73,5 @@ SELECT
     || CASE WHEN run_place >= 2000000000000000000 THEN 'run_id,' ELSE '' END
     || CASE WHEN agent_place >= 2000000000000000000 THEN 'agent_name,' ELSE '' END
     || CASE WHEN feature_place >= 2000000000000000000 THEN 'feature,' ELSE '' END AS hearsay,
-    agent_spans, call_spans
+    agent_spans, call_spans, only_call
 FROM named
