@@ -5,8 +5,8 @@
 -- failure, and one after whose end another agent of the trace succeeded was made good. A server at the
 -- root of the trace may know that the client had left, when the agent behind it went on to its end.
 --
--- pydantic-ai ends its root without a status though its task was cancelled in a tool: so the run ended if no
--- call of it came to another end after that. An agent that was cancelled only once the agent above it had
+-- pydantic-ai ends its root without a status though its task was cancelled in a tool: so the run ended if
+-- nothing of it ended well after that, nor the agent above it with OK or clearly later. An agent that was cancelled only once the agent above it had
 -- ended well had answered: AutoGen closes its generators then.
 --
 --   run_key      VARCHAR  as in run_spans
@@ -35,13 +35,27 @@ given_up AS (
     FROM cancelled_tools AS tools
     JOIN span_facts AS others
         ON others.trace_id = tools.trace_id AND others.span_id <> tools.span_id
-        AND others.span_class IN ('llm', 'tool')
+        AND others.span_class IN ('llm', 'tool', 'node', 'agent')
     LEFT JOIN run_members AS members
         ON members.trace_id = others.trace_id AND members.span_id = others.span_id
     WHERE members.run_key IS NOT DISTINCT FROM tools.run_key
       AND (
-          (others.outcome = 'success' AND others.end_time >= tools.end_time)
-          OR (others.outcome = 'error' AND others.end_time >= tools.start_time)
+          (
+              others.span_class <> 'agent' AND others.outcome = 'success'
+              AND others.end_time >= tools.end_time
+          )
+          OR (
+              others.span_class IN ('llm', 'tool') AND others.outcome = 'error'
+              AND others.end_time >= tools.start_time
+          )
+          OR (
+              others.span_class = 'agent' AND others.outcome = 'success'
+              AND others.start_time <= tools.start_time AND others.end_time >= tools.start_time
+              AND (
+                  others.status = 'ok'
+                  OR others.end_time > tools.end_time + INTERVAL '50' MILLISECOND
+              )
+          )
       )
     GROUP BY tools.trace_id, tools.span_id
 ),

@@ -170,6 +170,35 @@ def tool_that_was_cancelled_for_another(happened: Happened) -> Expected:
 
 
 @shape
+def tool_that_lost_a_race(happened: Happened) -> Expected:
+    """The first of two tools wins, and the agent goes on with no further call."""
+    agent = happened.agent(took=300)
+    happened.llm(agent, used=CALL, took=50)
+    happened.tool(agent, at=50, took=20)
+    happened.tool(agent, at=50, took=25, status="error", raised=CANCELLED)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=2)
+
+
+@shape
+def tool_that_was_given_up_by_its_node(happened: Happened) -> Expected:
+    """The node of a graph answers by itself when the tool has taken too long."""
+    agent = happened.agent(took=102)
+    happened.llm(agent, used=CALL, took=50)
+    node = happened.span("act", agent, at=50, took=51, gen_ai__operation__name="execute_task")
+    happened.tool(node, at=50, took=50, status="error", raised=CANCELLED)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=1)
+
+
+@shape
+def tool_of_an_agent_that_says_ok(happened: Happened) -> Expected:
+    """It ran beside the agent, and was cancelled after the agent had ended."""
+    agent = happened.agent(took=100, status="ok")
+    happened.llm(agent, used=CALL)
+    happened.tool(agent, at=20, took=900, status="error", raised=CANCELLED)
+    return Expected({None: CALL}, llm_calls=1, tool_calls=1)
+
+
+@shape
 def run_after_one_that_was_cancelled_in_a_tool(happened: Happened) -> Expected:
     """Of two runs side by side in a trace the second is no part of how the first ended."""
     server = happened.span("POST /ask", took=900)
