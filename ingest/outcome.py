@@ -24,6 +24,8 @@ MAX_ERROR_MESSAGE = 500
 
 _WITH_OUTCOME = pa.array(["agent", "llm", "tool", "node"])
 _CALLS = pa.array(["llm", "tool"])
+_ANSWER = ("response_id", "finish_reason", "input_tokens", "output_tokens")
+"""What only an answer says."""
 _RAISED = r"^(?P<name>[A-Za-z_][\w.]*)\("
 """How Python prints an exception."""
 _EXCEPTION = r"(^|\.)exception$"
@@ -149,6 +151,7 @@ def _cut(columns: Columns, status: pa.Array, mapping: AttributeMap, senders: Sen
         "usage": _none_of(columns, "input_tokens", "output_tokens"),
         "ok": pc.not_equal(status, "ok"),
         "unset": pc.not_equal(status, "unset"),
+        "nothing": pc.invert(_none_of(columns, *_ANSWER)),
     }
     cut = nulls(len(status))
     for sender in mapping.senders:
@@ -182,7 +185,7 @@ def _unanswered(columns: Columns, status: pa.Array) -> pa.Array:
     if not pc.any(told).as_py():
         return told
     call = pc.and_(pc.is_in(columns["span_class"], _CALLS), pc.equal(status, "unset"))
-    no_answer = _none_of(columns, "response_id", "finish_reason", "input_tokens", "output_tokens")
+    no_answer = _none_of(columns, *_ANSWER)
     return pc.and_(told, pc.and_(pc.fill_null(call, fill_value=False), no_answer))
 
 

@@ -18,7 +18,7 @@ SpanClass = Literal["agent", "llm", "tool", "node", "other"]
 By = Literal["operation", "name"]
 Cached = Literal["inclusive", "exclusive", "by_total"]
 Bad = Literal["error", "interrupt"]
-Sign = Literal["finish_reason", "usage", "ok", "unset"]
+Sign = Literal["finish_reason", "usage", "ok", "unset", "nothing"]
 Outcome = Literal["success", "error", "interrupt"]
 Take = Literal["all", "first", "json", "stem", "tail"]
 

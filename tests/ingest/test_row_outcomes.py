@@ -22,6 +22,8 @@ LEFT = dict.fromkeys(CALL_OF, "interrupt") | {"opentelemetry.instrumentation.ope
 OK = {"status": {"code": 1}}
 # It says OK of every stream that it followed, and so of those that were cut.
 FOLLOWS: dict[str, Any] = {"opentelemetry.instrumentation.openai.v1": OK}
+# It tells whose answer it is as soon as that begins.
+BEGUN: dict[str, Any] = {"openinference.instrumentation.anthropic": {"gen_ai.response.id": "m"}}
 # Of a stream of Anthropic's usage begins with the first event.
 STOPS = ("openinference.instrumentation.anthropic", "com.anthropic.sdk.python")
 
@@ -29,7 +31,7 @@ STOPS = ("openinference.instrumentation.anthropic", "com.anthropic.sdk.python")
 @pytest.mark.parametrize("scope", CALL_OF)
 def test_a_call_with_no_sign_of_a_whole_response_was_cut(scope: str) -> None:
     """Where the library gives one with every whole response; and never is a failure renamed."""
-    call = CALL_OF[scope]
+    call = CALL_OF[scope] | BEGUN.get(scope, {})
     silent = span(scope, call, name="ChatCompletion", **FOLLOWS.get(scope, {}))
     told(silent, outcome=LEFT[scope], outcome_reason="incomplete")
     finished = {"gen_ai.response.finish_reasons": ["stop"]}
@@ -57,6 +59,19 @@ def test_openinference_says_ok_of_every_stream_that_came_to_its_end() -> None:
          outcome="error", outcome_reason="incomplete")  # fmt: skip
     embedding = {"openinference.span.kind": "EMBEDDING"}
     told(span(scope, embedding, name="CreateEmbeddings"), outcome="success")
+
+
+def test_usage_of_the_responses_api_comes_with_its_last_event() -> None:
+    """OpenInference says no OK where the caller stops reading there."""
+    used = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 131,
+            "llm.token_count.completion": 9}  # fmt: skip
+    told(span("openinference.instrumentation.openai", used, name="Response"), outcome="success")
+
+
+def test_openinference_says_nothing_of_a_raw_stream_of_anthropic() -> None:
+    """Behind `with_raw_response`, as LangChain asks for every stream, it ends the span at once."""
+    raw = {"openinference.span.kind": "LLM", "llm.model_name": "claude-sonnet-4-5"}
+    told(span("openinference.instrumentation.anthropic", raw), outcome="success")
 
 
 def test_traceloop_says_nothing_of_a_raw_response() -> None:

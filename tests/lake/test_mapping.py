@@ -206,7 +206,7 @@ def test_the_smallest_mapping() -> None:
         (
             '"x*" }]',
             '"x*" }], tells = ["id"]',
-            "senders.s.tells 'id' must be one of finish_reason, usage, ok, unset",
+            "senders.s.tells 'id' must be one of finish_reason, usage, ok, unset, nothing",
         ),
         (
             'scope = "x*"',
