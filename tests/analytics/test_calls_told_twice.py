@@ -83,7 +83,8 @@ def test_no_call_is_lost(
     tokens = sum(call.tokens or 0 for call in made)
     assert answer["calls"] >= len(made)
     assert (answer["tokens"] or 0) >= tokens
-    if len(libraries) == 1 or not any(call.beside for call in made):
+    alike = place == "trees" and any(call.tokens is None for call in made)
+    if len(libraries) == 1 or not (alike or any(call.beside for call in made)):
         assert (answer["calls"], answer["tokens"] or 0) == (len(made), tokens)
 
 

@@ -8,9 +8,10 @@
 --
 -- Side by side the tool_call_id says it, of spans of different libraries: one library tells each try
 -- once, so that the second span of one with the same id is a second try. Where one of them has no id,
--- two libraries of one service tell of one call if the name is the same, and if they begin and end
--- together; not so where one could be of two, such as of parallel calls, nor in a trace with more than
--- 2000, each of which would be held against all others.
+-- two libraries of one service tell of one call if the name is the same, if they begin and end together,
+-- and if the spans above them are of two libraries, too, each of which tells a tree of its own; not so
+-- where one could be of two, such as of parallel calls, nor in a trace with more than 2000, each of
+-- which would be held against all others.
 --
 --   leader_id  VARCHAR  the span that stands for the call
 CREATE OR REPLACE TEMP TABLE merged_tools AS
@@ -18,6 +19,7 @@ WITH RECURSIVE
 tools AS (
     SELECT
         trace_id, span_id,
+        MIN(parent_span_id) AS parent_span_id,
         MIN(COALESCE(service_name, '')) AS service_name,
         MIN(scope_name) AS scope_name,
         MIN(tool_name) AS tool_name,
@@ -120,9 +122,17 @@ tries AS (
         ON named_twice.trace_id = calls.trace_id
         AND named_twice.tool_call_id = calls.tool_call_id
 ),
+parents AS (
+    SELECT trace_id, span_id, MIN(scope_name) AS scope_name
+    FROM span_facts
+    WHERE trace_id IN (SELECT trace_id FROM told_by_two)
+    GROUP BY trace_id, span_id
+),
 alone AS (
-    SELECT calls.*
+    SELECT calls.*, parents.scope_name AS told_below
     FROM calls
+    JOIN parents
+        ON parents.trace_id = calls.trace_id AND parents.span_id = calls.parent_span_id
     SEMI JOIN (SELECT trace_id FROM calls GROUP BY trace_id HAVING COUNT(*) <= 2000) AS few
         ON few.trace_id = calls.trace_id
     ANTI JOIN tries ON tries.trace_id = calls.trace_id AND tries.span_id = calls.span_id
@@ -145,14 +155,15 @@ together AS (
         AND later.service_name = earlier.service_name
         AND later.scope_name <> earlier.scope_name
         AND later.tool_name = earlier.tool_name
+        AND later.told_below <> earlier.told_below
         AND (
             earlier.start_time < later.start_time
             OR (earlier.start_time = later.start_time AND earlier.span_id < later.span_id)
         )
     WHERE (earlier.tool_call_id IS NULL OR later.tool_call_id IS NULL)
-      AND later.start_time <= LEAST(earlier.end_time, earlier.start_time + INTERVAL '50' MILLISECOND)
-      AND later.end_time >= earlier.end_time - INTERVAL '50' MILLISECOND
-      AND later.end_time <= earlier.end_time + INTERVAL '50' MILLISECOND
+      AND later.start_time <= LEAST(earlier.end_time, earlier.start_time + INTERVAL '20' MILLISECOND)
+      AND later.end_time >= earlier.end_time - INTERVAL '20' MILLISECOND
+      AND later.end_time <= earlier.end_time + INTERVAL '20' MILLISECOND
 ),
 paired_once AS (
     SELECT trace_id, span_id

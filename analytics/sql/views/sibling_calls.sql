@@ -8,7 +8,8 @@
 --
 -- Two libraries that follow one framework each tell a tree of their own, in one trace, so that the
 -- parents differ. There the outermost spans of a call are one where both name the same model and the
--- same counts, or none, and where they begin and end together; unless one has such a sibling.
+-- same counts, and where they begin and end together; unless one has such a sibling. Without counts
+-- they may be of two steps side by side.
 --
 -- A span that could be told by two is told by none, such as of a retry or of parallel calls, nor is one
 -- of more than 2000 in one place, each of which would be held against all others. What nested_calls
@@ -132,6 +133,7 @@ pairs AS (
           WHEN NOT earlier.siblings
               THEN later.parent_span_id IS DISTINCT FROM earlier.parent_span_id
               AND later.led_by <> earlier.led_by
+              AND COALESCE(earlier.input_tokens, 0) + COALESCE(earlier.output_tokens, 0) > 0
               AND later.input_tokens IS NOT DISTINCT FROM earlier.input_tokens
               AND later.output_tokens IS NOT DISTINCT FROM earlier.output_tokens
               AND later.start_time
