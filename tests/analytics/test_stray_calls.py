@@ -134,12 +134,20 @@ NO_COUNTS: dict[str, Any] = {"input_tokens": None, "output_tokens": None}
 REFUSED = NO_COUNTS | {"outcome": "error", "status": "error"}
 
 
+@pytest.mark.parametrize(
+    ("of_framework", "of_client"),
+    [
+        ("langchain_openai.chat_models.base.OpenAIRateLimitError", "openai.RateLimitError"),
+        ("anthropic.InternalServerError", "api_error"),
+        ("InternalServerError", "500"),
+    ],
+)
 def test_a_refused_request_that_both_tell_is_one_call(
-    framework: Streams, client: Streams, opened: Opener
+    framework: Streams, client: Streams, opened: Opener, of_framework: str, of_client: str
 ) -> None:
-    """The framework's class of the error has the vendor's name before the client's."""
-    framework(error_class="langchain_openai.chat_models.base.OpenAIRateLimitError", **REFUSED)
-    client(error_class="openai.RateLimitError", **REFUSED)
+    """One's class has the vendor's name before it, or the other says what the vendor calls it."""
+    framework(error_class=of_framework, **REFUSED)
+    client(error_class=of_client, **REFUSED)
     assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
 
 

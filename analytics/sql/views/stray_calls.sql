@@ -35,7 +35,8 @@ calls AS (
         input_tokens, output_tokens,
         COALESCE(input_tokens, 0) + COALESCE(output_tokens, 0) > 0 AS counted,
         outcome = 'error' OR status = 'error' AS failed,
-        regexp_extract(error_class, '\w+$') AS error_class,
+        -- Not what the vendor calls it, such as api_error or 500.
+        NULLIF(regexp_extract(error_class, '\b[A-Z]\w*$'), '') AS error_class,
         CAST(floor(epoch_us(start_time) / 1000000) AS BIGINT) AS second
     FROM span_facts
     WHERE span_class = 'llm'
