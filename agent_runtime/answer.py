@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from agent_runtime.masking import quoted
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 from agent_runtime.trimming import estimated_tokens
@@ -240,4 +241,4 @@ def counted(value: object) -> int | None:
 def _check_text(*values: object) -> None:
     for value in values:
         if not isinstance(value, str):
-            raise TypeError(f"{value!r:.80} where text belongs")
+            raise TypeError(f"{quoted(value)} where text belongs")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_runtime.errors import GraphError, StateNotStorable
+from agent_runtime.masking import quoted
 from agent_runtime.messages import Message
 from agent_runtime.storable import storable
 from agent_runtime.tool_calls import call_tools
@@ -41,7 +42,9 @@ class State:
         added = tuple(update.get("messages", ()))
         for each in added:
             if not isinstance(each, Message):
-                raise StateNotStorable(f"a node left {each!r:.80} as a message; make it a Message")
+                raise StateNotStorable(
+                    f"a node left {quoted(each)} as a message; make it a Message"
+                )
         return State((*self.messages, *added), {**self.values, **storable(values)})
 
 

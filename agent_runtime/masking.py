@@ -15,6 +15,8 @@ AHEAD = 4_096
 is known by what follows, such as the ``@`` behind a password."""
 BEHIND = 64
 """The same before the end that is kept. It begins with a line, as only a name's value does."""
+QUOTED = 80
+"""Characters of a value that an error names."""
 
 _SECRETS = re.compile(
     r"""\b(?:sk|pk|rk|gh[opsu]|github_pat|glpat|xox[a-z])[-_][A-Za-z0-9_-]{8,}
@@ -53,6 +55,12 @@ def mask_secrets(text: str) -> str:
 def masked_beginning(text: str, characters: int) -> str:
     """The beginning of ``text``, of so many characters before the secrets were taken out."""
     return "".join(_masked(_encodable(text[: characters + AHEAD]), 0, characters))
+
+
+def quoted(value: object) -> str:
+    """What a value looks like at its beginning, for an error that names it: secrets go before the
+    rest is cut off, as half of one is no longer known."""
+    return masked_beginning(repr(value), QUOTED)
 
 
 def _masked(window: str, begin: int, end: int) -> Iterator[str]:

@@ -24,6 +24,7 @@ from agent_runtime.errors import (
     StreamBroken,
     error_text,
 )
+from agent_runtime.masking import masked_beginning, quoted
 from agent_runtime.model import Model, Speaks
 from agent_runtime.patience import Patience
 from agent_runtime.retry import retry_after_s
@@ -120,7 +121,7 @@ def _read(wire: Wire, data: str, answer: Answer) -> bool:
         wire.read(_chunk(data), answer)
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StreamBroken(
-            f"a chunk of the stream has another shape: {error!r}: {data[:80]!r}"
+            f"a chunk of the stream has another shape: {error!r}: {quoted(data)}"
         ) from error
     return answer.over
 
@@ -144,7 +145,7 @@ async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderEr
         error = text
     code = error.get("code") or error.get("type") if isinstance(error, dict) else None
     return ProviderRefused(
-        f"{model.name} answered {response.status}: {error_text(error)[:300]}",
+        f"{model.name} answered {response.status}: {masked_beginning(error_text(error), 300)}",
         status=response.status,
         code=code if isinstance(code, str) else None,
         retry_after_s=retry_after_s(response.headers),

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from agent_runtime.errors import StateNotStorable
+from agent_runtime.masking import quoted
 
 
 class _OddError(Exception):
@@ -15,7 +16,7 @@ class _OddError(Exception):
         self.way = ""
 
     def within(self, key: object) -> "_OddError":
-        self.way = f"[{key!r:.80}]{self.way}"
+        self.way = f"[{quoted(key)}]{self.way}"
         return self
 
 
@@ -34,8 +35,9 @@ def storable(values: dict[str, Any]) -> dict[str, Any]:
         ) from None
     except _OddError as odd:
         raise StateNotStorable(
-            f"values{odd.way} of the state cannot be kept, being {odd.value!r:.80}; use what JSON "
-            "has: text, finite numbers, true, false, null, lists, and objects with text for keys"
+            f"values{odd.way} of the state cannot be kept, being {quoted(odd.value)}; use what "
+            "JSON has: text, finite numbers, true, false, null, lists, and objects with text for "
+            "keys"
         ) from None
 
 

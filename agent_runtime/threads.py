@@ -30,6 +30,7 @@ from agent_runtime.errors import (
 from agent_runtime.graph import END, State
 from agent_runtime.interrupts import NOTHING, Asked, Resume, not_asked
 from agent_runtime.limits import NOTHING_SPENT, Spent
+from agent_runtime.masking import quoted
 from agent_runtime.messages import Message
 from agent_runtime.store import Store
 from agent_runtime.tally import Tally
@@ -266,7 +267,8 @@ def _check(messages: str) -> None:
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         raise StateNotStorable(
-            f"a node left {wrong['input']!r:.80} where messages have something else: {wrong['msg']}"
+            f"a node left {quoted(wrong['input'])} where messages have something else: "
+            f"{wrong['msg']}"
         ) from error
 
 

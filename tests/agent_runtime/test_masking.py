@@ -7,7 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent_runtime.masking import _SECRETS, AHEAD, HEAD, TAIL, mask_secrets, masked_beginning
+from agent_runtime.masking import (
+    _SECRETS,
+    AHEAD,
+    HEAD,
+    QUOTED,
+    TAIL,
+    mask_secrets,
+    masked_beginning,
+    quoted,
+)
 
 PIECES = ("eyJ", "aaaaaaaa", "-", ".", "_", "sk-", "hf_", "AKIA", "AIza", "://", "a:", "@", "/",
           "bearer ", "basic ", "authorization: ", "password", "token", "key", "=", ": ", "'", '"',
@@ -65,6 +74,13 @@ def test_no_secret_gets_through_at_a_cut(secret: str, before_cut: int) -> None:
     for line in (secret, f"{secret}\n"):
         text = ". " * (HEAD + TAIL) + line + ("\n" + ". " * TAIL)[: TAIL - before_cut]
         assert "SECR" not in mask_secrets(text)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("before_cut", range(-3, 24, 3))
+def test_no_secret_gets_through_in_a_value_that_is_quoted(secret: str, before_cut: int) -> None:
+    """As of a chunk or of a state that an error names."""
+    assert "SECR" not in quoted((". " * QUOTED)[: QUOTED - before_cut] + secret + " .")
 
 
 def test_the_last_lines_are_whole() -> None:

@@ -88,6 +88,33 @@ def test_a_body_that_does_not_end_is_not_waited_for(telemetry: Telemetry) -> Non
     assert "answered 401: {short" in str(result.outcome.error)
 
 
+DSN = "redis://app:hunter2-correct-horse@cache.internal:6379/0"
+
+
+@pytest.mark.parametrize("before", range(250, 300, 7))
+def test_a_refusal_is_quoted_without_its_secrets(telemetry: Telemetry, before: int) -> None:
+    """Also where the quotation ends within one."""
+    wire = f"HTTP/1.1 400 Bad Request\r\n\r\n{'. ' * (before // 2)}{DSN} timed out"
+    result, _ = refused(wire.encode())
+    assert "hunter2" not in str(result.outcome.error)
+    assert "answered 400: . . " in str(result.outcome.error)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        f"data: {{{' ' * 50}{DSN}\n\n".encode(),
+        stream({"id": "x", "choices": [{"delta": {"content": [" " * 50, DSN]}}]}),
+    ],
+)
+def test_a_chunk_is_quoted_without_its_secrets(telemetry: Telemetry, chunk: bytes) -> None:
+    """Wherever it stopped making sense."""
+    with answering(chunk) as (url, _):
+        result = run(url, max_attempts=1)
+    assert "hunter2" not in str(result.outcome.error)
+    assert "has another shape" in str(result.outcome.error)
+
+
 def test_nobody_is_sent_elsewhere_with_the_key(telemetry: Telemetry) -> None:
     """A redirect is a refusal: prompt and key are for the address that was given."""
     with answering(GOOD) as (elsewhere, given):
