@@ -67,9 +67,10 @@ class Model:
     """Budget of a prompt; older messages are left out to stay within it."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Sent along as they are, e.g. ``{"temperature": 0.2}``; what is None is left out. The user's
-    `pseudonym` is sent as ``safety_identifier`` to ``openai``, as ``metadata`` where messages are
-    spoken, and as ``user`` to everybody else, unless it is named here: ``{"user": None}`` is for
-    those that refuse it."""
+    `pseudonym` is sent as ``safety_identifier`` to api.openai.com, as ``metadata`` where messages
+    are spoken, and as ``user`` to everybody else, unless it is named here: ``{"user": None}`` is
+    for those that refuse it, under either name (``{"metadata": None}`` where messages are
+    spoken)."""
 
     def __post_init__(self) -> None:
         if not self.model:

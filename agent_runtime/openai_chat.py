@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -14,6 +15,8 @@ from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 
 path = "/chat/completions"
+OPENAI = "api.openai.com"
+"""Its regions are subdomains."""
 
 
 def headers(key: str | None) -> dict[str, str]:
@@ -29,12 +32,10 @@ def body(
 ) -> dict[str, Any]:
     """Body of a streamed chat completion.
 
-    No ``metadata``: OpenAI refuses it on answers that it is not told to store. OpenAI's name for
-    the field of the user is new, and few others know it.
+    No ``metadata``: OpenAI refuses it on answers that it is not told to store.
     """
-    about_user = "safety_identifier" if model.provider == "openai" else "user"
     request: dict[str, Any] = {
-        **set_by(model.parameters, {about_user: user}),
+        **set_by(model.parameters, _about(user, model)),
         "model": model.model,
         "messages": [_message(message, tools) for message in messages],
         "stream": True,
@@ -43,6 +44,16 @@ def body(
     if tools:
         request["tools"] = [{"type": "function", "function": tool} for tool in tools]
     return request
+
+
+def _about(user: str, model: Model) -> dict[str, str]:
+    """The user, unless the parameters name the field in either way. OpenAI's own name for it is
+    new, and servers that only speak as OpenAI does may refuse it."""
+    if model.parameters.keys() & {"user", "safety_identifier"}:
+        return {}
+    host = urlsplit(model.url).hostname or ""
+    is_openai = host == OPENAI or host.endswith(f".{OPENAI}")
+    return {"safety_identifier" if is_openai else "user": user}
 
 
 def read(chunk: Mapping[str, Any], answer: Answer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
-from agent_runtime import Model, RunResult, Runtime, pseudonym
+from agent_runtime import Model, RunResult, Runtime, openai_chat, pseudonym
 
 from .agents import chatting
 from .conftest import Telemetry, listening
@@ -224,33 +224,56 @@ def test_a_proxy_that_the_environment_names_is_asked(
     assert (len(given), len(direct)) == (1, 1)
 
 
+OPENAI = "https://api.openai.com/v1"
+ELSEWHERE = "https://models.example/v1"
+SAID = {"safety_identifier": "u-7"}
+
+
 @pytest.mark.parametrize(
-    ("name", "parameters", "sent"),
+    ("name", "url", "parameters", "sent"),
     [
-        ("openai:m", {}, {"safety_identifier": USER}),
-        ("openai:m", {"safety_identifier": "u-7"}, {"safety_identifier": "u-7"}),
-        ("openai:m", {"safety_identifier": None}, {}),
-        ("vllm:m", {}, {"user": USER}),
-        ("mistral:m", {"user": None}, {}),
+        ("openai:m", OPENAI, {}, {"safety_identifier": USER}),
+        ("openai:m", "https://eu.api.openai.com/v1", {}, {"safety_identifier": USER}),
+        ("openai:m", OPENAI, SAID, SAID),
+        ("openai:m", OPENAI, {"safety_identifier": None}, {}),
+        ("openai:m", OPENAI, {"user": None}, {}),
+        ("openai:m", OPENAI, {"user": "u-7"}, {"user": "u-7"}),
+        ("openai:m", "https://api.openai.com.example/v1", {}, {"user": USER}),
+        ("openai:m", ELSEWHERE, {}, {"user": USER}),
+        ("openai:m", ELSEWHERE, {"user": None}, {}),
+        ("vllm:m", ELSEWHERE, {}, {"user": USER}),
+        ("mistral:m", ELSEWHERE, {"user": None}, {}),
     ],
 )
-def test_a_vendor_is_told_a_short_pseudonym_of_the_user(
-    telemetry: Telemetry, name: str, parameters: dict[str, Any], sent: dict[str, str]
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_the_user_goes_by_the_name_that_the_server_knows(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    url: str,
+    parameters: dict[str, Any],
+    sent: dict[str, str],
+    by_environment: bool,
 ) -> None:
-    """OpenAI takes 64 characters, less than two UUIDs have, and wants no names; some vendors refuse
-    the field, so that ``parameters`` may say another one, or none."""
+    """Others who speak as OpenAI does may not know its name for the field, or refuse the field by
+    any name, so that ``parameters`` may say another user, or none."""
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    base_url = None if by_environment and name.startswith("openai:") else url
+    model = Model(name, base_url=base_url, api_key="k", parameters=parameters)
+    body = openai_chat.body(model, [], [], USER)
+    assert {key: body[key] for key in ("user", "safety_identifier") if key in body} == sent
+
+
+def test_a_vendor_is_told_a_short_pseudonym_of_the_user(telemetry: Telemetry) -> None:
+    """OpenAI takes 64 characters, less than two UUIDs have, and wants no names."""
     with answering(GOOD) as (url, asked):
-        model = Model(name, base_url=url, api_key="k", parameters=parameters)
+        model = Model("openai:m", base_url=url, api_key="k")
 
         async def once() -> RunResult:
             async with Runtime(chatting(model), agent_name="support") as runtime:
                 return await runtime.run("hello", thread_id="t1", tenant_id=TENANT, user_id=ADA)
 
         assert asyncio.run(once()).text == "fine"
-    told = {
-        key: asked[0].body[key] for key in ("user", "safety_identifier") if key in asked[0].body
-    }
-    assert told == sent
+    assert asked[0].body["user"] == USER
 
 
 def test_a_pseudonym_is_the_same_for_the_same_user_only() -> None:
