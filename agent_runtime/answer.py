@@ -15,10 +15,10 @@ from agent_runtime.trimming import estimated_tokens
 MOST_TOKENS = 2**53
 """Numbers beyond are no counts, and not even exact."""
 LONGEST_NAME = 64
-CUT = frozenset(("length", "max_tokens", "model_context_window_exceeded", "content_filter",
-                 "refusal", "insufficient_system_resource", "error"))  # fmt: skip
-"""Reasons to finish with which an answer may have stopped anywhere, in the words of OpenAI,
-Anthropic, DeepSeek and OpenRouter."""
+WHOLE = frozenset(("stop", "stop_sequence", "end_turn", "tool_use", "tool_call", "tool_calls",
+                   "function_call", "eos", "eos_token", "complete", "completed"))  # fmt: skip
+"""Reasons to finish with which a model came to its end. With any other one an answer may have
+stopped anywhere: vendors have many words for that, and new ones."""
 _HALF = re.compile("[\ud800-\udbff]")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -151,10 +151,11 @@ class Answer:
         """The whole answer as a message, each tool call with an id of its own.
 
         A provider leaves the arguments empty of a call that has none, but also of one that was cut
-        before they came: with its defaults a tool might do what nobody asked for.
+        before they came, and some write ``{}`` for both: with its defaults a tool might do what
+        nobody asked for. Of Anthropic's inputs, nothing is ``{}`` when the answer is whole.
         """
         reason = "refusal" if self.refused else self.finish_reason
-        was_cut = reason in CUT
+        was_cut = not _is_whole(reason)
         calls: dict[str, ToolCall] = {}
         ids: dict[int, str] = {}
         for index, call in sorted(self._calls.items()):
@@ -162,8 +163,10 @@ class Answer:
             if id_ in calls:
                 id_ = f"{id_}_{index}"
             ids[index] = id_
-            arguments = _whole(call["arguments"]) or ("" if was_cut else "{}")
+            arguments = _whole(call["arguments"]) or ("{}" if reason == "tool_use" else "")
             cut = was_cut and _object_in(arguments) is None
+            if was_cut and _object_in(arguments) == {}:
+                arguments = ""
             calls[id_] = ToolCall(id_, call["name"], arguments, cut)
         return Message(
             "assistant", "".join(self._text), tuple(calls.values()), thinking=self._thinking(ids),
@@ -172,7 +175,9 @@ class Answer:
 
     def _thinking(self, ids: Mapping[int, str]) -> tuple[dict[str, Any], ...]:
         blocks = self.blocks
-        if self.finish_reason in CUT:  # a thought is signed at its end, and not taken back without
+        if not _is_whole(
+            self.finish_reason
+        ):  # a thought is signed at its end, and not taken back without
             blocks = [
                 each for each in blocks if each["type"] != "thinking" or each.get("signature")
             ]
@@ -194,6 +199,10 @@ class Answer:
         came = estimated_tokens(*self._text, *self._thoughts, *calls)
         known = self.usage or Usage(prompt_tokens, 0)
         return replace(known, output_tokens=max(known.output_tokens, came), source="estimated")
+
+
+def _is_whole(reason: str | None) -> bool:
+    return reason is not None and reason.lower() in WHOLE
 
 
 def set_by(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

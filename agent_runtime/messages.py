@@ -16,7 +16,7 @@ class ToolCall:
     id: str
     name: str
     arguments: str
-    """JSON as the model wrote it; not yet known to be valid."""
+    """JSON as the model wrote it; not yet known to be valid, and empty where none came."""
     cut: bool = False
     """Whether the answer was cut before these were whole: then the tool is not called."""
 

@@ -147,7 +147,12 @@ def _checked(
         )
     if (tool := tools.get(call.name)) is None:
         raise LookupError(f"there is no tool {call.name!r}; there are: {', '.join(sorted(tools))}")
-    return tool, tool.arguments.model_validate_json(call.arguments)
+    if tool.writes is not None and tool.arguments.model_fields and not call.arguments:
+        raise CallCut(
+            f"no arguments of {call.name} came, perhaps because your answer was cut, and it is not "
+            "called with its defaults alone; ask for it again, and write at least one argument"
+        )
+    return tool, tool.arguments.model_validate_json(call.arguments or "{}")
 
 
 async def _answer(

@@ -131,7 +131,7 @@ def as_text(answer: object) -> str:
 def _as_written(call: ToolCall) -> Any:
     """The arguments as JSON, however it is set; as text where they are none."""
     try:
-        return json.loads(call.arguments)
+        return json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):
         return call.arguments
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_runtime import Context, Model, RunResult, Runtime, tool
+from agent_runtime import Context, Model, RunResult, Runtime, Tool, tool
 
 from .agents import chatting
 from .conftest import Telemetry
@@ -26,11 +26,11 @@ async def transfer(ctx: Context, cents: int = 10_000, to: str = "default") -> st
     return "sent"
 
 
-def run(url: str, name: str, *said: str) -> list[RunResult]:
+def run(url: str, name: str, *said: str, of: Tool = transfer) -> list[RunResult]:
     async def all_of_them() -> list[RunResult]:
         model = Model(name, base_url=url, api_key="k", max_attempts=1)
         who = {"thread_id": "t1", "tenant_id": "acme", "user_id": "ada"}
-        async with Runtime(chatting(model, [transfer]), agent_name="support") as runtime:
+        async with Runtime(chatting(model, [of]), agent_name="support") as runtime:
             return [await runtime.run(each, **who) for each in said]
 
     sent.clear()
@@ -55,12 +55,18 @@ HALF = delta(0, "input_json_delta", partial_json='{"cents": 5, "t')
 FINE = stopped("end_turn", begin(0, {"type": "text", "text": "fine"}))
 
 
+CUT = ("model_length", "MAX_TOKENS", "max_output_tokens", "abort", "sensitive", "network_error",
+       "SAFETY", "incomplete", "something new")  # fmt: skip
+WHOLE = ("stop", "STOP", "tool_calls", "function_call", "eos", "completed", "TOOL_CALL")
+
+
 @pytest.mark.parametrize(
     ("name", "cut", "then"),
     [
         ("openai:m", calls("length", ""), GOOD),
         ("openai:m", calls("length", '{"cents": 5'), GOOD),
         ("openai:m", calls("content_filter", ""), GOOD),
+        *(("mistral:m", calls(reason, ""), GOOD) for reason in CUT),
         ("anthropic:m", stopped("max_tokens", USE), FINE),
         ("anthropic:m", stopped("max_tokens", USE, HALF), FINE),
         ("anthropic:m", stopped("refusal", USE), FINE),
@@ -100,11 +106,65 @@ def test_the_whole_calls_of_a_cut_answer_are_made(telemetry: Telemetry) -> None:
     assert [call.cut for call in result.messages[1].tool_calls] == [False, True]
 
 
-def test_a_call_without_arguments_is_made(telemetry: Telemetry) -> None:
-    """Of an answer that is whole: providers leave the arguments empty then."""
-    with answering(calls("tool_calls", ""), GOOD) as (url, _):
-        run(url, "openai:m", "send the usual")
+@pytest.mark.parametrize(
+    ("name", "answer", "then"),
+    [
+        *(("vllm:m", calls(reason, "{}"), GOOD) for reason in WHOLE),
+        ("anthropic:m", stopped("tool_use", USE), FINE),
+        (
+            "anthropic:m",
+            stopped("tool_use", USE, delta(0, "input_json_delta", partial_json="")),
+            FINE,
+        ),
+    ],
+)
+def test_a_write_is_made_with_its_defaults_when_the_model_said_so(
+    telemetry: Telemetry, name: str, answer: bytes, then: bytes
+) -> None:
+    """By ``{}`` in an answer that is whole; Anthropic sends no more than its beginning of it."""
+    with answering(answer, then) as (url, _):
+        run(url, name, "send the usual")
     assert sent == [(10_000, "default")]
+
+
+@pytest.mark.parametrize(
+    "answer", [*(calls(reason, "") for reason in WHOLE), *(calls(each, "{}") for each in CUT)]
+)
+def test_a_write_of_which_no_arguments_came_is_not_made(
+    telemetry: Telemetry, answer: bytes
+) -> None:
+    """Some servers say that a call is whole which was cut, some complete it as ``{}``. The model
+    hears what it can do about it."""
+    with answering(answer, GOOD) as (url, _):
+        [result] = run(url, "vllm:m", "send 5 cents to bob")
+    assert not sent
+    assert "write at least one argument" in result.messages[2].content
+    [line] = telemetry.lines("agent.tool")
+    assert line["error_class"] == "agent_runtime.errors.CallCut"
+
+
+@pytest.mark.parametrize("wrote", ["", "{}"])
+def test_what_needs_no_arguments_is_called_without(telemetry: Telemetry, wrote: str) -> None:
+    """A read with its defaults, and a write that has no parameters."""
+    made: list[str] = []
+
+    @tool(name="transfer")
+    async def read(days: int = 7) -> str:
+        """Reads."""
+        made.append(f"read {days}")
+        return "read"
+
+    @tool(name="transfer", writes=True)
+    async def write() -> str:
+        """Writes."""
+        made.append("written")
+        return "written"
+
+    for each in (read, write):
+        with answering(calls("tool_calls", wrote), GOOD) as (url, _):
+            [result] = run(url, "vllm:m", "do it", of=each)
+        assert result.text == "fine"
+    assert made == ["read 7", "written"]
 
 
 @pytest.mark.parametrize("arguments", ['{"cents": 5', "[5]", "5", "", "cents"])
