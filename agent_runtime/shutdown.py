@@ -57,12 +57,16 @@ def drained_by_signals(runtimes: Sequence[Runtime], delay_s: float) -> Iterator[
             signal.signal(number, handler)
 
     def stop_server(number: int) -> None:
-        if callable(handler := of_server[number]):
-            _hurry(handler, first + grace_s - CLOSING_S - time.monotonic())
-            handler(number, None)
-        else:
+        if not callable(handler := of_server[number]):
             give_back()
             signal.raise_signal(number)
+            return
+        if (server := _uvicorn_of(handler)) is not None:
+            if server.should_exit:
+                # Told twice, it would leave this context out, and with it who counts lost lines.
+                return
+            _hurry(server.config, first + grace_s - CLOSING_S - time.monotonic())
+        handler(number, None)
 
     async def drain(number: int) -> None:
         await asyncio.gather(asyncio.sleep(delay_s), *(each.drain() for each in runtimes))
@@ -117,10 +121,13 @@ def _has_supervisor() -> bool:
     return by_gunicorn or multiprocessing.parent_process() is not None
 
 
-def _hurry(of_server: Callable[..., Any], seconds: float) -> None:
+def _uvicorn_of(handler: Callable[..., Any]) -> uvicorn.Server | None:
+    of = handler.__self__ if isinstance(handler, MethodType) else None
+    return of if isinstance(of, uvicorn.Server) else None
+
+
+def _hurry(config: uvicorn.Config, seconds: float) -> None:
     """Have uvicorn wait no longer for clients, of whom one that reads nothing never goes."""
-    if isinstance(of_server, MethodType) and isinstance(of_server.__self__, uvicorn.Server):
-        config = of_server.__self__.config
-        configured = config.timeout_graceful_shutdown
-        patience = CLIENTS_S if configured is None else configured
-        config.timeout_graceful_shutdown = max(0, min(patience, int(seconds)))
+    configured = config.timeout_graceful_shutdown
+    patience = CLIENTS_S if configured is None else configured
+    config.timeout_graceful_shutdown = max(0, min(patience, int(seconds)))

@@ -396,7 +396,13 @@ def test_a_server_waits_for_the_reader_of_its_lines(
 
 @pytest.mark.parametrize(
     ("signals", "within_s"),
-    [([signal.SIGTERM], 10), ([signal.SIGINT], 10), ([signal.SIGTERM, signal.SIGTERM], 4)],
+    [
+        ([signal.SIGTERM], 10),
+        ([signal.SIGINT], 10),
+        ([signal.SIGTERM, signal.SIGTERM], 4),
+        ([signal.SIGTERM, signal.SIGINT], 4),
+        ([signal.SIGINT, signal.SIGINT], 4),
+    ],
 )
 def test_a_server_counts_the_lines_that_nobody_read(
     vendor: ModelServer, pool: ThreadPoolExecutor, signals: list[int], within_s: float
@@ -406,7 +412,7 @@ def test_a_server_counts_the_lines_that_nobody_read(
         began = time.monotonic()
         for number in signals:
             process.terminate(number)
-            time.sleep(0.1)
+            time.sleep(0.05)
         process.process.wait(15)
         assert time.monotonic() - began < within_s
         out, err = process.process.communicate()
