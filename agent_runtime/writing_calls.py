@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pydantic_core
 
 from agent_runtime.claims import Claim, digest, key_of_call
-from agent_runtime.errors import NotDone, error_class, error_message
+from agent_runtime.errors import NotDone, WriteConflict, error_class, error_message
 from agent_runtime.identity import current_node, current_write
 from agent_runtime.interrupts import Interrupt
 from agent_runtime.messages import ToolCall
@@ -64,7 +65,9 @@ class WritingCall:
 
         unable = replace(how, keyed=False)
         timeout_s = NO_TOOL_S if tool is None else tool.timeout_s
-        return await self._write(key, unable, act, timeout_s, said, understood=None)
+        with suppress(WriteConflict):  # with other arguments than what was begun: this never was
+            return await self._write(key, unable, act, timeout_s, said, understood=None)
+        raise hindrance
 
     def _key(self, how: Writes, said: Any) -> str | None:
         """The idempotency key; None when it needs arguments that are not there."""

@@ -89,6 +89,26 @@ def test_an_operation_with_other_arguments_is_an_error(
     assert len(bank.effects) == 1
 
 
+def test_what_is_wrong_with_a_call_is_told_of_an_operation_that_was_done(
+    bank: Payments, telemetry: Telemetry
+) -> None:
+    """And not that they are others: a model that writes them right then hears what came of it."""
+    wrong = [call("charge", 2, **PEN, note="a gift"), call("charge", 3, order="pen", cents="much")]
+
+    async def work(runtime: Runtime) -> None:
+        [first, *refused, again] = answers(await runtime.run("a pen", **WHO))
+        assert first == again
+        for each, parameter in zip(refused, ("note", "cents"), strict=True):
+            assert each["error_class"] == "pydantic_core._pydantic_core.ValidationError"
+            assert f"{parameter}: " in each["message"]
+
+    graph = asking(
+        [charger(bank, once_per=["order"])], call(**PEN), *wrong, call("charge", 4, **PEN)
+    )
+    with_runtime(graph, work)
+    assert len(bank.requests) == 1
+
+
 def test_reads_go_side_by_side_and_before_writes(telemetry: Telemetry) -> None:
     """The writes follow one after the other, in the order in which they were asked for."""
     steps: list[str] = []
