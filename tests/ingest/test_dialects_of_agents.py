@@ -246,3 +246,13 @@ def test_a_group_of_openai_s_traces_is_a_thread_to_logfire_s_sdk_only() -> None:
     trace = {"logfire.msg_template": "OpenAI Agents trace: {name}", "name": "flow", "group_id": "t"}
     told(span("logfire.openai_agents", trace), span_class="agent", thread_id="t")
     told(span("another", trace), thread_id=None)
+
+
+def test_strands_tools_failed_by_a_shorter_name() -> None:
+    """Up to version 1.1, with a status of OK; elsewhere the name may mean anything."""
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    failed = tool | {"tool.status": "error"}
+    for scope in ("strands.telemetry.tracer", "strands-agents"):
+        told(span(scope, failed, status={"code": 1}), span_class="tool", outcome="error")
+    told(span("strands-agents", tool | {"tool.status": "success"}), outcome="success")
+    told(span("another", failed, status={"code": 1}), outcome="success")
