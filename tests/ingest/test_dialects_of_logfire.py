@@ -1,0 +1,60 @@
+"""What Logfire told of calls through vendors' SDKs over the years, and the row it becomes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.ingest.one_row import span, told
+
+OPENAI, ANTHROPIC = "logfire.openai", "logfire.anthropic"
+CHAT = {"gen_ai.operation.name": "chat"}
+BY_ANTHROPIC = {"input_tokens": 67, "output_tokens": 9, "cache_read_input_tokens": 64,
+                "cache_creation_input_tokens": 20}  # fmt: skip
+BY_OPENAI = {
+    "prompt_tokens": 131, "completion_tokens": 49, "total_tokens": 180,
+    "prompt_tokens_details": {"cached_tokens": 64},
+    "completion_tokens_details": {"reasoning_tokens": 40},
+}  # fmt: skip
+
+
+def answered(usage: dict[str, Any]) -> dict[str, str]:
+    """The response as Logfire cuts it down."""
+    return {"response_data": json.dumps({"message": {"role": "assistant"}, "usage": usage})}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answered(BY_ANTHROPIC),
+        answered(BY_ANTHROPIC) | {"gen_ai.usage.input_tokens": 67, "gen_ai.usage.output_tokens": 9},
+        answered(BY_ANTHROPIC) | {"gen_ai.usage.input_tokens": 151, "gen_ai.usage.output_tokens": 9,
+                                  "gen_ai.usage.raw": json.dumps(BY_ANTHROPIC)},
+        {"gen_ai.usage.input_tokens": 151, "gen_ai.usage.output_tokens": 9,
+         "gen_ai.usage.raw": json.dumps(BY_ANTHROPIC)},
+    ],
+    ids=["4.16", "4.22", "4.32", "5.0"],
+)  # fmt: skip
+def test_logfire_tells_tokens_as_anthropic_counts_them(said: dict[str, Any]) -> None:
+    """In the response, and as its own count, which has the cached ones in it since version 4.32."""
+    row = span(ANTHROPIC, CHAT | said | {"gen_ai.response.id": "msg_1"})
+    told(row, input_tokens=151, output_tokens=9, cache_read_tokens=64, cache_write_tokens=20)
+
+
+@pytest.mark.parametrize("own", [{}, {"gen_ai.usage.input_tokens": 131}])
+def test_logfire_tells_tokens_as_openai_counts_them(own: dict[str, int]) -> None:
+    """Of streams nothing but the response tells any."""
+    row = span(OPENAI, CHAT | answered(BY_OPENAI) | own | {"gen_ai.response.id": "chatcmpl-1"})
+    told(row, input_tokens=131, output_tokens=49, cache_read_tokens=64, reasoning_tokens=40)
+
+
+@pytest.mark.parametrize("part", ["prompt_tokens_details", "input_tokens_details"])
+def test_logfire_tells_openai_s_usage_as_it_came(part: str) -> None:
+    """Of completions and of responses."""
+    raw = {"gen_ai.usage.raw": json.dumps({part: {"cached_tokens": 64}})}
+    told(span(OPENAI, CHAT | raw | {"gen_ai.usage.input_tokens": 131}), cache_read_tokens=64)
+
+
+def test_a_response_s_data_are_tokens_in_logfire_s_spans_only() -> None:
+    """Elsewhere an application calls anything so."""
+    told(span("another", CHAT | answered(BY_OPENAI)), input_tokens=None, cache_read_tokens=None)
