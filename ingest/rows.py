@@ -177,7 +177,8 @@ def _without_askers(
     for sender in mapping.senders:
         if sender.answers_apart and (ours := senders.of(sender.name)) is not None:
             call = pc.is_in(columns["operation"], pa.array(sender.answers_apart))
-            silent = pc.and_(pc.is_null(columns["response_id"]), pc.not_equal(status, "error"))
+            answer = pc.coalesce(columns["response_id"], columns["output_tokens"].cast(pa.string()))
+            silent = pc.and_(pc.is_null(answer), pc.not_equal(status, "error"))
             asks = pc.and_(pa.array(ours), pc.and_(call, silent))
             classes = pc.if_else(asks, "other", classes)
     return classes

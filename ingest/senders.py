@@ -39,6 +39,8 @@ class Senders:
             of_scope = fits(self._scopes, match.scope)
             if match.before and of_scope.any():
                 of_scope &= self._older(of_scope, match.before)
+            if match.since and of_scope.any():
+                of_scope &= ~self._older(of_scope, match.since)
             if not of_scope.any():
                 return None
             flags = of_scope[self._scope]

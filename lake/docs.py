@@ -163,7 +163,7 @@ def _sender(sender: Sender) -> list[str]:
     by = (
         " and ".join(f"{what} `{pattern}`" for what, pattern in
                      (("scope", match.scope), ("name", match.name),
-                      ("version before", match.before)) if pattern)
+                      ("version before", match.before), ("version from", match.since)) if pattern)
         for match in sender.match
     )  # fmt: skip
     peculiar = [] if sender.knows_durations else ["a duration of 0 is unknown"]

@@ -94,12 +94,13 @@ class Source:
 class Match:
     """A pattern of the scope, of the record's name, or both; x* is a prefix, *x an ending.
 
-    ``before``: only of versions of the scope before this one.
+    ``before`` and ``since``: only of versions of the scope before this one, or from it on.
     """
 
     scope: str = ""
     name: str = ""
     before: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

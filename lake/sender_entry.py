@@ -16,14 +16,15 @@ def sender_of(name: str, entry: Any) -> Sender:
     matches = []
     for each in table.take("match", list):
         match = Entry(each, f"{place}.match")
-        found = Match(*(match.take(key, str, "") for key in ("scope", "name", "before")))
+        found = Match(*(match.take(key, str, "") for key in ("scope", "name", "before", "since")))
         match.end()
         if not (found.scope or found.name):
             raise MappingError(f"{place}.match fits everything; give a scope or a name")
-        if found.before and not (found.scope and _VERSION.fullmatch(found.before)):
-            raise MappingError(
-                f"{place}.match.before = {found.before!r} must be numbers with dots, of a scope"
-            )
+        for key, version in (("before", found.before), ("since", found.since)):
+            if version and not (found.scope and _VERSION.fullmatch(version)):
+                raise MappingError(
+                    f"{place}.match.{key} = {version!r} must be numbers with dots, of a scope"
+                )
         matches.append(found)
     finishes = texts(table.take("finishes", list, []), f"{place}.finishes")
     tells = texts(table.take("tells", list, list(USUAL_SIGNS)), f"{place}.tells")

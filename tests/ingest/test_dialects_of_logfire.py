@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.one_row import span, told
+from tests.ingest.one_row import FAILED, span, told
 
 OPENAI, ANTHROPIC = "logfire.openai", "logfire.anthropic"
+STREAM = "streaming response from {request_data[model]!r} took {duration:.2f}s"
 CHAT = {"gen_ai.operation.name": "chat"}
 BY_ANTHROPIC = {"input_tokens": 67, "output_tokens": 9, "cache_read_input_tokens": 64,
                 "cache_creation_input_tokens": 20}  # fmt: skip
@@ -58,3 +59,30 @@ def test_logfire_tells_openai_s_usage_as_it_came(part: str) -> None:
 def test_a_response_s_data_are_tokens_in_logfire_s_spans_only() -> None:
     """Elsewhere an application calls anything so."""
     told(span("another", CHAT | answered(BY_OPENAI)), input_tokens=None, cache_read_tokens=None)
+
+
+@pytest.mark.parametrize(
+    ("scope", "asked"),
+    [
+        (OPENAI, "Chat Completion with {request_data[model]!r}"),
+        (OPENAI, "Completion with {request_data[model]!r}"),
+        (OPENAI, "Responses API with {gen_ai.request.model!r}"),
+        (ANTHROPIC, "Message with {request_data[model]!r}"),
+    ],
+)
+def test_logfire_told_a_streamed_answer_without_its_id(scope: str, asked: str) -> None:
+    """Up to version 5.2, apart from what asked for it, often without tokens or a finish reason."""
+    told(span(scope, CHAT, name=STREAM, version="5.2.0"), span_class="llm", outcome="success")
+    told(span(scope, CHAT, name=asked, version="5.2.0"), span_class="other")
+    told(span(scope, CHAT, name=asked, **FAILED), span_class="llm", outcome="error")
+    for answer in ({"gen_ai.response.id": "r"}, {"gen_ai.usage.output_tokens": 9}):
+        told(span(scope, CHAT | answer, name=asked), span_class="llm")
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"), [("5.2.0", "success"), ("5.3.0", "interrupt"), ("", "interrupt")]
+)
+def test_logfire_tells_why_a_stream_of_anthropic_ended_since_5_3(
+    version: str, outcome: str
+) -> None:
+    told(span(ANTHROPIC, CHAT, name=STREAM, version=version), outcome=outcome)

@@ -215,6 +215,11 @@ def test_the_smallest_mapping() -> None:
         ),
         (
             'scope = "x*"',
+            'scope = "x*", since = "v2"',
+            "senders.s.match.since = 'v2' must be numbers with dots, of a scope",
+        ),
+        (
+            'scope = "x*"',
             'name = "x*", before = "2.1"',
             "senders.s.match.before = '2.1' must be numbers with dots, of a scope",
         ),
