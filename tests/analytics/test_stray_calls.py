@@ -151,17 +151,27 @@ def test_a_refused_request_that_both_tell_is_one_call(
     assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
 
 
+def test_a_refused_request_without_an_agent_is_one_call(
+    framework: Streams, client: Streams, opened: Opener
+) -> None:
+    """Both are traces by themselves; the client begins and ends just within the framework."""
+    framework(under=None, **REFUSED)
+    client(**REFUSED | {"at": NOON + ms(1), "took": 498})
+    assert opened().query("SELECT COUNT(*) AS n FROM llm_calls")["n"].to_pylist() == [1]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         (NO_COUNTS, NO_COUNTS | {"took": 300}),
         (NO_COUNTS | {"took": 600}, NO_COUNTS | {"at": NOON + ms(60)}),
         (NO_COUNTS | {"under": None}, NO_COUNTS),
+        (REFUSED | {"under": None}, REFUSED | {"at": NOON + ms(8), "took": 490}),
         (REFUSED, NO_COUNTS),
         (REFUSED | {"took": 800}, REFUSED | {"took": 300}),
         (REFUSED | {"error_class": "ServerError"}, REFUSED | {"error_class": "RateLimitError"}),
     ],
-    ids=["ends", "begins", "root", "failed", "failed-ends", "errors"],
+    ids=["ends", "begins", "root", "failed-root", "failed", "failed-ends", "errors"],
 )
 def test_without_counts_what_speaks_against_it_leaves_two(
     framework: Streams, client: Streams, opened: Opener, one: dict[str, Any], other: dict[str, Any]

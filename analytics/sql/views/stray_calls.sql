@@ -8,7 +8,8 @@
 -- as of parallel calls with the same counts.
 --
 -- Where neither knows counts the times must speak for it: that span has a parent, both begin and end
--- together, and both failed or neither, with errors that may be the same.
+-- together, and both failed or neither, with errors that may be the same. It may be a root where both failed
+-- and it begins and ends just around the other.
 --
 --   leader_trace_id, leader_id  VARCHAR  the span that stands for the call
 CREATE OR REPLACE TEMP TABLE stray_calls AS
@@ -84,7 +85,15 @@ pairs AS (
       )
       AND CASE
           WHEN strays.counted THEN COALESCE(leaders.failed OR NOT strays.failed, TRUE)
-          ELSE leaders.parent_span_id IS NOT NULL
+          ELSE (
+                  leaders.parent_span_id IS NOT NULL
+                  OR (
+                      leaders.failed AND strays.failed
+                      AND strays.start_time <= leaders.start_time + INTERVAL '5' MILLISECOND
+                      AND strays.end_time >= leaders.end_time - INTERVAL '5' MILLISECOND
+                      AND strays.end_time <= leaders.end_time
+                  )
+              )
               AND strays.start_time <= leaders.start_time + INTERVAL '50' MILLISECOND
               AND strays.end_time >= leaders.end_time - INTERVAL '50' MILLISECOND
               AND COALESCE(leaders.failed, FALSE) = COALESCE(strays.failed, FALSE)
