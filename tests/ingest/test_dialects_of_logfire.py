@@ -86,3 +86,35 @@ def test_logfire_tells_why_a_stream_of_anthropic_ended_since_5_3(
     version: str, outcome: str
 ) -> None:
     told(span(ANTHROPIC, CHAT, name=STREAM, version=version), outcome=outcome)
+
+
+@pytest.mark.parametrize(
+    ("scope", "asked", "operation", "usage"),
+    [
+        (OPENAI, "Chat Completion with {request_data[model]!r}", "chat", BY_OPENAI),
+        (OPENAI, "Responses API with {gen_ai.request.model!r}", "chat", BY_OPENAI),
+        (OPENAI, "Completion with {request_data[model]!r}", "text_completion", BY_OPENAI),
+        (OPENAI, "Embedding Creation with {request_data[model]!r}", "embeddings", BY_OPENAI),
+        (ANTHROPIC, "Message with {request_data[model]!r}", "chat", BY_ANTHROPIC),
+    ],
+)
+def test_logfire_named_calls_by_its_templates_only(
+    scope: str, asked: str, operation: str, usage: dict[str, Any]
+) -> None:
+    """Up to version 4.18, and the model of Anthropic's in the request only."""
+    call = {"logfire.msg_template": asked, "request_data": json.dumps({"model": "m"})}
+    whole = call | answered(usage)
+    told(span(scope, whole, name=asked), span_class="llm", operation=operation, request_model="m")
+    told(span(scope, call, name=asked, **FAILED), span_class="llm", outcome="error")
+    told(span("another", whole, name=asked), span_class="other", request_model=None)
+
+
+@pytest.mark.parametrize("scope", [OPENAI, ANTHROPIC])
+def test_logfire_named_a_streamed_answer_by_its_template_only(scope: str) -> None:
+    """What asked for it is no call beside it."""
+    told(span(scope, {"logfire.msg_template": STREAM}, name=STREAM, version="4.16.0", seconds=0.0),
+         span_class="llm", outcome="success", duration_ms=None)  # fmt: skip
+    asked = "Message with {request_data[model]!r}"
+    if scope == OPENAI:
+        asked = "Completion with {request_data[model]!r}"
+    told(span(scope, {"logfire.msg_template": asked}, name=asked), span_class="other")

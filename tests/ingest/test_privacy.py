@@ -219,6 +219,7 @@ def test_what_columns_take_from_content_is_taken_first() -> None:
         "gen_ai.completion.0.finish_reason",
         "llm.invocation_parameters",
         "output.value",
+        "request_data",
         "response_data",
     ]
     assert not (sorts & Sort.SECRET).any()
