@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ingest.ledger import NoteSegment, hour_of
 from ingest.record import TRAILER_BYTES, TRAILER_TAG, JournalError, Record, TornTail
-from ingest.segments import Segment, pieces, sync_directory, sync_file, write_durably
+from ingest.segments import Segment, pieces, sync_directory, write_durably
+from lake.to_disk import sync
 
 
 def quarantined_in(directory: Path) -> list[Path]:
@@ -52,7 +53,7 @@ def recover(directory: Path, note: NoteSegment) -> list[JournalError]:
         if held.bytes == 0:
             path.unlink()
             continue
-        sync_file(path)
+        sync(path)
         note(int(path.stem), held.accepted, {}, held.unreadable_bytes)
         path.rename(path.with_suffix(".journal"))
     sync_directory(directory)

@@ -9,7 +9,6 @@ A signal's directory holds `{sequence:020d}.open` (being written), `{sequence:02
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from ingest.record import CorruptRecord, JournalError, Record, TornTail, checked, record_bounds
 from ingest.resync import next_whole, without_length
+from lake.to_disk import sync
 
 DIGEST_BYTES = 16
 PARTIAL = ".partial"
@@ -193,23 +193,14 @@ def make_directory(directory: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Make creations, renames and deletions in `directory` survive a power cut."""
-    sync_file(directory)
-
-
-def sync_file(path: Path) -> None:
-    """Make the content of `path` survive a power cut."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(directory)
 
 
 def write_durably(path: Path, content: bytes) -> None:
     """Make `content` the content of `path`, all or nothing, so that it survives a power cut."""
     partial = path.with_name(path.name + PARTIAL)
     partial.write_bytes(content)
-    sync_file(partial)
+    sync(partial)
     partial.replace(path)
     sync_directory(path.parent)
 
