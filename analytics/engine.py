@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from analytics.questions import FACTS, ORDER, VIEWS, Step, as_view, briefly, in_passing, steps_for
+from analytics.questions import (
+    FACTS,
+    ORDER,
+    VIEWS,
+    Step,
+    as_view,
+    briefly,
+    in_passing,
+    run_starts_of,
+    steps_for,
+)
 from lake import TABLES, Snapshot, literally
 
 if TYPE_CHECKING:
@@ -59,15 +69,11 @@ class TooLargeError(QueryError):
 
 @dataclass
 class Session:
-    """A connection that shows one snapshot, and the steps of `sql/views/` it has built so far.
-
-    `few` says that its spans have been counted, and may be held.
-    """
+    """A connection that shows one snapshot, and the steps of `sql/views/` it has built so far."""
 
     connection: duckdb.DuckDBPyConnection
     busy: Lock = field(default_factory=Lock)
     built: set[str] = field(default_factory=set)
-    few: bool = False
 
 
 class Engine:
@@ -122,12 +128,7 @@ class Engine:
             steps = steps_for(_names_in(statement) if rests_on is None else rests_on)
             if alone and any(cut.rows.files.values()):  # one empty range is like the next
                 session, _ = self._opened(cut)
-                brief = briefly(statement.query)
-                if brief and _has_many_rows(session.connection, "lake_spans"):
-                    steps = brief
-                else:
-                    steps = in_passing(steps, statement.query)
-                    session.few = bool(brief)
+                steps = briefly(statement.query) or in_passing(steps, statement.query)
             else:
                 session = self._session(cut)
             with session.busy:
@@ -194,14 +195,19 @@ class Engine:
             if step.name not in session.built:
                 if step.name == "prices":
                     self._list_prices()
-                if step.name in FACTS and not (session.few and step.name == "span_facts"):
+                if step.name in FACTS:
                     step = _held_or_seen(session.connection, step)
                 session.connection.execute(step.sql)
                 if step.name == "models_used":
                     self._match_models(session)
-                if step.name == "other_traces" and self._sparing:
-                    _refuse_many(session.connection.table(step.name))
                 session.built.add(step.name)
+                if step.name == "other_traces":
+                    others = len(session.connection.table("other_traces"))
+                    if others > MANY_TRACES and self._sparing:
+                        raise TooLargeError(TOO_LARGE)
+                    if not others and not len(session.connection.table("log_facts")):
+                        self._build(session, run_starts_of("lone_starts"))
+                        return
 
     @cached_property
     def _prices(self) -> "PriceBook":
@@ -277,11 +283,6 @@ def _held_or_seen(connection: duckdb.DuckDBPyConnection, facts: Step) -> Step:
 def _has_many_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     counted = connection.table(table).limit(HELD_ROWS + 1).aggregate("COUNT(*)")
     return bool(counted.fetchall()[0][0] > HELD_ROWS)
-
-
-def _refuse_many(traces: duckdb.DuckDBPyRelation) -> None:
-    if len(traces) > MANY_TRACES:
-        raise TooLargeError(TOO_LARGE)
 
 
 def _interruptibly(

@@ -74,6 +74,7 @@ ORDER = (
     "nodes",
     "run_endings",
     "run_starts",
+    "lone_starts",
     "brief_run_starts",
     "runs",
     "run_success",
@@ -164,11 +165,17 @@ def briefly(sql: str) -> tuple[Step, ...]:
     """
     if {name for name in _read_in(sql) if name in ORDER} != {"run_starts"}:
         return ()
-    stand_in = "CREATE OR REPLACE TEMP VIEW run_starts AS FROM brief_run_starts"
-    steps = in_passing(steps_for(_sources_of(stand_in)), stand_in)
+    return run_starts_of("brief_run_starts")
+
+
+@cache
+def run_starts_of(stand_in: str) -> tuple[Step, ...]:
+    """The steps of another step that stands in for `run_starts`."""
+    last = f"CREATE OR REPLACE TEMP VIEW run_starts AS FROM {stand_in}"
+    steps = in_passing(steps_for(_sources_of(last)), last)
     return (
         *(_of_other_traces(step) if step.name == "span_facts" else step for step in steps),
-        Step("run_starts", stand_in, _sources_of(stand_in)),
+        Step("run_starts", last, _sources_of(last)),
     )
 
 
