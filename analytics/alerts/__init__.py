@@ -22,9 +22,10 @@ from analytics.alerts.state import AlertState, Observation, Transition, step
 from analytics.alerts.store import AlertStore, AlertStoreError, Delivery
 
 if TYPE_CHECKING:
-    from analytics.alerts.channels import Channel, ChannelError, LogChannel, WebhookChannel
+    from analytics.alerts.channels import Channel, ChannelError, LogChannel
     from analytics.alerts.delivery import Backoff
     from analytics.alerts.pager import Clock, SystemClock, run_pager
+    from analytics.alerts.webhook import WebhookChannel
 
 __all__ = [
     "AlertHistory",
@@ -58,7 +59,7 @@ _HOME = {
     "Clock": "analytics.alerts.pager",
     "LogChannel": "analytics.alerts.channels",
     "SystemClock": "analytics.alerts.pager",
-    "WebhookChannel": "analytics.alerts.channels",
+    "WebhookChannel": "analytics.alerts.webhook",
     "run_pager": "analytics.alerts.pager",
 }
 

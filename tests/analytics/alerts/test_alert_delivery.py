@@ -29,10 +29,10 @@ from analytics.alerts import (
     Transition,
     WebhookChannel,
 )
-from analytics.alerts.channels import sign
 from analytics.alerts.delivery import delivering
 from analytics.alerts.notification import announce
 from analytics.alerts.store import Evaluation, ScopeResult
+from analytics.alerts.webhook import sign
 from tests.analytics.alerts.receiver import Received, Receiver, until
 
 AT = datetime(2026, 3, 1, 3, 2, tzinfo=UTC)
