@@ -119,7 +119,7 @@ def _mend(lake: Lake) -> None:
     for table in TABLE_OF.values():
         try:
             for path in lake.mend(table):
-                _log.warning("writer.dropped_checkpoint", path=str(path))
+                _log.warning("writer.dropped_unwritten", path=str(path))
         except OSError as error:
             _log.error("writer.cannot_mend", table=table, reason=str(error))
 

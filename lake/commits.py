@@ -6,10 +6,11 @@ commit had failed, and nothing syncs them before they are trusted.
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
@@ -114,9 +115,17 @@ def _entry(delta: DeltaTable, version: int) -> Path:
     return path_of(delta) / "_delta_log" / f"{version:020d}.json"
 
 
+def _action(line: str) -> Mapping[str, Any]:
+    """What a line of the log says: nothing where it cannot be read, which Delta skips, too."""
+    try:
+        return cast("Mapping[str, Any]", json.loads(line))
+    except ValueError:
+        return {}
+
+
 def _make_durable(path: Path, commit: Path) -> None:
     try:
-        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        actions = [*map(_action, commit.read_text().splitlines())]
     except FileNotFoundError:  # an old one, which a checkpoint stands for
         return
     added = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]

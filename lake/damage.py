@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lake.cut_off import cut_off_entry
 from lake.paths import literally
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def damage_of_log(table: Path, error: Exception) -> str:
             else _RESTORE
         )
         return f"{checkpoints[-1]}: cannot be read ({reason}); {remedy}"
+    if entry := cut_off_entry(table):
+        return (
+            f"{entry}: is empty, as a power cut leaves it; delete it: nothing rests on it yet; "
+            "quietpager up does so when it starts"
+        )
     first = int(checkpoints[-1].name.partition(".")[0]) + 1 if checkpoints else 0
     for number in range(first, max(entries, default=0)):
         if number not in entries:

@@ -15,12 +15,14 @@ from deltalake.exceptions import DeltaError
 from lake.checkpoints import drop_unreadable, write_checkpoint
 from lake.column import TableSchema
 from lake.commits import BARE, CHECKPOINT_EVERY, commit, finish, make_durable
+from lake.cut_off import drop_cut_off, has_rows
 from lake.damage import damage_of_log
 from lake.file_format import BY_DELTA, TARGET_FILE_BYTES
 from lake.live_files import DayFile, days_of, live_files, path_of
 from lake.paths import unusable
 from lake.schema import TABLES
 from lake.snapshot import Snapshot
+from lake.to_disk import sync
 from lake.younger import has_same_columns, misfit
 
 # The Delta transaction application whose version is the journal position.
@@ -212,14 +214,18 @@ class Lake:
         return len(swept)
 
     def mend(self, table: str) -> list[Path]:
-        """Delete what a power cut has left of checkpoints, where the log tells all without them.
+        """Delete what a power cut has left of checkpoints, where the log tells all without them,
+        and of the newest entry, on which nothing rests.
 
         Returns the files. Who appends calls it before it begins: the table could not be opened.
         """
+        path = self._path(table)
         try:
             self.open(table)
         except DamagedTable:
-            return drop_unreadable(self._path(table) / "_delta_log")
+            return drop_cut_off(path) or drop_unreadable(path / "_delta_log")
+        except LakeError:
+            pass  # nothing that can be put right here
         return []
 
     def _path(self, table: str) -> Path:
@@ -230,6 +236,11 @@ class Lake:
         """The Delta table itself, for the modules of this room; None before its first row."""
         path = self._path(table)
         if not DeltaTable.is_deltatable(str(path)):
+            if has_rows(path):
+                raise DamagedTable(
+                    f"{path / '_delta_log'}: is missing, and says which of the Parquet files "
+                    "beside it count; restore it from a backup, or move the table's directory away"
+                )
             return None
         try:
             delta = DeltaTable(path, version=None if version == UNREADABLE else version)
@@ -243,7 +254,7 @@ class Lake:
         return delta
 
     def _create(self, schema: TableSchema) -> DeltaTable:
-        return DeltaTable.create(
+        delta = DeltaTable.create(
             self._path(schema.name),
             schema.arrow,
             name=schema.name,
@@ -255,6 +266,9 @@ class Lake:
                 "delta.logRetentionDuration": "interval 1 days",
             },
         )
+        make_durable(delta, 0)
+        sync(self.root.absolute().parent)
+        return delta
 
 
 def _schema_of(table: str) -> TableSchema:

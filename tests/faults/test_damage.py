@@ -265,7 +265,7 @@ def test_a_checkpoint_that_was_not_on_the_disk_at_a_power_cut(tmp_path: Path, le
 
     with Processes(data, log) as sidecar:
         sidecar.start_and_wait()
-        wait_for(lambda: events(log, "writer.dropped_checkpoint"))
+        wait_for(lambda: events(log, "writer.dropped_unwritten"))
         assert count(data, "spans") == (0, f"count_star()\n{len(names)}", "")
         names += post(sidecar)
         sidecar.stop()
