@@ -39,7 +39,7 @@ def write_line(
 ) -> None:
     """Write a line about what a span is about; ``failure`` is the level of one that failed."""
     write = getattr(LOG, failure) if outcome.kind == "error" else LOG.info
-    # A full disk or a closed pipe behind stdout must not end a run, let alone the drain.
+    # A logger of the application's own must not end a run, let alone the drain.
     with suppress(Exception):
         write(event, schema_version=SCHEMA_VERSION, **trace_fields(of), **identity.fields(),
               **outcome.fields(), **fields)  # fmt: skip

@@ -1,10 +1,11 @@
 """Writes lines to stdout at once, and never waits for whoever reads it.
 
 A pipe that nobody empties (a log shipper that hangs) would otherwise stop every run of the process
-at its next line. Lines that do not fit wait here; beyond a limit they are dropped and counted. At
-its end the process waits a little for its reader, and tells stderr how many lines it takes along.
-A server that was told to end by a signal ends by it, with nothing of Python run: it has to wait and
-tell before.
+at its next line, and one that is closed, or a disk that is full, fail it. Lines that do not fit
+wait here; beyond a limit, or where they cannot be written, they are dropped and counted. At its end
+the process waits a little for its reader, and tells stderr how many lines it takes along. A server
+that was told to end by a signal ends by it, with nothing of Python run: it has to wait and tell
+before.
 """
 
 import atexit
@@ -15,6 +16,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 import orjson
@@ -43,23 +45,33 @@ class Outlet:
         self._lock = threading.Lock()
 
     def write(self, text: str) -> None:
-        """Write a line, or have it written when there is room.
-
-        :raises OSError: when it can never be, because the pipe is closed or the disk full.
-        """
+        """Write a line, have it written when there is room, or count it as dropped. Never fails."""
         line = text.encode("utf-8", "replace")
         with self._lock:
             # A pipe that takes anything takes this much without blocking.
             if self._writer is None and len(line) <= select.PIPE_BUF and self._room.poll(0):
-                self._stdout.flush()  # what the application printed itself comes before
-                os.write(self._descriptor, line)
+                if not self._write_at_once(line):
+                    self._dropped += 1
+                elif self._dropped:
+                    self._begin_to_write()
             elif len(self._waiting) < self._most_lines:
                 self._waiting.append(line)
                 if self._writer is None:
-                    self._writer = threading.Thread(target=self._write_waiting, daemon=True)
-                    self._writer.start()
+                    self._begin_to_write()
             else:
                 self._dropped += 1
+
+    def _write_at_once(self, line: bytes) -> bool:
+        """Whether it could be: not to a pipe or a file that is closed, nor to a full disk."""
+        try:
+            self._stdout.flush()  # what the application printed itself comes before
+            return os.write(self._descriptor, line) == len(line)
+        except (OSError, ValueError):
+            return False
+
+    def _begin_to_write(self) -> None:
+        self._writer = threading.Thread(target=self._write_waiting, daemon=True)
+        self._writer.start()
 
     def flush(self) -> None:
         """Nothing is held back that could be written."""
@@ -84,7 +96,7 @@ class Outlet:
             self._waiting.clear()
             self._dropped = self._in_hand = 0
         if lost:
-            # It may be the same pipe.
+            # There may be no stderr.
             with suppress(OSError, RuntimeError, AttributeError, ValueError):
                 Outlet(sys.stderr).write(_lost(lost).decode())
 
@@ -94,8 +106,9 @@ class Outlet:
                 while line:
                     self._room.poll()
                     line = line[os.write(self._descriptor, line) :]
-        except OSError:  # whoever read it has gone for good
+        except OSError:  # whoever read it has gone for good, or the disk is full
             with self._lock:
+                self._dropped += len(self._waiting) + self._in_hand
                 self._waiting.clear()
                 self._in_hand = 0
                 self._writer = None
@@ -124,9 +137,10 @@ _outlets: list[Outlet] = []
 
 
 def to_stdout() -> TextIO | Outlet:
-    """An outlet to stdout; stdout itself where it is no file, or files cannot be asked for room."""
+    """An outlet to stdout; stdout itself where it is no file, or files cannot be asked for room;
+    to nowhere where the process was started without one."""
     try:
-        _outlets.append(Outlet(sys.stdout))
+        _outlets.append(Outlet(sys.stdout or Path(os.devnull).open("w")))  # noqa: SIM115 - kept open
     except (OSError, AttributeError):
         return sys.stdout
     atexit.register(_outlets[-1].end)

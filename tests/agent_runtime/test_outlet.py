@@ -1,18 +1,18 @@
 """Lines on their way to stdout, whoever reads it, or nobody."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 import pytest
 
 from agent_runtime.outlet import Outlet
-
-from .conftest import wait_until
 
 FULL = 200_000
 """Bytes that no pipe holds."""
@@ -85,20 +85,47 @@ def test_a_line_longer_than_a_pipe_does_not_wait_either(pipe: Pipe) -> None:
     assert read == b"y" * FULL + b"\n"
 
 
-def test_a_reader_who_has_gone_is_an_error_and_no_wait(pipe: Pipe) -> None:
-    """The writer hears of it, and may go on without its lines."""
+def test_a_reader_who_has_gone_is_no_error_and_no_wait(
+    pipe: Pipe, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The writer goes on without its lines; those that waited and later ones are counted."""
     outlet = Outlet(pipe.into)
     numbered(outlet, 400)
+    fitted = fcntl.fcntl(pipe.into, fcntl.F_GETPIPE_SZ) // 1000
     os.close(pipe.out_of)
+    outlet.drain(5)
+    outlet.write("hello\n")
+    outlet.give_up()
+    said = json.loads(capfd.readouterr().err)
+    # What the pipe had taken is gone as well, which nobody can know.
+    assert said["event"] == "agent.lines_dropped"
+    assert 0 < 401 - said["dropped"] < fitted
 
-    def told() -> bool:
-        try:
-            outlet.write("hello\n")
-        except BrokenPipeError:
-            return True
-        return False
 
-    wait_until(told)
+def test_lines_go_on_when_they_can_be_written_again(tmp_path: Path) -> None:
+    """As on a disk that has room again; the log says how many are missing."""
+    with (tmp_path / "full").open("w") as file, Path("/dev/full").open("w") as full:
+        good = os.dup(file.fileno())
+        outlet = Outlet(file)
+        os.dup2(full.fileno(), file.fileno())
+        numbered(outlet, 3)
+        os.dup2(good, file.fileno())
+        os.close(good)
+        outlet.write("again\n")
+        outlet.drain(5)
+        first, last = (tmp_path / "full").read_text().splitlines()
+    assert (first, json.loads(last)["dropped"]) == ("again", 3)
+
+
+def test_a_stdout_that_the_application_closed_is_no_error(
+    pipe: Pipe, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its descriptor may be another file's by then: nothing is written to it."""
+    outlet = Outlet(pipe.into)
+    pipe.into.close()
+    outlet.write("line\n")
+    outlet.give_up()
+    assert json.loads(capfd.readouterr().err)["dropped"] == 1
 
 
 def test_what_the_application_printed_comes_before(pipe: Pipe) -> None:
@@ -151,3 +178,29 @@ def test_a_reader_who_never_comes_is_waited_for_once(exit_s: float, drain_s: flo
         said = json.loads(process.stderr.read().splitlines()[-1])
     assert (said["event"], said["dropped"]) == ("agent.lines_dropped", 400 - kept)
     assert 0 < kept < 400
+
+
+@pytest.fixture(params=["full disk", "reader gone", "none"])
+def lost(request: pytest.FixtureRequest) -> str:
+    """How a shell starts a process whose lines nobody gets."""
+    return {
+        "full disk": '"$@" > /dev/full',
+        "reader gone": '"$@" | true',
+        "none": '"$@" >&-',
+    }[str(request.param)]
+
+
+def test_nothing_fails_because_its_lines_cannot_be_written(lost: str, tmp_path: Path) -> None:
+    """Not a run whose node logs, nor a retry, a write that logs what it did, or an answer to a
+    client; and stderr is told how many lines are lost, unless there never was a stdout."""
+    command = [sys.executable, "-m", "tests.agent_runtime.logging_process", f"{tmp_path}/t.db"]
+    ended = subprocess.run(
+        ["/bin/sh", "-c", lost, "sh", *command], capture_output=True, timeout=60, check=False
+    )
+    told = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith(b"{")]
+    assert told[0] == {
+        "retried": "success", "logged": "success", "wrote": ["success", "paid"], "asked": 503
+    }  # fmt: skip
+    if ">&-" not in lost:
+        assert told[1]["event"] == "agent.lines_dropped"
+        assert told[1]["dropped"] > 8
