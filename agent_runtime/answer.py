@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import orjson
 
-from agent_runtime.masking import quoted
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
 from agent_runtime.trimming import estimated_tokens
@@ -73,7 +72,12 @@ class Answer:
     """Of a surrogate pair, whose other half comes with the next piece of text."""
     _text: list[str] = field(default_factory=list)
     _thoughts: list[str] = field(default_factory=list)
+    server: str = ""
+    """The host that is asked."""
     _calls: dict[int, dict[str, str]] = field(default_factory=dict)
+    _places: dict[int, int] = field(default_factory=dict)
+    """Of the indexes that were said, which a provider may say of several calls: the last one's."""
+    _extras: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def comes_from(self, response_id: object, model: object) -> None:
         """What the provider calls the answer and its model, where that is a name at all."""
@@ -111,18 +115,23 @@ class Answer:
         id_: str | None = None,
         name: str | None = None,
         arguments: str = "",
+        extra: object = None,
     ) -> None:
         """A piece of the tool call at ``index`` or, where that is not said, of the one that has
-        the id; without either, of the last one, unless it has another name."""
+        the id; without either, of the last one, unless it has another name. One that has both
+        another id than the call at its index and a name is not a piece of that."""
         _check_text(id_ or "", name or "", arguments)
         if not isinstance(index, int | None):
-            raise TypeError(f"a tool call at {index!r}, which is no number")
+            raise TypeError(f"a tool call at {type(index).__name__}, which is no number")
         self.tokens += 1
-        place = self._place(id_, name) if index is None else index
+        place = self._place(index, id_, name)
+        self._places[place if index is None else index] = place
         if place not in self._calls:
             self._calls[place] = {"id": "", "name": "", "arguments": ""}
             self.blocks.append({"type": "tool_use", "index": place})
         call = self._calls[place]
+        if isinstance(extra, dict):
+            self._extras[place] = extra
         call["id"] = id_ or call["id"]
         if name != call["name"]:  # some say it again with each piece
             call["name"] += name or ""
@@ -132,13 +141,19 @@ class Answer:
         """Whether there is a tool call at ``index``."""
         return index in self._calls
 
-    def _place(self, id_: str | None, name: str | None) -> int:
+    def _place(self, index: int | None, id_: str | None, name: str | None) -> int:
+        after = max(self._calls, default=-1) + 1
+        if index is not None:
+            place = self._places.get(index, after if index in self._calls else index)
+            known = self._calls.get(place, {}).get("id")
+            if not (id_ and name and known and id_ != known):
+                return place
         for place, call in reversed(self._calls.items()):
             if id_ == call["id"] if id_ else name in (None, "", call["name"]):
                 return place
             if not id_:
                 break
-        return max(self._calls, default=-1) + 1
+        return after if name or not self._calls else next(reversed(self._calls))
 
     def finish(self, reason: object) -> None:
         """The model is done."""
@@ -167,7 +182,8 @@ class Answer:
             cut = was_cut and _object_in(arguments) is None
             if was_cut and _object_in(arguments) == {}:
                 arguments = ""
-            calls[id_] = ToolCall(id_, call["name"], arguments, cut)
+            extra = {self.server: self._extras[index]} if index in self._extras else {}
+            calls[id_] = ToolCall(id_, call["name"], arguments, cut, extra)
         return Message(
             "assistant", "".join(self._text), tuple(calls.values()), thinking=self._thinking(ids),
             finish_reason=reason,
@@ -250,4 +266,4 @@ def counted(value: object) -> int | None:
 def _check_text(*values: object) -> None:
     for value in values:
         if not isinstance(value, str):
-            raise TypeError(f"{quoted(value)} where text belongs")
+            raise TypeError(f"{type(value).__name__} where text belongs")

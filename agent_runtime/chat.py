@@ -95,7 +95,7 @@ class ModelCalls:
                         each = await anext(attempts)
                     waiting = self.pauses.pause()
                     with each:
-                        answer = Answer(forward)
+                        answer = Answer(forward, server=candidate.host)
                         return await self._attempt(
                             candidate, prompt, tools, answer, next(numbers),
                             model.model if position else None, until,
@@ -183,7 +183,7 @@ def _asked(model: Model) -> dict[str, str | int | bool]:
         "gen_ai.provider.name": model.provider,
         "gen_ai.request.model": model.model,
         "gen_ai.request.stream": True,
-        "server.address": url.hostname or "",
+        "server.address": model.host,
         "server.port": url.port or (443 if url.scheme == "https" else 80),
     }
 

@@ -1,7 +1,7 @@
 """What users, models and tools say to each other; the same for every provider."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -19,6 +19,9 @@ class ToolCall:
     """JSON as the model wrote it; not yet known to be valid, and empty where none came."""
     cut: bool = False
     """Whether the answer was cut before these were whole: then the tool is not called."""
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """By host, what a server said beside it that it wants back, and nobody else is sent: the
+    ``extra_content`` of Gemini, which holds the signature of a thought."""
 
 
 @dataclass(frozen=True, slots=True)

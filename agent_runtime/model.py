@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 Speaks = Literal["chat", "messages"]
 """OpenAI's chat completions or Anthropic's messages."""
@@ -115,6 +116,11 @@ class Model:
             )
         url = os.environ.get(vendor.url_from, vendor.url).rstrip("/")
         return url if vendor.speaks == "chat" or url.endswith("/v1") else f"{url}/v1"
+
+    @property
+    def host(self) -> str:
+        """The name of the server."""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def key(self) -> str | None:

@@ -3,9 +3,10 @@
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -17,6 +18,7 @@ from agent_runtime.model import Model
 path = "/chat/completions"
 OPENAI = "api.openai.com"
 """Its regions are subdomains."""
+_ID_OF_MISTRAL = re.compile("[a-zA-Z0-9]{9}")
 
 
 def headers(key: str | None) -> dict[str, str]:
@@ -37,10 +39,11 @@ def body(
     request: dict[str, Any] = {
         **set_by(model.parameters, _about(user, model)),
         "model": model.model,
-        "messages": [_message(message, tools) for message in messages],
+        "messages": [_message(message, tools, model) for message in messages],
         "stream": True,
-        "stream_options": {"include_usage": True},
     }
+    if (options := model.parameters.get("stream_options", {})) is not None:
+        request["stream_options"] = {"include_usage": True, **options}
     if tools:
         request["tools"] = [{"type": "function", "function": tool} for tool in tools]
     return request
@@ -51,7 +54,7 @@ def _about(user: str, model: Model) -> dict[str, str]:
     new, and servers that only speak as OpenAI does may refuse it."""
     if model.parameters.keys() & {"user", "safety_identifier"}:
         return {}
-    host = urlsplit(model.url).hostname or ""
+    host = model.host
     is_openai = host == OPENAI or host.endswith(f".{OPENAI}")
     return {"safety_identifier" if is_openai else "user": user}
 
@@ -67,38 +70,65 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
         # Not OpenAI's: DeepSeek and vLLM say reasoning_content, OpenRouter reasoning.
         if thought := delta.get("reasoning_content") or delta.get("reasoning"):
             answer.think(thought)
-        if text := delta.get("content"):
-            answer.say(text)
+        _read_content(delta.get("content"), answer)
         if refusal := delta.get("refusal"):
             answer.refused = True
             answer.say(refusal)
         for call in delta.get("tool_calls") or ():
             function = call.get("function") or {}
+            arguments = function.get("arguments")
+            if isinstance(arguments, dict):  # not as OpenAI has it, which is JSON as text
+                arguments = orjson.dumps(arguments).decode()
             answer.call(
-                call.get("index"), call.get("id"), function.get("name"),
-                function.get("arguments") or "",
+                call.get("index"), call.get("id"), function.get("name"), arguments or "",
+                call.get("extra_content"),
             )  # fmt: skip
         if reason := choice.get("finish_reason"):
             answer.finish(reason)
 
 
-def _message(message: Message, tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _read_content(content: Any, answer: Answer) -> None:
+    """Text, or parts of it and of thoughts, as Mistral's models that think send them."""
+    for part in content if isinstance(content, list) else [{"type": "text", "text": content}]:
+        match part:
+            case {"type": "text", "text": text}:
+                if text:
+                    answer.say(text)
+            case {"type": "thinking", "thinking": thoughts}:
+                for thought in thoughts:
+                    answer.think(thought.get("text", ""))
+            case {"type": str()}:  # what a reference refers to
+                pass
+            case _:
+                raise TypeError(f"{type(part).__name__} where a part of the content belongs")
+
+
+def _message(message: Message, tools: Sequence[Mapping[str, Any]], model: Model) -> dict[str, Any]:
     sent: dict[str, Any] = {"role": message.role, "content": message.content}
+    host = model.host
     if message.tool_call_id is not None:
-        sent["tool_call_id"] = message.tool_call_id
+        sent["tool_call_id"] = _id(message.tool_call_id, model)
     if message.tool_calls:
         sent["tool_calls"] = [
             {
-                "id": call.id,
+                "id": _id(call.id, model),
                 "type": "function",
                 "function": {
                     "name": name_to_send(call.name, tools),
                     "arguments": _arguments(call),
                 },
+                **({"extra_content": call.extra[host]} if host in call.extra else {}),
             }
             for call in message.tool_calls
         ]
     return sent
+
+
+def _id(of_call: str, model: Model) -> str:
+    """Mistral refuses the ids of others."""
+    if model.provider != "mistral" or _ID_OF_MISTRAL.fullmatch(of_call):
+        return of_call
+    return hashlib.sha256(of_call.encode()).hexdigest()[:9]
 
 
 def _arguments(call: ToolCall) -> str:

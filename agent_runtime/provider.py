@@ -24,7 +24,7 @@ from agent_runtime.errors import (
     StreamBroken,
     error_text,
 )
-from agent_runtime.masking import masked_beginning, quoted
+from agent_runtime.masking import masked_beginning
 from agent_runtime.model import Model, Speaks
 from agent_runtime.patience import Patience
 from agent_runtime.retry import retry_after_s
@@ -120,8 +120,9 @@ def _read(wire: Wire, data: str, answer: Answer) -> bool:
     try:
         wire.read(_chunk(data), answer)
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # Without the chunk: it may hold what the model said, and so may an error's repr.
         raise StreamBroken(
-            f"a chunk of the stream has another shape: {error!r}: {quoted(data)}"
+            f"a chunk of the stream has another shape: {type(error).__name__}: {error}"
         ) from error
     return answer.over
 

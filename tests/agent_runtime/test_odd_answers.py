@@ -122,22 +122,31 @@ def test_names_that_are_none_are_left_out(telemetry: Telemetry, odd: object) -> 
 @pytest.mark.parametrize(
     "delta",
     [
-        {"content": [{"type": "text", "text": "fine"}]},
+        {"content": [{"type": "text", "text": ["I said this"]}]},
+        {"content": ["I said this"]},
+        {"content": [{"type": "thinking", "thinking": "I said this"}]},
+        {"content": {"text": "I said this"}},
         {"content": 5},
-        {"reasoning_content": ["hm"]},
+        {"reasoning_content": ["I said this"]},
         {"tool_calls": [{"index": "0", "id": "a", "function": {"name": "x"}}]},
         {"tool_calls": [{"index": 0, "id": 5, "function": {"name": "x"}}]},
         {"tool_calls": [{"index": 0, "id": "a", "function": {"name": ["x"]}}]},
-        {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "x", "arguments": {"a": 1}}}]},
+        {"tool_calls": [{"index": ["I said this"], "id": "a", "function": {"name": "x"}}]},
+        {"tool_calls": [{"index": 0, "id": "a",
+                         "function": {"name": "x", "arguments": ["I said this"]}}]},
     ],
-)
+)  # fmt: skip
 def test_what_is_no_text_is_no_answer(telemetry: Telemetry, delta: dict[str, Any]) -> None:
-    """Nobody is shown it, and the call is made again."""
+    """Nobody is shown it, no error says what it was, and the call is made again."""
     broken = stream({"choices": [{"delta": delta}]}, text("", "stop"))
     with answering(broken, GOOD) as (url, asked):
         assert run(url).text == "fine"
     assert len(asked) == 2
-    assert telemetry.lines("agent.cost")[0]["error_class"] == "agent_runtime.errors.StreamBroken"
+    line = telemetry.lines("agent.cost")[0]
+    assert line["error_class"] == "agent_runtime.errors.StreamBroken"
+    assert "a chunk of the stream has another shape" in line["error_message"]
+    [event] = telemetry.spans("chat ")[0].events
+    assert "I said" not in line["error_message"] + str(event.attributes)
 
 
 @pytest.mark.parametrize("name", ["openai:m", "anthropic:m"])

@@ -151,6 +151,32 @@ ASKED_ODDLY = {
         {"function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}},
         {"function": {"name": "divide", "arguments": '{"by": 4}'}},
     ),
+    "one index for both": (
+        {"index": 0, "id": "a",
+         "function": {"name": "get_weather", "arguments": '{"city": '}},
+        {"index": 0, "function": {"arguments": '"Oslo"}'}},
+        {"index": 0, "id": "b", "function": {"name": "divide", "arguments": '{"by": '}},
+        {"index": 0, "function": {"arguments": "4}"}},
+    ),
+    "one index for both, in turns": (
+        {"index": 0, "id": "a",
+         "function": {"name": "get_weather", "arguments": '{"city": '}},
+        {"index": 0, "id": "b", "function": {"name": "divide", "arguments": '{"by": '}},
+        {"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": '"Oslo"}'}},
+        {"index": 0, "id": "b", "function": {"name": "divide", "arguments": "4}"}},
+    ),
+    "another id for each piece": (
+        {"index": 0, "id": "a",
+         "function": {"name": "get_weather", "arguments": '{"city": '}},
+        {"index": 0, "id": "b", "function": {"name": "", "arguments": '"Oslo"}'}},
+        {"id": "c", "function": {"name": "divide", "arguments": '{"by": '}},
+        {"id": "d", "function": {"arguments": "4}"}},
+    ),
+    "arguments as an object": (
+        {"index": 0, "id": "a",
+         "function": {"name": "get_weather", "arguments": {"city": "Oslo"}}},
+        {"index": 1, "id": "b", "function": {"name": "divide", "arguments": {"by": 4}}},
+    ),
     "one id for both": (
         {"index": 0, "id": "a",
          "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}},
