@@ -140,17 +140,25 @@ def _chunk(data: str) -> Any:
 
 async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderError:
     text = (await _as_far_as_it_comes(response)).decode("utf-8", "replace")
-    try:
-        error = orjson.loads(text).get("error")
-    except (orjson.JSONDecodeError, AttributeError):
-        error = text
-    code = error.get("code") or error.get("type") if isinstance(error, dict) else None
+    body = _object_in(text)
+    error = body.get("error") or body.get("message") or body.get("detail") or text
+    about = error if isinstance(error, dict) else body
+    code = about.get("code") or about.get("type")
     return ProviderRefused(
         f"{model.name} answered {response.status}: {masked_beginning(error_text(error), 300)}",
         status=response.status,
         code=code if isinstance(code, str) else None,
         retry_after_s=retry_after_s(response.headers),
     )
+
+
+def _object_in(text: str) -> Mapping[str, Any]:
+    """What a refusal says as JSON, which Gemini puts into a list; nothing where it is none."""
+    with suppress(orjson.JSONDecodeError):
+        match orjson.loads(text):
+            case dict(body) | [dict(body), *_]:
+                return body
+    return {}
 
 
 async def _as_far_as_it_comes(response: aiohttp.ClientResponse) -> bytes:

@@ -106,6 +106,29 @@ def test_any_error_body_is_quoted(telemetry: Telemetry, body: str) -> None:
     assert "answered 502" in telemetry.summary()["error_message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        ({"error": {"message": "too long"}}, "too long"),
+        ({"error": "too long"}, "too long"),
+        ([{"error": {"code": 400, "message": "too long"}}], "too long"),
+        ({"object": "error", "message": "too long", "code": 400}, "too long"),
+        ({"message": {"detail": [{"loc": ["body"]}]}}, "{'detail': [{'loc': ['body']}]}"),
+        ({"detail": "too long"}, "too long"),
+        ({"detail": [{"msg": "too long"}]}, "[{'msg': 'too long'}]"),
+        ({"message": None, "detail": "too long"}, "too long"),
+        ({"error": None, "reason": "too long"}, '{"error": null, "reason": "too long"}'),
+        ([], "[]"),
+        (None, "null"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_quoted(telemetry: Telemetry, body: object, quoted: str) -> None:
+    """Wherever its server has it (vLLM, FastAPI, Mistral, Gemini), or all that came."""
+    with answering(Response(json.dumps(body), 400)) as (url, _):
+        run(url)
+    assert telemetry.summary()["error_message"] == f"openai:m answered 400: {quoted}"
+
+
 def test_tool_calls_come_in_pieces(telemetry: Telemetry) -> None:
     """Name and arguments of calls, several at a time, are put together by their index."""
 
