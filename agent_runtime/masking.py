@@ -11,26 +11,35 @@ HEAD = 8_192
 TAIL = 8_192
 """Characters kept of a text longer than both; the end of a stack trace says what failed."""
 AHEAD = 4_096
-"""Characters that are looked at beyond the ones that are kept: a secret that begins before the cut
-is known by what follows, such as the ``@`` behind a password."""
-BEHIND = 64
-"""The same before the end that is kept. It begins with a line, as only a name's value does."""
+"""Characters that are looked at beyond the ones that are kept, on either side: a secret that begins
+before the cut is known by what follows, such as the ``@`` behind a password, and the lines of a key
+by the one above them."""
 QUOTED = 80
 """Characters of a value that an error names."""
 
 _SECRETS = re.compile(
     r"""\b(?:sk|pk|rk|gh[opsu]|github_pat|glpat|xox[a-z])[-_][A-Za-z0-9_-]{8,}
       | \b(?:hf|npm)_[A-Za-z0-9]{16,}
+      | \b(?:gsk_|xai-|pplx-|csk-|tvly-(?:dev-)?)[A-Za-z0-9]{16}[A-Za-z0-9_-]*
+      | \bnvapi-[A-Za-z0-9_-]{20,}
       | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b
       | \bAIza[A-Za-z0-9_-]{35}
       | \beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}
       | (?<=bearer\ )[^\s"',]+
       | (?<=basic\ )[A-Za-z0-9+/=]{8,}
-      | (?<=://)[^/\s:@]++:[^/\s@]++(?=@)
+      | (?<=://)[^/\s:@\["'<>]*+:
+        (?!\d++(?:[/?\#&\s"',)>\]]|$))  # which a port is, behind a host
+        (?:[^/\s@]++(?=@))?(?:(?!://)[^\s"'<>])*(?=@)
+      | (?:(?<=http://)|(?<=https://))[\w.~%+=$!*-]++(?=@)
+      | (?P<pem>BEGIN\ [A-Z\ ]{0,20}PRIVATE\ KEY(?:\ BLOCK)?-----)(?:[^-]|-(?!----))+
       | (?P<header>authorization\\?["']?\s?[:=]\s?\\?["']?)[^"',;\\\r\n]+
       | (?P<name>
           (?: (?:password|passwd|pwd|passphrase|secret)\\?["']?\s?[:=]\s?
             | (?:key|token)\\?["']?(?:=|:\s?)
+            | (?:key|token|secret|password)\\?["']\s{0,4}:\s{0,4}
+            | \bsig(?:nature)?=
+            | \(b?["'](?:[\w-]{1,40}[-_](?:key|token|secret)|[\w-]{0,40}authorization)["'],\s?
+              b?(?=["'])
           )(?P<quote>\\?["'])?
         )(?(quote)(?:(?!(?P=quote))\\?.)+|[^\s&"',]+)
     """,
@@ -48,8 +57,8 @@ def mask_secrets(text: str) -> str:
         return "".join(_masked(_encodable(text), 0, len(text)))
     last_lines = text.find("\n", len(text) - TAIL) + 1 or len(text)
     left_out = f"… [{last_lines - HEAD} characters left out]\n"
-    behind = _encodable(text[last_lines - BEHIND :])
-    return "".join((masked_beginning(text, HEAD), left_out, *_masked(behind, BEHIND, len(behind))))
+    behind = _encodable(text[last_lines - AHEAD :])
+    return "".join((masked_beginning(text, HEAD), left_out, *_masked(behind, AHEAD, len(behind))))
 
 
 def masked_beginning(text: str, characters: int) -> str:
@@ -71,7 +80,7 @@ def _masked(window: str, begin: int, end: int) -> Iterator[str]:
         if secret.start() >= end:
             break
         yield window[begin : secret.start()]
-        yield f"{secret['header'] or secret['name'] or ''}[masked]"
+        yield f"{secret['header'] or secret['name'] or secret['pem'] or ''}[masked]"
         begin = secret.end()
     yield window[begin:end]
 

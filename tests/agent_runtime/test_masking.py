@@ -20,12 +20,26 @@ from agent_runtime.masking import (
 
 PIECES = ("eyJ", "aaaaaaaa", "-", ".", "_", "sk-", "hf_", "AKIA", "AIza", "://", "a:", "@", "/",
           "bearer ", "basic ", "authorization: ", "password", "token", "key", "=", ": ", "'", '"',
-          "\\", "\n", " ", "é")  # fmt: skip
+          "\\", "\n", " ", "é", "https://", "8080", "xai-", "nvapi-", "('x-", "b'", ", ", "sig=",
+          "-----BEGIN ", "PRIVATE KEY-----", "-")  # fmt: skip
 SECRETS = (
     "sk-SECRETSECRET", "hf_SECRETSECRETSECRET", "AKIASECRETSECRETSECR", "AIza" + "SECRE" * 7,
     "eyJSECRETSECRET.SECRET.SECRET", "bearer SECRET", "basic SECRETSECRET",
     "x://user:SECRET" + "SECRET" * 100 + "@host", "authorization: SECRET SECRET",
     "password='SECRET SECRET'", "token: SECRET", '{"key": "SECRET"}', "password=\nSECRET",
+    "redis://:SECRET@cache", "x://a:SECRET@SECRET/SECRET@host", "x://a:80SECRET@host",
+    "https://SECRET@host/a", '"access_token" : "SECRET"', "('x-api-key', 'SECRET')",
+    "(b'authorization', b'Token SECRET')", "gsk_" + "SECRET" * 9, "xai-" + "SECRET" * 9,
+    "pplx-" + "SECRET" * 9, "csk-" + "SECRET" * 9, "nvapi-SECRE_" + "SECRET" * 9,
+    "tvly-dev-" + "SECRET" * 9, "?sig=SECRET", "&X-Amz-Signature=SECRET",
+    "-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: x\nSECRET\nSECRET\n-----END",
+)  # fmt: skip
+ORDINARY = (
+    "ada@example.com", "https://host/path@v1", "https://host:8080/path@v1", "http://[::1]:80/a@b",
+    "https://example.com,ada@example.com", '{"url":"http://h:80","to":"ada@example.com"}',
+    "https://host?to=ada@example.com", "ssh://git@host/x", "xai-grok-4-fast-reasoning",
+    "expected one of ('key', 'value')", "BEGIN PUBLIC KEY-----\nabc", "token = next(tokens)",
+    "-----END PRIVATE KEY-----\nwhat follows",
 )  # fmt: skip
 
 
@@ -43,6 +57,11 @@ def took_s(text: str) -> float:
 @example(["eyJ", "aaaaaaaa", "-"])
 @example(["://", "a:", "aaaaaaaa"])
 @example(["password", "=", "'", "\\"])
+@example(["://", ":", "a"])
+@example(["://", "a:", "a", "@"])
+@example(["https://", "aaaaaaaa"])
+@example(["-----BEGIN ", "PRIVATE KEY-----", "-"])
+@example(["('x-", "-"])
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4))
 def test_time_grows_as_the_text_does(pieces: Sequence[str]) -> None:
     """However often beginnings of secrets follow each other: 16 times the text takes 16 times as
@@ -50,6 +69,35 @@ def test_time_grows_as_the_text_does(pieces: Sequence[str]) -> None:
     piece = "".join(pieces)
     once = piece * (2_000 // len(piece) + 1)
     assert took_s(once * 16) < 16 * 5 * max(took_s(once), 5e-5)
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_what_is_no_secret_stays(text: str) -> None:
+    """Addresses of people, packages and servers, and names of models."""
+    assert mask_secrets(f"{text} is {text}") == f"{text} is {text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("redis://:pw@cache:6379/0", "redis://[masked]@cache:6379/0"),
+        ("a://u:p@w@db/x, b://u:p/w@mq", "a://[masked]@db/x, b://[masked]@mq"),
+        ("a://u:p@hb://u:p@h", "a://[masked]@hb://[masked]@h"),
+        ("-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\nand so on",
+         "-----BEGIN PRIVATE KEY-----[masked]-----END PRIVATE KEY-----\nand so on"),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_secret_stays(text: str, told: str) -> None:
+    """It says whose secret it is."""
+    assert mask_secrets(text) == told
+
+
+def test_a_key_of_many_lines_is_masked_though_it_begins_before_the_last_lines() -> None:
+    """Where the text is cut in it."""
+    key = f"-----BEGIN PRIVATE KEY-----\n{'SECRETSECRET' * 5}\n" + f"{'SECRET' * 10}\n" * 50
+    text = "\n" * HEAD + key + "-----END PRIVATE KEY-----" + "\n." * ((TAIL - len(key) // 2) // 2)
+    assert len(text) > HEAD + TAIL
+    assert "SECR" not in mask_secrets(text)
 
 
 @pytest.mark.parametrize("piece", ["eyJaaaaaaaa-", "lorem ipsum ", "a\n", "x"])
