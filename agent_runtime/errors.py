@@ -1,5 +1,6 @@
 """What can go wrong in a run, and how it is described in telemetry without giving away secrets."""
 
+import re
 import traceback
 from collections.abc import Iterator
 
@@ -8,6 +9,8 @@ from pydantic_core import ValidationError
 from agent_runtime.masking import mask_secrets, masked_beginning
 
 MESSAGE_CHARACTERS = 500
+_REFUSED_VALUE = re.compile(r"(\[type=[^\s,\[\]]+, )input_value=.*")
+"""As pydantic tells it, in a line: what somebody has said, perhaps."""
 
 
 class AgentRuntimeError(Exception):
@@ -227,16 +230,18 @@ def error_message(error: BaseException) -> str:
 
 
 def error_stack(error: BaseException) -> str:
-    """The stack trace, with secrets masked, and with the message without the values as well."""
-    stack = "".join(traceback.format_exception(error))
-    if isinstance(error, ValidationError):
-        stack = stack.replace(str(error), _said(error))
-    return mask_secrets(stack)
+    """The stack trace, with secrets masked, and without the values that pydantic refused, also of
+    the errors that this one comes from or holds."""
+    return mask_secrets(_without_values("".join(traceback.format_exception(error))))
 
 
 def _said(error: BaseException) -> str:
     if not isinstance(error, ValidationError):
-        return str(error)
+        return _without_values(str(error))
     wrong = error.errors(include_url=False, include_context=False, include_input=False)
     each = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
     return f"{error.title} is not valid: {'; '.join(each)}"
+
+
+def _without_values(text: str) -> str:
+    return _REFUSED_VALUE.sub(r"\1…]", text)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event as ThreadEvent
 from typing import Annotated, Any
 
@@ -352,3 +352,47 @@ def test_what_is_wrong_is_told_without_what_was_said(
     for each in told:
         assert "diagnosis" not in each
         assert "number: Input should be" in each or "by: Input" in each or "also: Extra" in each
+
+
+def told_as_cause(error: Exception) -> Exception:
+    told = RuntimeError("no such order")
+    told.__cause__ = error
+    return told
+
+
+def told_as_context(error: Exception) -> Exception:
+    told = RuntimeError("no such order")
+    told.__context__ = error
+    return told
+
+
+def told_in_words(error: Exception) -> Exception:
+    return RuntimeError(f"no such order: {error}")
+
+
+def told_side_by_side(error: Exception) -> Exception:
+    return ExceptionGroup("no such orders", [KeyError("order"), ExceptionGroup("more", [error])])
+
+
+@pytest.mark.parametrize("told", [told_as_cause, told_as_context, told_in_words, told_side_by_side])
+def test_no_other_error_tells_what_was_said(
+    vendor: ModelServer, telemetry: Telemetry, told: Callable[[Exception], Exception]
+) -> None:
+    """One that comes from what pydantic refused, quotes it or holds it: its stack trace says what
+    was wrong, and not with what."""
+
+    @tool
+    async def order() -> str:
+        try:
+            return str(Order.model_validate(ANSWER).number)
+        except ValueError as error:
+            failed = told(error)
+        raise failed
+
+    vendor.follow(Rule(tool_calls=(call("order"),)))
+    [result] = results(vendor, order)
+    [line] = telemetry.lines("agent.tool")
+    [event] = telemetry.span("execute_tool").events
+    attributes = dict(event.attributes or {})
+    assert "diagnosis" not in result.content + line["error_message"] + str(attributes)
+    assert "Input should be a valid integer" in str(attributes["exception.stacktrace"])
