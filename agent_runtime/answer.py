@@ -14,6 +14,8 @@ from agent_runtime.trimming import estimated_tokens
 MOST_TOKENS = 2**53
 """Numbers beyond are no counts, and not even exact."""
 LONGEST_NAME = 64
+REASONING = "reasoning_content"
+"""The field of DeepSeek's messages, and of those who follow it, that holds a thought."""
 WHOLE = frozenset(("stop", "stop_sequence", "end_turn", "tool_use", "tool_call", "tool_calls",
                    "function_call", "eos", "eos_token", "complete", "completed"))  # fmt: skip
 """Reasons to finish with which a model came to its end. With any other one an answer may have
@@ -78,6 +80,8 @@ class Answer:
     _places: dict[int, int] = field(default_factory=dict)
     """Of the indexes that were said, which a provider may say of several calls: the last one's."""
     _extras: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _wanted_back: list[str] = field(default_factory=list)
+    """Thoughts that are sent back beside the calls that they led to."""
 
     def comes_from(self, response_id: object, model: object) -> None:
         """What the provider calls the answer and its model, where that is a name at all."""
@@ -103,11 +107,13 @@ class Answer:
         self._text.append(text)
         self.on_text(text)
 
-    def think(self, text: str) -> None:
+    def think(self, text: str, *, wanted_back: bool = False) -> None:
         """Thought: it shows that the model is at work, and is billed, but is nobody's to read."""
         _check_text(text)
         self.tokens += 1
         self._thoughts.append(text)
+        if wanted_back:
+            self._wanted_back.append(text)
 
     def call(
         self,
@@ -184,9 +190,10 @@ class Answer:
                 arguments = ""
             extra = {self.server: self._extras[index]} if index in self._extras else {}
             calls[id_] = ToolCall(id_, call["name"], arguments, cut, extra)
+        thoughts = _whole("".join(self._wanted_back)) if calls else ""
         return Message(
             "assistant", "".join(self._text), tuple(calls.values()), thinking=self._thinking(ids),
-            finish_reason=reason,
+            extra={self.server: {REASONING: thoughts}} if thoughts else {}, finish_reason=reason,
         )  # fmt: skip
 
     def _thinking(self, ids: Mapping[int, str]) -> tuple[dict[str, Any], ...]:

@@ -10,7 +10,14 @@ from typing import Any
 
 import orjson
 
-from agent_runtime.answer import Answer, arguments_to_send, counted, name_to_send, set_by
+from agent_runtime.answer import (
+    REASONING,
+    Answer,
+    arguments_to_send,
+    counted,
+    name_to_send,
+    set_by,
+)
 from agent_runtime.errors import StreamBroken, error_text
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
@@ -67,8 +74,11 @@ def read(chunk: Mapping[str, Any], answer: Answer) -> None:
     answer.usage = _usage(chunk.get("usage")) or answer.usage
     for choice in chunk.get("choices") or ():
         delta = choice.get("delta") or {}
-        # Not OpenAI's: DeepSeek and vLLM say reasoning_content, OpenRouter reasoning.
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+        # Not OpenAI's: DeepSeek says reasoning_content, and refuses calls that come back without
+        # it; OpenRouter and vLLM say reasoning.
+        if thought := delta.get(REASONING):
+            answer.think(thought, wanted_back=True)
+        elif thought := delta.get("reasoning"):
             answer.think(thought)
         _read_content(delta.get("content"), answer)
         if refusal := delta.get("refusal"):
@@ -104,8 +114,8 @@ def _read_content(content: Any, answer: Answer) -> None:
 
 
 def _message(message: Message, tools: Sequence[Mapping[str, Any]], model: Model) -> dict[str, Any]:
-    sent: dict[str, Any] = {"role": message.role, "content": message.content}
     host = model.host
+    sent = {"role": message.role, "content": message.content, **message.extra.get(host, {})}
     if message.tool_call_id is not None:
         sent["tool_call_id"] = _id(message.tool_call_id, model)
     if message.tool_calls:

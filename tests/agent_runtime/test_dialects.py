@@ -62,6 +62,30 @@ def test_what_is_added_and_no_object_is_nothing(telemetry: Telemetry, odd: objec
     assert "extra_content" not in sent(asked[1].body)[0]
 
 
+def test_the_thought_before_a_call_comes_back_to_who_had_it(telemetry: Telemetry) -> None:
+    """DeepSeek refuses calls without it; of an answer without calls nobody wants any."""
+
+    def thought(*parts: str) -> list[dict[str, Any]]:
+        return [{"choices": [{"delta": {"reasoning_content": part}}]} for part in parts]
+
+    calls = {"choices": [{"delta": {"tool_calls": [CALL]}, "finish_reason": "tool_calls"}]}
+    asked_for, answered = (
+        stream(*thought("Look ", "it up."), calls),
+        [*thought("So."), text("Sun.")],
+    )
+    whole = stream(*answered, text("", "stop"))
+    with answering(asked_for, whole, GOOD) as (url, asked):
+        here = Model("deepseek:deepseek-v4-pro", base_url=url, api_key="k")
+        elsewhere = Model("openai:m", base_url=url.replace("127.0.0.1", "localhost"), api_key="k")
+        turns(here, elsewhere, here)
+    said = [
+        [each.get("reasoning_content") for each in one.body["messages"] if "tool_calls" in each]
+        for one in asked
+    ]
+    assert said == [[], ["Look it up."], [None], ["Look it up."]]
+    assert "So." not in str([one.body for one in asked])
+
+
 def test_an_answer_may_come_in_parts_with_thoughts(telemetry: Telemetry) -> None:
     """As Mistral's models that think send it: text is shown, thoughts and references are not."""
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}, {"type": "x"}]}
