@@ -1,19 +1,24 @@
 """The SQLite file of the ledger: opened when it is used, set aside when it is damaged."""
 
+import fcntl
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib import resources
 from pathlib import Path
+from stat import S_ISREG
 
 import structlog
+
+from ingest.ledger.sound import FAULTS, DamagedLedger, examine, is_damage
+from ingest.ledger.sql import statement
 
 FILE = "ledger.sqlite"
 
 _BUSY_SECONDS = 15.0
+_POLL_SECONDS = 0.02
 
 _log = structlog.get_logger()
 
@@ -46,31 +51,60 @@ class LedgerFile:
                 try:
                     yield connection
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # on a full disk SQLite has ended it itself
+                        connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
-            except sqlite3.Error as fault:
+            except FAULTS as fault:
                 self._disconnect()
-                if not isinstance(fault, sqlite3.OperationalError):
+                if is_damage(fault, self.path):
                     self._set_aside(fault)
                 raise LedgerError(f"ledger {self.path}: {fault}") from fault
 
     def _connected(self) -> sqlite3.Connection:
-        if self._opened != _identity(self.path):  # another process may have set it aside
+        if self._opened != _identity(self.path):  # set aside by another process, or deleted
             self._disconnect()
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection = connection
+            with _alone(self.path.parent):
+                try:
+                    self._connection = self._open()
+                except FAULTS as fault:
+                    if not is_damage(fault, self.path):
+                        raise
+                    self._make_room(fault)
+                    self._connection = self._open()
+                self._opened = _identity(self.path)
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        """The file, whole and with every table. Raises one of FAULTS when it is not."""
+        if self.path.exists() and _identity(self.path) is None:
+            raise DamagedLedger("it is empty, or no file")
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(statement("schema"))
+            examine(connection)
+            connection.executescript(f"BEGIN IMMEDIATE; {statement('schema')}; COMMIT")
+            self._try_writing(connection)
             for at in self._set_aside_at():  # kept here, too: the file may be deleted
                 connection.execute(statement("note_replaced"), {"at": at})
-            self._opened = _identity(self.path)
-        return self._connection
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.close()
+            raise
+        return connection
+
+    def _try_writing(self, connection: sqlite3.Connection) -> None:
+        """Raises what is damage; who has no right to write may read."""
+        try:
+            connection.execute(statement("try_write"))
+        except sqlite3.OperationalError as fault:
+            if is_damage(fault, self.path):
+                raise
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -84,25 +118,53 @@ class LedgerFile:
         times = [path.name.rpartition("-")[2] for path in aside]
         return [float(at) for at in times if at.isdigit()]
 
-    def _set_aside(self, fault: sqlite3.Error) -> None:
-        """Make room for a new file; the next use makes it."""
-        aside = self.path.with_name(f"{FILE}.damaged-{int(time.time())}")
+    def _set_aside(self, fault: Exception) -> None:
+        """Make room for a new file, which the next use makes, unless another process has."""
+        with _alone(self.path.parent):
+            if _identity(self.path) == self._opened:
+                self._make_room(fault)
+
+    def _make_room(self, fault: Exception) -> None:
+        at = int(time.time())
+        while (aside := self.path.with_name(f"{FILE}.damaged-{at}")).exists():
+            at += 1
         _log.error("ledger.damaged", file=str(self.path), kept_as=str(aside), error=str(fault))
         with suppress(FileNotFoundError):
             self.path.replace(aside)
-        for suffix in ("-wal", "-shm"):
+        for suffix in ("-wal", "-shm", "-journal"):
             self.path.with_name(FILE + suffix).unlink(missing_ok=True)
 
 
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One process at a time: what is a damaged file to one must not be the new one of another."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise LedgerError(f"ledger in {directory}: {fault}") from fault
+    try:
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while not _locked(handle):
+            if time.monotonic() > deadline:
+                raise LedgerError(f"ledger in {directory}: another process is opening it")
+            time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is; None if there is none, or nothing in it: SQLite leaves none so."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
-
-
-@cache
-def statement(name: str) -> str:
-    """The SQL of a file in `statements`."""
-    return (resources.files("ingest.ledger") / "statements" / f"{name}.sql").read_text("utf-8")
+    return (found.st_dev, found.st_ino) if S_ISREG(found.st_mode) and found.st_size else None

@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ingest.ledger.file import FILE, LedgerFile, statement
+from ingest.ledger.file import FILE, LedgerFile
+from ingest.ledger.sql import statement
 
 Reason = Literal["duplicate", "expired", "erased"]
 HOUR_SECONDS = 3600

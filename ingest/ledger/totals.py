@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.ledger.file import FILE, LedgerError, statement
+from ingest.ledger.file import FILE, LedgerError
+from ingest.ledger.sound import FAULTS
+from ingest.ledger.sql import statement
 from ingest.ledger.store import Commits
 
 _BUSY_SECONDS = 1.0
@@ -45,7 +47,7 @@ def totals_of(data: Path) -> Totals:
                 removed={(table, reason): count for table, reason, count in removed},
                 dropped=dropped,
             )
-    except sqlite3.Error as fault:
+    except FAULTS as fault:
         raise LedgerError(f"ledger {path}: {fault}") from fault
 
 
@@ -60,7 +62,7 @@ def settled_up_to(data: Path, signal: str) -> int:
     try:
         with closing(_reading(path)) as connection:
             (settled,) = connection.execute(statement("settled"), {"signal": signal}).fetchone()
-    except sqlite3.Error as fault:
+    except FAULTS as fault:
         raise LedgerError(f"ledger {path}: {fault}") from fault
     return settled or 0
 

@@ -1,12 +1,17 @@
 """The ledger: every record accepted is noted once, and what became of it."""
 
+import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from ingest.ledger import Entry, Ledger, LedgerError, Settlement, hour_of
+from ingest.ledger.file import LedgerFile
+from ingest.ledger.totals import settled_up_to, totals_of
 
 HOUR = 495_000
 
@@ -129,18 +134,149 @@ def test_a_day_is_in_order_as_long_as_its_files_are_the_same(ledger: Ledger) -> 
     assert not ledger.is_in_order("logs", day, ["a", "b"])
 
 
-def test_a_damaged_file_is_set_aside(ledger: Ledger) -> None:
-    """Bookkeeping must not stop the data: one write fails, the next begins a new file."""
+def changed(path: Path, at: int, bits: int) -> None:
+    """Change bits of the byte of the file at that place."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= bits
+    path.write_bytes(content)
+
+
+def changed_in(path: Path, text: bytes, bits: int) -> None:
+    """Change bits of the last byte of a text in the file."""
+    changed(path, path.read_bytes().index(text) + len(text) - 1, bits)
+
+
+def made_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "another file": lambda path: path.write_bytes(b"not a database" * 1000),
+    "empty": lambda path: path.write_bytes(b""),
+    "a directory": made_directory,
+    "cut off": lambda path: os.truncate(path, 8192),
+    "a page of zeros": lambda path: path.write_bytes(
+        path.read_bytes()[:4096] + bytes(4096) + path.read_bytes()[8192:]
+    ),
+    "a file not to be written": lambda path: changed(path, 18, 0x01),
+    "an unknown format": lambda path: changed(path, 47, 0x01),
+    "a table's name that is no text": lambda path: changed_in(path, b"CREATE TABLE hours", 0x80),
+    "a table's name": lambda path: changed_in(path, b"CREATE TABLE hours", 0x01),
+    "a table's name in the list": lambda path: changed_in(path, b"tablecommits", 0x01),
+    "a column's name": lambda path: changed_in(path, b"committed_at", 0x01),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_set_aside_when_it_is_opened(ledger: Ledger, damage: str) -> None:
+    """Bookkeeping must not stop the data: whatever happened to the file, a new one is begun."""
     ledger.close_segment("traces", 1, {HOUR: 1}, {})
     ledger.close()
-    ledger.path.write_bytes(b"not a database" * 1000)
+    DAMAGE[damage](ledger.path)
+
+    ledger.close_segment("traces", 2, {HOUR: 1}, {})
+    ledger.settle("traces", [Settlement(2, {HOUR: 1}, damaged=False)])
+    ledger.note_commit("traces", 1, 0.1, 1)
+
+    assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+    assert len(list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))) == 1
+    assert ledger.last_set_aside() is not None
+
+
+def test_who_only_reads_is_told_of_damage(ledger: Ledger, tmp_path: Path) -> None:
+    """Whatever SQLite makes of a name that is no text, it is a fault of the ledger."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    ledger.close()
+    changed_in(ledger.path, b"CREATE TABLE hours", 0x80)
+
+    for read in (lambda: totals_of(tmp_path), lambda: settled_up_to(tmp_path, "traces")):
+        with pytest.raises(LedgerError, match=r"ledger\.sqlite"):
+            read()
+
+
+def test_a_file_that_is_damaged_in_use_is_set_aside(ledger: Ledger) -> None:
+    """One write fails, the next begins a new file."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = 'CREATE' WHERE name = 'segments'")
+        connection.commit()
+        connection.execute("PRAGMA schema_version = 99")
 
     with pytest.raises(LedgerError, match=r"ledger\.sqlite"):
         ledger.close_segment("traces", 2, {HOUR: 1}, {})
     ledger.close_segment("traces", 2, {HOUR: 1}, {})
 
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+
+
+def test_a_file_that_is_emptied_in_use_is_set_aside(ledger: Ledger) -> None:
+    """It is not taken for a new one."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.truncate(ledger.path, 0)
+
+    ledger.close_segment("traces", 2, {HOUR: 1}, {})
+
+    assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+    assert ledger.last_set_aside() is not None
+
+
+def test_the_new_file_of_another_process_is_not_set_aside(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who fails at a damaged file looks whether it is there still: another may have been faster."""
+    other = Ledger(tmp_path)
+    for each in (ledger, other):
+        each.close_segment("traces", 1, {HOUR: 1}, {})
+    set_aside = LedgerFile._set_aside
+
+    def late(file: LedgerFile, fault: Exception) -> None:
+        monkeypatch.setattr(LedgerFile, "_set_aside", set_aside)
+        with suppress(LedgerError), other._transaction() as connection:
+            connection.execute("INSERT INTO replaced (at) VALUES (NULL)")
+        other.close_segment("traces", 2, {HOUR: 5}, {})
+        set_aside(file, fault)
+
+    monkeypatch.setattr(LedgerFile, "_set_aside", late)
+
+    with pytest.raises(LedgerError), ledger._transaction() as connection:
+        connection.execute("INSERT INTO replaced (at) VALUES (NULL)")
+
     assert len(list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))) == 1
+    assert [entry.accepted for entry in ledger.entries("traces", 0)] == [5]
+
+
+def test_a_full_disk_is_no_damage(ledger: Ledger) -> None:
+    """The file stays, and what was in it."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+
+    with ledger._transaction() as connection:
+        connection.execute("PRAGMA max_page_count = 1")  # of all that it has by now, that is
+
+    with pytest.raises(LedgerError, match="full"):
+        ledger.close_segment("logs", 1, dict.fromkeys(range(10_000), 1), {})
+
+    assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+    assert ledger.last_set_aside() is None
+
+
+def test_the_files_of_other_versions_stay(ledger: Ledger) -> None:
+    """An earlier one had fewer tables; a later one may have more, and more columns."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("DROP TABLE rewinds")
+        ledger.close()
+        assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+        assert ledger.rewinds() == []
+        connection.execute("CREATE TABLE later (at REAL)")
+        connection.execute("ALTER TABLE commits ADD COLUMN bytes INTEGER")
+    ledger.close()
+
+    assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+    assert ledger.last_set_aside() is None
 
 
 def test_processes_share_it(ledger: Ledger, tmp_path: Path) -> None:
