@@ -79,7 +79,10 @@ class LedgerFile:
 
     def _open(self) -> sqlite3.Connection:
         """The file, whole and with every table. Raises one of FAULTS when it is not."""
-        if self.path.exists() and _identity(self.path) is None:
+        lost = False
+        if not self.path.exists():
+            lost = self._remove_companions() or self._opened is not None
+        elif _identity(self.path) is None:
             raise DamagedLedger("it is empty, or no file")
         connection = sqlite3.connect(
             self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -90,12 +93,15 @@ class LedgerFile:
             examine(connection)
             connection.executescript(f"BEGIN IMMEDIATE; {statement('schema')}; COMMIT")
             self._try_writing(connection)
-            for at in self._set_aside_at():  # kept here, too: the file may be deleted
+            replaced = self._set_aside_at()  # kept here, too: the file may be deleted
+            for at in [*replaced, time.time()] if lost else replaced:
                 connection.execute(statement("note_replaced"), {"at": at})
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.close()
             raise
+        if lost:
+            _log.error("ledger.lost", file=str(self.path), error="it is gone; begun anew")
         return connection
 
     def _try_writing(self, connection: sqlite3.Connection) -> None:
@@ -131,8 +137,16 @@ class LedgerFile:
         _log.error("ledger.damaged", file=str(self.path), kept_as=str(aside), error=str(fault))
         with suppress(FileNotFoundError):
             self.path.replace(aside)
-        for suffix in ("-wal", "-shm", "-journal"):
-            self.path.with_name(FILE + suffix).unlink(missing_ok=True)
+        self._remove_companions()
+        self._opened = None
+
+    def _remove_companions(self) -> bool:
+        """Delete what SQLite keeps beside a file that is gone; returns whether there was any."""
+        paths = [self.path.with_name(FILE + suffix) for suffix in ("-wal", "-shm", "-journal")]
+        found = [path for path in paths if path.exists()]
+        for path in found:
+            path.unlink(missing_ok=True)
+        return bool(found)
 
 
 @contextmanager

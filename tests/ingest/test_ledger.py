@@ -224,6 +224,24 @@ def test_a_file_that_is_emptied_in_use_is_set_aside(ledger: Ledger) -> None:
     assert ledger.last_set_aside() is not None
 
 
+@pytest.mark.parametrize("others", [(), ("-wal", "-shm")])
+def test_a_file_that_is_deleted_in_use_is_begun_anew(
+    ledger: Ledger, tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    """By everybody who had it open, whatever is left beside it; and it is known as another one."""
+    other = Ledger(tmp_path)
+    other.close_segment("traces", 1, {HOUR: 1}, {})
+    ledger.close_segment("traces", 2, {HOUR: 1}, {})
+    for suffix in ("", *others):
+        ledger.path.with_name(ledger.path.name + suffix).unlink()
+
+    for each, sequence in ((ledger, 3), (other, 4), (ledger, 5)):
+        each.close_segment("traces", sequence, {HOUR: 1}, {})
+
+    assert [entry.accepted for entry in other.entries("traces", 0)] == [3]
+    assert ledger.last_set_aside() is not None
+
+
 def test_the_new_file_of_another_process_is_not_set_aside(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
