@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.failure import Failure
 from cli.options import ConfigPath, Data, Output, Since
 from cli.output import Format
 
@@ -65,6 +66,8 @@ def verify(
 
     begin = read_since(since, datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
     settings = load_config(config, data=data)
+    if not any((settings.data / part).is_dir() for part in ("state", "journal", "lake")):
+        raise Failure(f"{settings.data}: no data there; name the directory with --data", 2)
     with one_line_errors():
         proof = prove(settings.data)
         accounts = [each for each in proof.accounts if each.hour >= begin]

@@ -48,6 +48,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("tools --by tool,user", 2, "--by 'tool,user': unknown dimension 'user'"),
         ("thread t-1", 1, "no span or log line of thread 't-1'"),
         ("thread", 2, "Missing argument 'ID'"),
+        ("verify --data gone", 2, "gone: no data there; name the directory with --data"),
+        ("verify --data .", 2, ": no data there; name the directory with --data"),
         ("alerts --limit 0", 2, "Invalid value for '--limit'"),
         ("up --otlp-http 4318", 2, "--otlp-http: '4318' is not HOST:PORT"),
         ("up --data wrong.sql", 2, "wrong.sql: Not a directory; choose a directory"),
@@ -69,6 +71,8 @@ def test_refusal(
     assert captured.err.startswith("quietpager: ")
     assert message in captured.err
     assert captured.err.count("\n") == 1
+    assert not Path("gone").exists()
+    assert not Path("state").exists()
 
 
 def test_no_data_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
