@@ -180,8 +180,14 @@ def _accounts(config: Config) -> Iterator[Finding]:
     if wrong:
         found = f"{sum(abs(each.missing or 0) for each in wrong):,} records do not add up"
         yield Finding("accounts", "problem", found, "quietpager verify --hours")
-    elif not unclear:
-        accepted = sum(each.accepted for each in accounts)
+    if unproved := [each for each in accounts if each.missing is None]:
+        found = (
+            f"{len(unproved)} hours cannot be proved: {sum(each.stored for each in unproved):,} "
+            "stored records are from before the ledger, or its damage"
+        )
+        yield Finding("accounts", "note", found, "what is accepted from the next hour on is proved")
+    if not wrong and not unclear and len(unproved) < max(len(accounts), 1):
+        accepted = sum(each.accepted for each in accounts if each.missing is not None)
         yield Finding("accounts", "ok", f"{accepted:,} accepted records are accounted for")
 
 

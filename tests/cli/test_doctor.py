@@ -15,6 +15,7 @@ from cli.config import Config
 from ingest import sole
 from ingest.lock import holder
 from tests.cli.running import quietpager, run, span
+from tests.faults.test_damage import store
 from tests.sidecar import Sidecar, start_sidecar
 
 
@@ -81,6 +82,17 @@ def test_a_quarantined_segment_is_a_problem(own: Sidecar) -> None:
 
     assert str(quarantine) in found["quarantine", "problem"]["remedy"]
     assert ("accounts", "ok") in found
+
+
+def test_hours_that_nobody_can_prove_are_told(tmp_path: Path) -> None:
+    """What was stored before the ledger was damaged is not called accounted for."""
+    store(tmp_path)
+    (tmp_path / "state" / "ledger.sqlite").write_bytes(b"")
+
+    told = [each for each in examine(Config(data=tmp_path)) if each.check == "accounts"]
+
+    assert [each.state for each in told] == ["note"]
+    assert "hours cannot be proved: 87 stored records are from before" in told[0].found
 
 
 def test_a_receiver_that_does_not_answer_is_a_problem(own: Sidecar) -> None:
