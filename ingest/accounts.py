@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ingest.ledger import Entry, Ledger
+from ingest.ledger import HOUR_SECONDS, Entry, Ledger, SetAside
 from ingest.ledger.totals import settled_up_to
 from ingest.tables import TABLE_OF
 from lake import DamagedTable, Lake, Moment, moment_of
@@ -19,7 +19,7 @@ class HourAccount:
     Counts are records. `retried` were acknowledged again and dropped, and are not in `accepted`.
     `missing` is what nothing accounts for: positive when records are lost, negative when there
     are rows that were never accepted. It is None for hours from before the ledger, up to the one
-    in which a damaged one was set aside.
+    in which a damaged one was set aside, or the first of the ledger when the clock was ahead then.
     """
 
     signal: str
@@ -96,15 +96,26 @@ def verify(data: Path) -> list[HourAccount]:
 def _of_signal(
     data: Path, lake: Lake, ledger: Ledger, signal: str, table: str
 ) -> list[HourAccount]:
+    aside = ledger.last_set_aside()  # asked first: that sets a damaged one aside
     # What was settled before the lake is looked at waits no more, whatever the lake says: its
     # newest commits may have been lost. What is settled behind the lake waits in its eyes.
     settled = settled_up_to(data, signal)
     moment = moment_of(lake, table)
     position = max(moment.position, settled)
     entries = {entry.hour: entry for entry in ledger.entries(signal, position)}
-    aside = ledger.last_set_aside()
-    first = min(entries, default=None) if aside is None else int(aside // 3600) + 1
+    first = _first_proved(min(entries, default=None), aside)
     return _accounts(signal, moment, entries, ledger.removed(table, moment.removals), first)
+
+
+def _first_proved(begun: int | None, aside: SetAside) -> int | None:
+    """The first hour of which the ledger, whose first one is `begun`, knows all.
+
+    When another one was set aside by a clock that was ahead, nobody knows; this one was begun then.
+    """
+    hours = [] if aside.at is None else [int(aside.at // HOUR_SECONDS) + 1]
+    if begun is not None and (aside.doubted or not hours):
+        hours.append(begun + 1 if aside.doubted else begun)
+    return max(hours, default=None)
 
 
 def _accounts(

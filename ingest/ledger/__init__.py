@@ -14,6 +14,7 @@ from ingest.ledger.store import (
     Ledger,
     NoteSegment,
     Reason,
+    SetAside,
     Settlement,
     hour_of,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "LedgerError",
     "NoteSegment",
     "Reason",
+    "SetAside",
     "Settlement",
     "hour_of",
 ]

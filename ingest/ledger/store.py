@@ -48,6 +48,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """When a damaged file was set aside last (s of the unix clock); None if none was.
+
+    `doubted` if one bears a later time than now, and was set aside while the clock was ahead.
+    """
+
+    at: float | None
+    doubted: bool
+
+
+@dataclass(frozen=True)
 class Commits:
     """What the writer has done of a signal: commits, rows in them, seconds they took in all.
 
@@ -78,11 +89,12 @@ class Ledger:
         """Where it is."""
         return self._file.path
 
-    def last_set_aside(self) -> float | None:
-        """When a damaged file was set aside last (s of the unix clock); None if none was."""
+    def last_set_aside(self) -> SetAside:
+        """When damaged files were set aside, this one being begun behind the last."""
         with self._transaction() as connection:
-            row: tuple[float | None] = connection.execute(statement("last_replaced")).fetchone()
-        return row[0]
+            asked = {"now": time.time()}
+            at, doubted = connection.execute(statement("last_replaced"), asked).fetchone()
+        return SetAside(at, bool(doubted))
 
     def close_segment(
         self,

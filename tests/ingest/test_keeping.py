@@ -19,7 +19,7 @@ from cli.config import Config
 from ingest import erase, rewinds, sweep, verify
 from ingest.keep import keep
 from ingest.keeper import KeeperSettings
-from ingest.ledger import Ledger
+from ingest.ledger import Ledger, hour_of
 from ingest.ledger.totals import Totals, totals_of
 from ingest.lock import DirectoryInUse, sole
 from ingest.remove import remove_tenant
@@ -84,6 +84,7 @@ def test_the_hour_in_which_a_damaged_ledger_was_set_aside_is_not_proved(
     receiver.stop()
     write(receiver.data)
     (receiver.data / "state" / "ledger.sqlite").write_bytes(b"not a database" * 1000)
+    assert {each.missing for each in verify(receiver.data)} == {None}
     receiver = start_receiver(data=receiver.data)
     accept(receiver, spans(2))
     receiver.stop()
@@ -99,6 +100,24 @@ def test_the_hour_in_which_a_damaged_ledger_was_set_aside_is_not_proved(
         connection.execute("UPDATE replaced SET at = at - 7200")
         connection.commit()
     assert {each.missing for each in verify(receiver.data) if each.signal == "traces"} == {-3}
+
+
+def test_a_ledger_set_aside_by_a_clock_ahead_keeps_nothing_from_being_proved(
+    tmp_path: Path,
+) -> None:
+    """What the new one knows is proved from its second hour on, or from when another went."""
+    hour = hour_of(time.time_ns())
+    with closing(Ledger(tmp_path)) as ledger:
+        for age in (5, 4, 3, 0):
+            ledger.close_segment("traces", 9 - age, {hour - age: 3}, {})
+    for replaced, missing in (
+        (hour + 365 * 24, [None, 0, 0, 0]),
+        (hour - 4, [None, None, 0, 0]),
+    ):
+        with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite")) as connection:
+            connection.execute("INSERT INTO replaced (at) VALUES (?)", (replaced * 3600,))
+            connection.commit()
+        assert [each.missing for each in verify(tmp_path)] == missing
 
 
 def test_damaged_records_are_in_quarantine(start_receiver: StartReceiver) -> None:

@@ -181,7 +181,7 @@ def test_a_damaged_file_is_set_aside_when_it_is_opened(ledger: Ledger, damage: s
 
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
     assert len(list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))) == 1
-    assert ledger.last_set_aside() is not None
+    assert ledger.last_set_aside().at is not None
 
 
 def test_who_only_reads_is_told_of_damage(ledger: Ledger, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_file_that_is_emptied_in_use_is_set_aside(ledger: Ledger) -> None:
     ledger.close_segment("traces", 2, {HOUR: 1}, {})
 
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
-    assert ledger.last_set_aside() is not None
+    assert ledger.last_set_aside().at is not None
 
 
 @pytest.mark.parametrize("others", [(), ("-wal", "-shm")])
@@ -239,7 +239,7 @@ def test_a_file_that_is_deleted_in_use_is_begun_anew(
         each.close_segment("traces", sequence, {HOUR: 1}, {})
 
     assert [entry.accepted for entry in other.entries("traces", 0)] == [3]
-    assert ledger.last_set_aside() is not None
+    assert ledger.last_set_aside().at is not None
 
 
 def test_the_new_file_of_another_process_is_not_set_aside(
@@ -278,7 +278,7 @@ def test_a_full_disk_is_no_damage(ledger: Ledger) -> None:
         ledger.close_segment("logs", 1, dict.fromkeys(range(10_000), 1), {})
 
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
-    assert ledger.last_set_aside() is None
+    assert ledger.last_set_aside().at is None
 
 
 def test_the_files_of_other_versions_stay(ledger: Ledger) -> None:
@@ -294,7 +294,7 @@ def test_the_files_of_other_versions_stay(ledger: Ledger) -> None:
     ledger.close()
 
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
-    assert ledger.last_set_aside() is None
+    assert ledger.last_set_aside().at is None
 
 
 def test_processes_share_it(ledger: Ledger, tmp_path: Path) -> None:

@@ -1,4 +1,9 @@
 -- When a damaged ledger was set aside last; NULL if none was.
 --
--- Column: at, in s of the unix clock.
-SELECT MAX(at) AS at FROM replaced
+-- Parameter: now, in s of the unix clock.
+-- Columns: at (s of the unix clock, of those that are not later than now), doubted (how many are
+-- later: the clock was ahead).
+SELECT
+    MAX(at) FILTER (WHERE at <= :now) AS at,
+    COUNT(*) FILTER (WHERE at > :now) AS doubted
+FROM replaced
