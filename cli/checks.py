@@ -99,7 +99,10 @@ def _journal(config: Config) -> Iterator[Finding]:
     oldest = timedelta(seconds=max((each.oldest_seconds for each in waiting), default=0.0))
     found = f"{total / 1e6:,.1f} MB wait for the writer"
     if oldest > LATE:
-        remedy = "see why the writer does not write them: its log lines say writer.failed"
+        remedy = (
+            "see why they are not written: log lines of the writer say writer.failed, and of the "
+            "receiver journal.close_failed"
+        )
         yield Finding("journal", "problem", f"{found}, the oldest for {length(oldest)}", remedy)
     elif total > config.journal_budget / 2:
         remedy = "the writer is slower than the senders; above it they are asked to come back"

@@ -23,7 +23,7 @@ ALWAYS = ("sidecar", "receiver", "writer", "reader")
 class Waiting:
     """What of a signal waits for the writer, and what it had to set aside.
 
-    `oldest_seconds` is the age of the oldest closed segment, 0 without any.
+    `oldest_seconds` is the age of the oldest segment, open or closed, 0 without any.
     """
 
     signal: str

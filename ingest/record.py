@@ -69,19 +69,44 @@ def checked(message: memoryview) -> Record | None:
 
 def record_bounds(path: Path, data: memoryview | mmap, offset: int) -> tuple[int, int]:
     """Where the message of the record at `offset` begins and ends."""
+    head = data[offset : offset + MAX_LENGTH_BYTES]
+    if (found := _length_in(head)) is None:
+        if len(head) < MAX_LENGTH_BYTES:
+            raise TornTail(path, offset, "the file ends inside a length")
+        raise CorruptRecord(path, offset, "the record has no length")
+    size, length = found
+    start = offset + size
+    if length < TRAILER_BYTES:
+        raise CorruptRecord(path, offset, "the record is too short")
+    if start + length > len(data):
+        raise TornTail(path, offset, "the file ends inside the record")
+    return start, start + length
+
+
+def first_received(path: Path) -> int | None:
+    """When the first record of a segment was received (unix ns), None while it is not whole.
+
+    Only its length and its trailer are read.
+    """
+    with path.open("rb") as file:
+        size, length = _length_in(file.read(MAX_LENGTH_BYTES)) or (0, 0)
+        if length < TRAILER_BYTES:
+            return None
+        file.seek(size + length - TRAILER_BYTES)
+        trailer = file.read(TRAILER_BYTES)
+    if len(trailer) < TRAILER_BYTES or not trailer.startswith(TRAILER_TAG):
+        return None
+    return int.from_bytes(trailer[3:11], "little")
+
+
+def _length_in(head: memoryview | bytes) -> tuple[int, int] | None:
+    """How many bytes a record's length takes, and the length; None if it does not end there."""
     length = 0
-    for position, byte in enumerate(data[offset : offset + MAX_LENGTH_BYTES]):
+    for position, byte in enumerate(head):
         length |= (byte & 0x7F) << (7 * position)
         if byte < 0x80:
-            start = offset + position + 1
-            if length < TRAILER_BYTES:
-                raise CorruptRecord(path, offset, "the record is too short")
-            if start + length > len(data):
-                raise TornTail(path, offset, "the file ends inside the record")
-            return start, start + length
-    if len(data) - offset < MAX_LENGTH_BYTES:
-        raise TornTail(path, offset, "the file ends inside a length")
-    raise CorruptRecord(path, offset, "the record has no length")
+            return position + 1, length
+    return None
 
 
 def varint(value: int) -> bytes:

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from ingest.record import CorruptRecord, JournalError, Record, TornTail, checked, record_bounds
+from ingest.record import (
+    CorruptRecord,
+    JournalError,
+    Record,
+    TornTail,
+    checked,
+    first_received,
+    record_bounds,
+)
 from ingest.resync import next_whole, without_length
 from lake.to_disk import sync
 
@@ -101,7 +109,10 @@ def closed_segments(directory: Path) -> list[Segment]:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What waits for the writer: bytes, and how long the oldest closed segment has waited (s)."""
+    """What waits for the writer: bytes, and how long the oldest segment has waited (s).
+
+    A closed one since it was, an open one since its first record: perhaps it cannot be closed.
+    """
 
     bytes: int
     oldest_seconds: float
@@ -113,11 +124,13 @@ def backlog_of(directory: Path) -> Backlog:
     for path in (*directory.glob("*.open"), *directory.glob("*.journal")):
         try:
             found = path.stat()
+            received = first_received(path) if path.suffix == ".open" else None
         except FileNotFoundError:
-            continue  # retired meanwhile
+            continue  # closed or retired meanwhile
         total += found.st_size
-        if path.suffix == ".journal":
-            oldest = min(found.st_mtime, oldest or found.st_mtime)
+        if path.suffix == ".journal" or received:
+            since = received / 1e9 if received else found.st_mtime
+            oldest = min(since, oldest or since)
     return Backlog(total, 0.0 if oldest is None else max(0.0, time.time() - oldest))
 
 

@@ -14,6 +14,7 @@ from cli.checks import examine
 from cli.config import Config
 from ingest import sole
 from ingest.lock import holder
+from ingest.record import encode_record
 from tests.cli.running import quietpager, run, span
 from tests.faults.test_damage import store
 from tests.sidecar import Sidecar, start_sidecar
@@ -82,6 +83,20 @@ def test_a_quarantined_segment_is_a_problem(own: Sidecar) -> None:
 
     assert str(quarantine) in found["quarantine", "problem"]["remedy"]
     assert ("accounts", "ok") in found
+
+
+def test_a_segment_that_cannot_be_closed_is_a_problem(tmp_path: Path) -> None:
+    """Its records were acknowledged and wait, though the writer cannot see them yet."""
+    journal = tmp_path / "journal" / "traces"
+    journal.mkdir(parents=True)
+    received = time.time_ns() - 120 * 10**9
+    record = encode_record(b"request", received, 1, bytes(16))
+    (journal / "00000000000000000007.open").write_bytes(record)
+
+    told = next(each for each in examine(Config(data=tmp_path)) if each.check == "journal")
+
+    assert (told.state, "the oldest for 2" in told.found) == ("problem", True)
+    assert "journal.close_failed" in (told.remedy or "")
 
 
 def test_hours_that_nobody_can_prove_are_told(tmp_path: Path) -> None:

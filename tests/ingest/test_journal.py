@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -20,7 +21,10 @@ from ingest.journal import (
     read_records,
     retire,
 )
+from ingest.ledger import LedgerError
+from ingest.segments import Backlog, backlog_of
 from tests.ingest.batches import unnoted
+from tests.ingest.journal_watch import Book, until
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +262,28 @@ async def test_the_backlog_is_what_the_writer_has_not_taken(tmp_path: Path) -> N
     assert 1000 < journal.backlog().bytes < 1100
     retire(closed_segments(tmp_path)[0], [])
     assert journal.backlog().bytes == 0
+
+
+async def test_a_segment_that_cannot_be_closed_grows_old(tmp_path: Path) -> None:
+    """It waits since its first record came, however many come behind it."""
+    book = Book()
+    book.fails = [LedgerError("the ledger is damaged")] * 100
+    journal = Journal(tmp_path, book, max_age_seconds=0.01)
+    now = time.time_ns()
+    await journal.append(b"first" * 1000, now - 90 * 10**9, 1)
+    await journal.append(b"later", now, 1)
+    await until(lambda: book.asked)
+
+    assert 90 <= journal.backlog().oldest_seconds < 100
+
+    book.fails = []
+    await journal.close()
+    assert journal.backlog().oldest_seconds < 10
+
+
+@pytest.mark.parametrize("written", [b"", b"\x80", b"\x05short", b"\x40" + b"x" * 70])
+def test_an_open_segment_without_a_whole_record_has_no_age(tmp_path: Path, written: bytes) -> None:
+    """What of it was acknowledged came with a whole one."""
+    (tmp_path / "00000000000000000007.open").write_bytes(written)
+
+    assert backlog_of(tmp_path) == Backlog(len(written), 0.0)
