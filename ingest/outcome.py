@@ -55,15 +55,16 @@ def span_outcome(
     served = pc.equal(kind, "server")
     by_answer, why_answer = _by_answer(columns, served, mapping)
     raised = _whatever_the_status(by_error)
-    derived = pc.coalesce(
+    told = pc.coalesce(
         raised,
         by_finish,
         by_answer,
         columns["reported_outcome"],
         where(pc.or_(failed, _unanswered(columns, status)), pa.repeat("error", len(failed))),
-        cut,
-        pa.scalar("success"),
     )
+    # A request that was refused has no sign of a whole response, and nothing of it was cut.
+    cut = where(pc.is_null(told), cut)
+    derived = pc.coalesce(told, cut, pa.scalar("success"))
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
     left = where(pc.and_(served, pc.equal(raised, "interrupt")), raised)
     outcome = pc.coalesce(stated, where(counted, derived), left, by_answer)

@@ -41,6 +41,16 @@ def test_a_call_with_no_sign_of_a_whole_response_was_cut(scope: str) -> None:
 
 
 @pytest.mark.parametrize("scope", CALL_OF)
+def test_nothing_was_cut_of_a_request_that_was_refused(scope: str) -> None:
+    """A status of 400 has no reason that is known; that it has no answer either is none."""
+    refused = CALL_OF[scope] | {"error.type": "openai.BadRequestError"}
+    told(span(scope, refused, name="ChatCompletion", **FAILED),
+         outcome="error", outcome_reason=None)  # fmt: skip
+    slow = CALL_OF[scope] | {"error.type": "openai.APITimeoutError"}
+    told(span(scope, slow, name="ChatCompletion", **FAILED), outcome_reason="timeout")
+
+
+@pytest.mark.parametrize("scope", CALL_OF)
 def test_usage_is_a_sign_of_a_whole_response_where_it_comes_last(scope: str) -> None:
     """Libraries that say OK of every whole response say it there as well."""
     used = CALL_OF[scope] | {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 1}
