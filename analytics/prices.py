@@ -36,8 +36,13 @@ PUBLIC = f"genai-prices {genai_prices.__version__}"
 OVERRIDE = "override"
 
 # Providers by OpenTelemetry's name (registry of gen_ai.provider.name) where genai-prices knows them
-# by another and does not match it itself.
-SELLERS = {"x_ai": "x-ai", "azure.ai.inference": "azure", "gcp.gen_ai": "google"}
+# by another and does not match it itself; and one by LiteLLM's.
+SELLERS = {
+    "x_ai": "x-ai",
+    "azure.ai.inference": "azure",
+    "gcp.gen_ai": "google",
+    "fireworks_ai": "fireworks",
+}
 
 MAKERS = (
     *("amazon", "anthropic", "meta", "mistral", "cohere", "ai21", "deepseek", "openai", "qwen"),
@@ -49,6 +54,8 @@ OF_BEDROCK = re.compile(
     rf"({'|'.join(MAKERS)})\.[a-z]"
 )
 """Model ids that only Bedrock has, of frameworks that name themselves instead of the provider."""
+OF_GOOGLE = "models/gemini-"
+"""How Google's APIs name a model, which the list does without the `models/`."""
 OF_OPENAI = "text-embedding-"
 """Whose embeddings the list knows only by the provider, unlike its other models."""
 
@@ -207,6 +214,8 @@ class PriceBook:
 
     def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         seller = SELLERS.get(provider.lower(), provider) or None
+        if model.startswith(OF_GOOGLE):
+            model = model.removeprefix("models/")
         if seller is None and OF_BEDROCK.match(model):
             seller = "aws"
         if seller in {None, "litellm"} and model.startswith(OF_OPENAI):
@@ -214,17 +223,28 @@ class PriceBook:
         try:
             return self._public.find_provider_model(model, None, seller, None)
         except LookupError:
-            # LiteLLM's names begin with the provider, whom perhaps nothing else tells:
-            # openai/gpt-4o-mini.
+            # LiteLLM's names begin with the provider, whom perhaps nothing else tells, or tells by
+            # the list's name only: openai/gpt-4o-mini, gemini/gemini-2.5-pro.
             before, _, name = model.partition("/")
             if name:
-                sold = seller is None or before in {seller, provider}
+                sold = seller is None or before in {seller, provider} or self._same(before, seller)
                 return self._find(before, name) if sold else None
             if provider.lower() != "aws.bedrock" or OF_BEDROCK.match(model):
                 return None
             # OpenLLMetry leaves out who made a model of Bedrock.
             found = (self._find(provider, f"{maker}.{model}") for maker in MAKERS)
             return next(filter(None, found), None)
+
+    def _same(self, *names: str) -> bool:
+        """Whether the list knows one seller by all of these names."""
+        try:
+            sellers = [
+                self._public.find_provider(None, SELLERS.get(name.lower(), name), None)
+                for name in names
+            ]
+        except LookupError:
+            return False
+        return all(seller is sellers[0] for seller in sellers)
 
 
 def _rows(

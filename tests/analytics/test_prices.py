@@ -200,6 +200,32 @@ def test_a_models_name_may_begin_with_its_provider(telemetry: Telemetry, rows: A
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "price_id"),
+    [
+        ("gcp.gen_ai", "gemini/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("aws.bedrock", "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
+         "aws/regional.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("gcp.vertex_ai", "vertex_ai/claude-sonnet-4-5@20250929", "google/claude-sonnet-4-5"),
+        ("x_ai", "xai/grok-3", "x-ai/grok-3"),
+        ("mistral_ai", "mistral/mistral-large-latest", "mistral/mistral-large"),
+        (None, "fireworks_ai/accounts/fireworks/models/gpt-oss-120b", "fireworks/gpt-oss-120b"),
+        ("gcp.gemini", "models/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        (None, "models/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("openai", "gemini/gemini-2.5-flash", None), ("gcp.gemini", "openai/gpt-4o-mini", None),
+        ("openai", "models/gemini-2.5-flash", None), (None, "models/gpt-4o-mini", None),
+        ("ollama", "gemini/gemini-2.5-flash", None),
+    ],
+)  # fmt: skip
+def test_litellm_names_providers_in_its_own_way(
+    telemetry: Telemetry, rows: Ask, provider: str | None, model: str, price_id: str | None
+) -> None:
+    """The name before the slash and the provider's are of one seller; of two it is nobody's."""
+    telemetry.llm(provider=provider, request_model=model)
+    [row] = rows("SELECT regexp_replace(price_id, ',.*', '') AS price_id FROM llm_calls")
+    assert row == {"price_id": price_id}
+
+
 def test_ones_own_price_wins_on_its_days(telemetry: Telemetry, opened: Opener) -> None:
     """A contract holds from its first day to before its last, for every name of the model."""
     contract = PriceOverride(
