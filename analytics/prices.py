@@ -53,7 +53,8 @@ OF_BEDROCK = re.compile(
     r"|((us|us-gov|eu|apac|jp|au|ca|global)\.)?"
     rf"({'|'.join(MAKERS)})\.[a-z]"
 )
-"""Model ids that only Bedrock has, of frameworks that name themselves instead of the provider."""
+"""Model ids that only Bedrock has, of frameworks that name themselves instead of the provider, and
+of Anthropic's SDK, whose client for Bedrock is told of as Anthropic's."""
 OF_GOOGLE = "models/gemini-"
 """How Google's APIs name a model, which the list does without the `models/`."""
 OF_OPENAI = "text-embedding-"
@@ -216,7 +217,7 @@ class PriceBook:
         seller = SELLERS.get(provider.lower(), provider) or None
         if model.startswith(OF_GOOGLE):
             model = model.removeprefix("models/")
-        if seller is None and OF_BEDROCK.match(model):
+        if seller in {None, "anthropic"} and OF_BEDROCK.match(model):
             seller = "aws"
         if seller in {None, "litellm"} and model.startswith(OF_OPENAI):
             seller = "openai"

@@ -173,6 +173,8 @@ def test_of_two_aliases_without_a_price_the_first_stands(telemetry: Telemetry, r
      ("aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"), (None, "claude-sonnet-4-5"),
      (None, "text-embedding-3-small"), ("litellm", "text-embedding-3-small"),
      (None, "us.anthropic.claude-sonnet-4-20250514-v1:0"), (None, "amazon.nova-lite-v1:0"),
+     ("anthropic", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+     ("anthropic", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"),
      ("aws.bedrock", "nova-lite-v1:0"), ("aws.bedrock", "llama3-1-8b-instruct-v1:0"),
      (None, "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite-v1:0")],
 )  # fmt: skip
@@ -180,7 +182,8 @@ def test_providers_are_known_by_their_opentelemetry_names(
     telemetry: Telemetry, rows: Ask, provider: str | None, model: str
 ) -> None:
     """The provider names of the semantic conventions find their price lists; none is guessed but
-    those whose ids nobody else has, Bedrock and of embeddings OpenAI."""
+    those whose ids nobody else has, Bedrock and of embeddings OpenAI; Bedrock's are not
+    Anthropic's where its SDK calls them."""
     telemetry.llm(provider=provider, request_model=model)
     assert rows("SELECT cost_usd > 0 AS priced FROM llm_calls") == [{"priced": True}]
 
