@@ -101,8 +101,10 @@ class Pairs:
 
 
 def fits(texts: pa.Array, pattern: str) -> Flags:
-    """Which texts are the pattern; x* is a prefix, *x an ending."""
-    if pattern.endswith("*"):
+    """Which texts are the pattern; x* is a prefix, *x an ending, *x* anywhere in it."""
+    if len(pattern) > 1 and pattern.startswith("*") and pattern.endswith("*"):
+        same = pc.match_substring(texts, pattern[1:-1])
+    elif pattern.endswith("*"):
         same = pc.starts_with(texts, pattern.removesuffix("*"))
     elif pattern.startswith("*"):
         same = pc.ends_with(texts, pattern.removeprefix("*"))

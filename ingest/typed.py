@@ -23,6 +23,7 @@ NO_PAIR = -1
 _TRUE = pa.array(["true", "1"])
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _PARTS = {
+    "head": r"^(?P<part>[^/]+)/",
     "first": r'^\[\s*"(?P<part>[^"]*)"',
     "json": r'^"(?P<part>[^"\\]*)"$',
     "stem": r"^(?P<part>.+)\.[^.]*$",

@@ -57,6 +57,7 @@ an error unless only its caller can have left.
 """
 _PARTS = {
     "first": ", the first",
+    "head": " up to its first slash",
     "json": " as JSON",
     "stem": " up to its last dot",
     "tail": " after its first slash",

@@ -20,7 +20,7 @@ Cached = Literal["inclusive", "exclusive", "by_total"]
 Bad = Literal["error", "interrupt"]
 Sign = Literal["finish_reason", "usage", "ok", "unset", "nothing"]
 Outcome = Literal["success", "error", "interrupt"]
-Take = Literal["all", "first", "json", "stem", "tail"]
+Take = Literal["all", "first", "head", "json", "stem", "tail"]
 
 PLACES: tuple[str, ...] = get_args(Place)
 BY: tuple[By, ...] = get_args(By)

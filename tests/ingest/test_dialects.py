@@ -316,6 +316,39 @@ def test_langsmith() -> None:
     told(tool, span_class="tool", tool_name="search")
 
 
+def test_langsmith_tells_bedrock_in_its_metadata() -> None:
+    """It guesses the system from the model's name: of Bedrock's `anthropic.claude…` Anthropic."""
+    call = {"langsmith.span.kind": "llm", "gen_ai.operation.name": "chat",
+            "gen_ai.system": "anthropic"}  # fmt: skip
+    for of_bedrock in ("amazon_bedrock", "anthropic-bedrock"):
+        told(span("langsmith", call | {"langsmith.metadata.ls_provider": of_bedrock}),
+             provider="aws.bedrock")  # fmt: skip
+    told(span("langsmith", call | {"langsmith.metadata.ls_provider": "x"}), provider="anthropic")
+
+
+AGENTS_OI, AGENTS_LF = "openinference.instrumentation.openai_agents", "logfire.openai_agents"
+
+
+@pytest.mark.parametrize(
+    ("model", "impl", "provider"),
+    [("anthropic/claude-sonnet-4-5", "litellm", "anthropic"),
+     ("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", "litellm", "aws.bedrock"),
+     ("openrouter/openai/gpt-4o", "litellm", "openrouter"), ("gpt-4o", "litellm", "openai"),
+     ("anthropic/claude-sonnet-4-5", None, "openai")],
+)  # fmt: skip
+def test_the_agents_sdk_tells_litellm_s_models_as_openai_s(
+    model: str, impl: str | None, provider: str
+) -> None:
+    """LiteLLM's name begins with the provider; that of another client may be a gateway's."""
+    config = json.dumps({"base_url": "", "model_impl": impl})
+    told(span(AGENTS_OI, {"openinference.span.kind": "LLM", "llm.system": "openai",
+                          "llm.model_name": model, "llm.invocation_parameters": config}),
+         provider=provider, request_model=model)  # fmt: skip
+    told(span(AGENTS_LF, {"gen_ai.system": "openai", "gen_ai.request.model": model,
+                          "model_config": config}, name="Chat completion with {x}"),
+         provider=provider, request_model=model)  # fmt: skip
+
+
 def test_langfuse() -> None:
     """Usage and cost as JSON, cached tokens beside the input, the first token as a time."""
     row = span(
