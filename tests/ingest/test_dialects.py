@@ -161,6 +161,24 @@ def test_openllmetry_tells_googles_thoughts_in_the_total_only() -> None:
     told(span(scope, counts), input_tokens=131, output_tokens=5, reasoning_tokens=None)
 
 
+def test_llama_index_tells_googles_thoughts_in_the_total_only() -> None:
+    """Its model for Google passes on the count of the answer without them; others' have them."""
+    scope = "openinference.instrumentation.llama_index"
+    counts = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 82,
+              "llm.token_count.completion": 13, "llm.token_count.total": 99}  # fmt: skip
+    for name in ("GoogleGenAI.achat", "GoogleGenAI.stream_chat"):
+        told(span(scope, counts, name=name),
+             input_tokens=82, output_tokens=17, reasoning_tokens=4)  # fmt: skip
+    told(span(scope, counts, name="OpenAI.achat"), output_tokens=13, reasoning_tokens=None)
+
+
+def test_pydantic_ai_tells_googles_thoughts() -> None:
+    """They are in its output."""
+    counts = {"gen_ai.operation.name": "chat", "gen_ai.usage.output_tokens": 17,
+              "gen_ai.usage.details.thoughts_tokens": 4}  # fmt: skip
+    told(span("pydantic-ai", counts), output_tokens=17, reasoning_tokens=4)
+
+
 def test_openinference_of_bedrock_says_by_the_total_what_the_input_includes() -> None:
     """Up to 0.1.59 cached tokens stood beside it, as Converse counts; since then they are in it."""
     scope = "openinference.instrumentation.bedrock"
@@ -266,6 +284,14 @@ def test_vercel_five_counts_googles_thoughts_apart() -> None:
     told(span("ai", counts | six), output_tokens=140, reasoning_tokens=40)
     only = {name: counts[name] for name in ("ai.operationId", "ai.response.providerMetadata")}
     told(span("ai", only), output_tokens=140, reasoning_tokens=40)
+
+
+def test_vercel_five_tells_what_google_read_of_its_cache_as_google_does() -> None:
+    """Of what was not streamed nowhere else; the input has it."""
+    raw = {"google": {"usageMetadata": {"promptTokenCount": 131, "cachedContentTokenCount": 64}}}
+    call = {"ai.operationId": "ai.generateText.doGenerate", "gen_ai.usage.input_tokens": 131,
+            "ai.response.providerMetadata": json.dumps(raw)}  # fmt: skip
+    told(span("ai", call), input_tokens=131, cache_read_tokens=64)
 
 
 def test_vercel_seven() -> None:
