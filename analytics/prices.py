@@ -57,6 +57,8 @@ OF_BEDROCK = re.compile(
 of Anthropic's SDK, whose client for Bedrock is told of as Anthropic's."""
 OF_GOOGLE = "models/gemini-"
 """How Google's APIs name a model, which the list does without the `models/`."""
+OF_ANYBODY = {"custom_openai", "openai_like"}
+"""LiteLLM's names of a server that speaks OpenAI's protocol, which the list takes for OpenAI."""
 OF_OPENAI = "text-embedding-"
 """Whose embeddings the list knows only by the provider, unlike its other models."""
 
@@ -217,6 +219,8 @@ class PriceBook:
         seller = SELLERS.get(provider.lower(), provider) or None
         if model.startswith(OF_GOOGLE):
             model = model.removeprefix("models/")
+        if model.partition("/")[0] in OF_ANYBODY or seller in OF_ANYBODY:
+            return None
         if seller in {None, "anthropic"} and OF_BEDROCK.match(model):
             seller = "aws"
         if seller in {None, "litellm"} and model.startswith(OF_OPENAI):

@@ -217,7 +217,8 @@ def test_a_models_name_may_begin_with_its_provider(telemetry: Telemetry, rows: A
         (None, "models/gemini-2.5-flash", "google/gemini-2.5-flash"),
         ("openai", "gemini/gemini-2.5-flash", None), ("gcp.gemini", "openai/gpt-4o-mini", None),
         ("openai", "models/gemini-2.5-flash", None), (None, "models/gpt-4o-mini", None),
-        ("ollama", "gemini/gemini-2.5-flash", None),
+        ("ollama", "gemini/gemini-2.5-flash", None), ("openai", "custom_openai/gpt-4o", None),
+        ("litellm", "openai_like/gpt-4o", None), ("custom_openai", "gpt-4o", None),
     ],
 )  # fmt: skip
 def test_litellm_names_providers_in_its_own_way(

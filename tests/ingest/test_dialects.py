@@ -173,10 +173,12 @@ def test_llama_index_tells_googles_thoughts_in_the_total_only() -> None:
 
 
 def test_pydantic_ai_tells_googles_thoughts() -> None:
-    """They are in its output."""
+    """They are in its output, before version 0.7.5 beside it."""
     counts = {"gen_ai.operation.name": "chat", "gen_ai.usage.output_tokens": 17,
               "gen_ai.usage.details.thoughts_tokens": 4}  # fmt: skip
-    told(span("pydantic-ai", counts), output_tokens=17, reasoning_tokens=4)
+    for version, output in (("2.68.0", 17), ("0.7.5", 17), ("0.7.4", 21)):
+        told(span("pydantic-ai", counts, version=version),
+             output_tokens=output, reasoning_tokens=4)  # fmt: skip
 
 
 def test_openinference_of_bedrock_says_by_the_total_what_the_input_includes() -> None:
