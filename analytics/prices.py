@@ -1,14 +1,13 @@
 """Dated prices: the public list of genai-prices with the user's own contracts laid over it.
 
 The list becomes one Arrow table that SQL joins (`sql/views/prices.sql` documents it). Model names
-are matched by genai-prices, never here: SQL sees the outcome as the table of `match_models`.
+are matched by `model_names`, never in SQL, which sees the outcome as the table of `match_models`.
 
 The formulas are those of ``genai_prices.calc_price`` (tiers price all tokens by the whole input;
 a token kind without its own price is priced as the kind it is part of); the tests hold the two
 equal.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,11 +20,12 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import (
     ModelInfo,
     ModelPrice,
-    Provider,
     StartDateConstraint,
     TieredPrices,
     TimeOfDateConstraint,
 )
+
+from analytics.model_names import find
 
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(9999, 1, 1)
@@ -34,33 +34,6 @@ NO_TIER = -1
 MOST_TOKENS = 2**63 - 1
 PUBLIC = f"genai-prices {genai_prices.__version__}"
 OVERRIDE = "override"
-
-# Providers by OpenTelemetry's name (registry of gen_ai.provider.name) where genai-prices knows them
-# by another and does not match it itself; and one by LiteLLM's.
-SELLERS = {
-    "x_ai": "x-ai",
-    "azure.ai.inference": "azure",
-    "gcp.gen_ai": "google",
-    "fireworks_ai": "fireworks",
-}
-
-MAKERS = (
-    *("amazon", "anthropic", "meta", "mistral", "cohere", "ai21", "deepseek", "openai", "qwen"),
-    "writer",
-)
-OF_BEDROCK = re.compile(
-    r"arn:aws[\w-]*:bedrock:"
-    r"|((us|us-gov|eu|apac|jp|au|ca|global)\.)?"
-    rf"({'|'.join(MAKERS)})\.[a-z]"
-)
-"""Model ids that only Bedrock has, of frameworks that name themselves instead of the provider, and
-of Anthropic's SDK, whose client for Bedrock is told of as Anthropic's."""
-OF_GOOGLE = "models/gemini-"
-"""How Google's APIs name a model, which the list does without the `models/`."""
-OF_ANYBODY = {"custom_openai", "openai_like"}
-"""LiteLLM's names of a server that speaks OpenAI's protocol, which the list takes for OpenAI."""
-OF_OPENAI = "text-embedding-"
-"""Whose embeddings the list knows only by the provider, unlike its other models."""
 
 USD = pa.decimal128(24, 18)
 EXACT = Decimal(1).scaleb(-18)
@@ -198,7 +171,7 @@ class PriceBook:
         return named[0] if len(named) == 1 else None
 
     def _listed(self, provider: str, model: str) -> ModelName | None:
-        found = self._find(provider, model)
+        found = find(self._public, provider, model)
         if found is None:
             return None
         seller, info = found
@@ -209,47 +182,11 @@ class PriceBook:
         return next(name for name, model in self._models.items() if model is info)
 
     def _named_by(self, override: PriceOverride) -> tuple[ModelName, ModelInfo | None]:
-        found = self._find(override.provider, override.model)
+        found = find(self._public, override.provider, override.model)
         if found is None:
             return (override.provider.lower(), override.model.lower()), None
         seller, info = found
         return (seller.id, info.id), info
-
-    def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
-        seller = SELLERS.get(provider.lower(), provider) or None
-        if model.startswith(OF_GOOGLE):
-            model = model.removeprefix("models/")
-        if model.partition("/")[0] in OF_ANYBODY or seller in OF_ANYBODY:
-            return None
-        if seller in {None, "anthropic"} and OF_BEDROCK.match(model):
-            seller = "aws"
-        if seller in {None, "litellm"} and model.startswith(OF_OPENAI):
-            seller = "openai"
-        try:
-            return self._public.find_provider_model(model, None, seller, None)
-        except LookupError:
-            # LiteLLM's names begin with the provider, whom perhaps nothing else tells, or tells by
-            # the list's name only: openai/gpt-4o-mini, gemini/gemini-2.5-pro.
-            before, _, name = model.partition("/")
-            if name:
-                sold = seller is None or before in {seller, provider} or self._same(before, seller)
-                return self._find(before, name) if sold else None
-            if provider.lower() != "aws.bedrock" or OF_BEDROCK.match(model):
-                return None
-            # OpenLLMetry leaves out who made a model of Bedrock.
-            found = (self._find(provider, f"{maker}.{model}") for maker in MAKERS)
-            return next(filter(None, found), None)
-
-    def _same(self, *names: str) -> bool:
-        """Whether the list knows one seller by all of these names."""
-        try:
-            sellers = [
-                self._public.find_provider(None, SELLERS.get(name.lower(), name), None)
-                for name in names
-            ]
-        except LookupError:
-            return False
-        return all(seller is sellers[0] for seller in sellers)
 
 
 def _rows(
