@@ -16,9 +16,9 @@ other folder holds questions, one file each, which run in any DuckDB shell that 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from analytics.engine import QueryError
 from analytics.front import Analytics
 from analytics.questions import VIEWS, UnknownQuestion, questions
+from analytics.statements import QueryError
 
 if TYPE_CHECKING:
     from analytics.prices import PriceError, PriceOverride

@@ -26,6 +26,7 @@ from analytics.questions import (
     run_starts_of,
     steps_for,
 )
+from analytics.statements import QueryError, one_line
 from lake import TABLES, Snapshot, literally
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ each; of more, each step reads the columns it needs."""
 MANY_TRACES = 20_000
 """Of more traces the long way is not even tried with little memory: it would spill, and be late."""
 
-READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-REFUSED = "only SELECT, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these can be run"
 TOO_LARGE = "the answer needs more memory than the limit; ask about less time or fewer columns"
-EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 WORD = re.compile(r"\w+")
 LAKE_TABLES = frozenset(f"lake_{table}" for table in TABLES)
 
@@ -57,10 +55,6 @@ class Cut:
 
     rows: Snapshot
     earlier: Snapshot
-
-
-class QueryError(Exception):
-    """SQL that cannot be run or failed; the message is one line."""
 
 
 class TooLargeError(QueryError):
@@ -228,37 +222,6 @@ class Engine:
     def _match_models(self, session: Session) -> None:
         used = session.connection.table("models_used").fetchall()
         session.connection.register("price_matches", self._prices.match_models(used))
-
-
-def read_only(sql: str) -> duckdb.Statement:
-    """The one reading statement that `sql` is. Raises QueryError if it is anything else."""
-    try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise QueryError(one_line(error)) from error
-    if len(statements) != 1:
-        raise QueryError(f"{len(statements)} SQL statements given; give one")
-    (statement,) = statements
-    if statement.type not in READING:
-        raise QueryError(f"{statement.type.name} is refused: the lake is read-only; {REFUSED}")
-    if statement.type == duckdb.StatementType.EXPLAIN:
-        # EXPLAIN ANALYZE runs what it explains.
-        explained, found = EXPLAIN.subn("", statement.query, count=1)
-        if not found:
-            raise QueryError("cannot explain this: write EXPLAIN first, followed by a space")
-        try:
-            read_only(explained)
-        except QueryError as error:
-            raise QueryError(f"cannot explain this: {error}") from error
-    return statement
-
-
-def one_line(error: duckdb.Error) -> str:
-    """DuckDB's message without its drawing of the position, but with the line's number."""
-    message, _, position = str(error).partition("\n\nLINE ")
-    text = " ".join(message.split())
-    line = position.partition(":")[0]
-    return f"{text} (line {line} of the query)" if line else text
 
 
 def _damage_behind(error: duckdb.Error, cut: Cut, session: Session) -> str | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from analytics.engine import Cut, Engine, QueryError, TooLargeError, read_only
+from analytics.engine import Cut, Engine, TooLargeError
 from analytics.questions import question_named
+from analytics.statements import QueryError, read_only
 from lake import Lake, Snapshot
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from analytics import yaml_document
-from analytics.engine import read_only
 from analytics.questions import questions
+from analytics.statements import read_only
 
 SHIPPED = Path(__file__).parent / "objectives"
 VERSION = "openslo/v1"

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics import VIEWS, Analytics, questions
-from analytics.engine import read_only
+from analytics.statements import read_only
 from lake import TABLES
 from tests.analytics.telemetry import NOON, Telemetry
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analytics import Analytics, questions
-from analytics.engine import read_only
+from analytics.statements import read_only
 from tests.analytics.conftest import Opener
 from tests.analytics.scenario import Request, recorded, requests
 from tests.analytics.telemetry import NOON, Telemetry, ms

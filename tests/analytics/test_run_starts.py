@@ -12,8 +12,9 @@ import duckdb
 import pytest
 
 from analytics import Analytics, QueryError
-from analytics.engine import Cut, read_only
+from analytics.engine import Cut
 from analytics.questions import briefly, question_named
+from analytics.statements import read_only
 from lake import Lake, Snapshot
 from tests.analytics.conftest import Opener
 from tests.analytics.telemetry import NOON, Telemetry, ms

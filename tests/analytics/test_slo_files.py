@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from analytics import Slo, SloError, load_slos, questions
-from analytics.engine import read_only
 from analytics.slo import GIVEN_BY_EVALUATION, LARGEST
+from analytics.statements import read_only
 
 EXAMPLES = Path(__file__).parents[2] / "slo"
 
