@@ -48,6 +48,38 @@ def test_spring_ai_counts_bedrock_s_cached_tokens_apart() -> None:
     told(span(SPRING_BOOT, call), provider="aws.bedrock", input_tokens=130, cache_read_tokens=30)
 
 
+@pytest.mark.parametrize(
+    ("provider", "whole"),
+    [("Anthropic", 131), ("AwsBedrock", 131), ("VertexAI", 131), ("AzureFoundry", 131),
+     ("OpenAI", 67), ("Azure", 67), ("Google", 67), ("LiteLLM", 67), ("OpenRouter", 67)],
+)  # fmt: skip
+def test_agno_counts_as_the_provider_does(provider: str, whole: int) -> None:
+    """Its total leaves out what is cached, whoever counts it apart."""
+    call = {
+        "openinference.span.kind": "LLM", "llm.provider": provider, "llm.system": "anthropic",
+        "llm.token_count.prompt": 67, "llm.token_count.completion": 9,
+        "llm.token_count.prompt_details.cache_read": 60, "llm.token_count.total": 76,
+        "llm.token_count.prompt_details.cache_write": 4,
+    }  # fmt: skip
+    told(span("openinference.instrumentation.agno", call), input_tokens=whole)
+    told(span("openinference.instrumentation.another", call), input_tokens=67)
+
+
+@pytest.mark.parametrize(
+    ("provider", "whole"),
+    [("anthropic", 131), ("aws.bedrock", 131), ("openai", 67), ("azure.ai.foundry", 67)],
+)
+def test_microsoft_s_framework_counts_as_the_provider_does(provider: str, whole: int) -> None:
+    """In Python; what .NET's clients make of it is not known."""
+    call = {
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": provider,
+        "gen_ai.usage.input_tokens": 67, "gen_ai.usage.output_tokens": 9,
+        "gen_ai.usage.cache_read.input_tokens": 64, "gen_ai.usage.cache_creation.input_tokens": 0,
+    }  # fmt: skip
+    told(span("agent_framework", call), input_tokens=whole, cache_read_tokens=64)
+    told(span("Microsoft.Agents.AI", call), input_tokens=67)
+
+
 def test_spring_ai_two_names_the_call_of_a_tool() -> None:
     """Its operation is the convention's, beside the kind."""
     tool = {"gen_ai.operation.name": "execute_tool", "spring.ai.kind": "tool_call",

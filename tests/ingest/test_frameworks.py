@@ -354,8 +354,8 @@ def test_strands_on_bedrock_counts_as_bedrock_does() -> None:
     told(span(STRANDS, large), input_tokens=972)
 
 
-def test_botocore_s_bedrock_counts_cached_tokens_apart() -> None:
-    """OpenTelemetry's instrumentation passes on what Converse says, without the total."""
+def test_bedrock_counts_cached_tokens_apart() -> None:
+    """Both instrumentations of OpenTelemetry pass on what it says, without the total."""
     call = {
         "gen_ai.operation.name": "chat", "gen_ai.system": "aws.bedrock",
         "gen_ai.request.model": "us.anthropic.claude-sonnet-4-20250514-v1:0",
@@ -363,9 +363,10 @@ def test_botocore_s_bedrock_counts_cached_tokens_apart() -> None:
         "gen_ai.usage.cache_read.input_tokens": 600, "gen_ai.usage.cache_creation.input_tokens": 40,
         "gen_ai.response.finish_reasons": ["end_turn"],
     }  # fmt: skip
-    row = span("opentelemetry.instrumentation.botocore.bedrock-runtime", call)
-    told(row, span_class="llm", provider="aws.bedrock", input_tokens=1540, cache_read_tokens=600,
-         cache_write_tokens=40, finish_reason="end_turn")  # fmt: skip
+    for scope in ("botocore.bedrock-runtime", "genai.bedrock"):
+        row = span(f"opentelemetry.instrumentation.{scope}", call)
+        told(row, span_class="llm", provider="aws.bedrock", input_tokens=1540,
+             cache_read_tokens=600, cache_write_tokens=40, finish_reason="end_turn")  # fmt: skip
 
 
 def test_langfuse_tells_vertex_s_tokens_by_modality() -> None:
