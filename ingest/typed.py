@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ingest.decode import Index
 from ingest.pairs import Flags
-from ingest.vectors import matches, where
+from ingest.vectors import matches, or_null, where
 from lake.column import Column
 from lake.mapping import ANY, FROM_ZERO, Source
 
@@ -56,7 +56,7 @@ def typed(column: Column, sources: Sequence[Source], values: pa.Array, picked: P
     text = values.take(pa.array(picked.position, mask=picked.position == NO_PAIR))
     text = _translated(text, sources, picked)
     if pa.types.is_string(column.type):
-        return text
+        return or_null(text)
     if pa.types.is_boolean(column.type):
         return where(pc.is_valid(text), pc.is_in(pc.utf8_lower(text), _TRUE))
     if pa.types.is_timestamp(column.type):

@@ -13,6 +13,7 @@ CALL_OF = {
     "opentelemetry.instrumentation.openai.v1": {"gen_ai.operation.name": "chat"},
     "pydantic-ai": {"gen_ai.operation.name": "chat"},
     "opentelemetry.instrumentation.genai.openai": {"gen_ai.operation.name": "chat"},
+    "opentelemetry.instrumentation.genai.anthropic": {"gen_ai.operation.name": "chat"},
     "com.anthropic.sdk.python": {"gen_ai.operation.name": "chat"},
 }
 
@@ -23,9 +24,12 @@ OK = {"status": {"code": 1}}
 # It says OK of every stream that it followed, and so of those that were cut.
 FOLLOWS: dict[str, Any] = {"opentelemetry.instrumentation.openai.v1": OK}
 # It tells whose answer it is as soon as that begins.
-BEGUN: dict[str, Any] = {"openinference.instrumentation.anthropic": {"gen_ai.response.id": "m"}}
+BEGUN: dict[str, Any] = {
+    "openinference.instrumentation.anthropic": {"gen_ai.response.id": "m"},
+    "opentelemetry.instrumentation.genai.anthropic": {"gen_ai.response.id": "m"},
+}
 # Of a stream of Anthropic's usage begins with the first event.
-STOPS = ("openinference.instrumentation.anthropic", "com.anthropic.sdk.python")
+STOPS = (*BEGUN, "com.anthropic.sdk.python")
 
 
 @pytest.mark.parametrize("scope", CALL_OF)
@@ -76,6 +80,34 @@ def test_usage_of_the_responses_api_comes_with_its_last_event() -> None:
     used = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 131,
             "llm.token_count.completion": 9}  # fmt: skip
     told(span("openinference.instrumentation.openai", used, name="Response"), outcome="success")
+
+
+def test_openai_s_stream_that_was_left_has_no_finish_reason_named_error() -> None:
+    """genai.openai says so of none where it captures content, also of one that failed."""
+    scope, left = "opentelemetry.instrumentation.genai.openai", {
+        "gen_ai.operation.name": "chat", "gen_ai.request.stream": True,
+        "gen_ai.response.finish_reasons": ["error"], "gen_ai.response.id": "chatcmpl-1",
+    }  # fmt: skip
+    told(span(scope, left), outcome="interrupt", outcome_reason="incomplete", finish_reason=None)
+    broken = left | {"error.type": "httpx.RemoteProtocolError"}
+    told(span(scope, broken, **FAILED), outcome="error", outcome_reason="incomplete")
+    for other in ({"gen_ai.response.id": "gen-1"}, {"gen_ai.response.id": "resp_1"}):
+        told(span(scope, left | other), outcome="error", finish_reason="error")
+    told(span("another", left), outcome="error", finish_reason="error")
+
+
+def test_a_whole_response_of_openai_has_no_finish_reason_named_error_in_langchain() -> None:
+    """Its Responses API gives none, of which genai.langchain makes one; usage comes at the end."""
+    scope, whole = "opentelemetry.instrumentation.genai.langchain", {
+        "gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": ["error"],
+        "gen_ai.response.id": "resp_1", "gen_ai.usage.output_tokens": 17,
+    }  # fmt: skip
+    told(span(scope, whole), outcome="success", finish_reason=None)
+    told(span(scope, whole, **FAILED), outcome="error")
+    without = {name: value for name, value in whole.items() if "usage" not in name}
+    for other in (without, whole | {"gen_ai.response.id": "msg_1"}):
+        told(span(scope, other), outcome="error", outcome_reason="incomplete")
+    told(span("another", whole), outcome="error", outcome_reason="incomplete")
 
 
 def test_openinference_says_nothing_of_a_raw_stream_of_anthropic() -> None:
