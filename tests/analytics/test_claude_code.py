@@ -85,15 +85,30 @@ def test_a_prompt_of_claude_code_that_failed(claude: Callable[..., Any]) -> None
     session.answered(NOON + ms(5000), "good", "req_1")
     session.answered(NOON + ms(6000), "bad", "req_2")
     session.refused(NOON + ms(9000), "bad", 10)
-    assert claude(session, "SELECT run_id, outcome, error_message, llm_calls FROM runs ORDER BY 1"
+    assert claude(session, "SELECT run_id, outcome, outcome_reason AS why, error_message, llm_calls"
+                  " FROM runs ORDER BY 1"
     ) == [
-        {"run_id": "bad", "outcome": "error", "error_message": "Overloaded", "llm_calls": 2},
-        {"run_id": "good", "outcome": "success", "error_message": None, "llm_calls": 2},
+        {"run_id": "bad", "outcome": "error", "why": "provider", "error_message": "Overloaded",
+         "llm_calls": 2},
+        {"run_id": "good", "outcome": "success", "why": None, "error_message": None,
+         "llm_calls": 2},
     ]  # fmt: skip
+    assert claude(session, "SELECT DISTINCT outcome_reason AS why FROM llm_calls"
+                  " WHERE outcome = 'error'") == [{"why": "provider"}]  # fmt: skip
     assert claude(session, "SELECT attempt, unpriced, cost_usd FROM usage WHERE outcome = 'error'"
                   " ORDER BY 1") == [
         {"attempt": 1, "unpriced": False, "cost_usd": None},
         {"attempt": 10, "unpriced": False, "cost_usd": None},
+    ]  # fmt: skip
+
+
+def test_claude_code_s_events_name_no_provider(claude: Callable[..., Any]) -> None:
+    """It calls Anthropic's models; those of Bedrock have names that only Bedrock has."""
+    session = Session()
+    for number, model in enumerate(("claude-sonnet-4-5", "us.anthropic.claude-sonnet-4-5")):
+        session.event("api_request", NOON + ms(number), "p1", model=model, request_id=f"r{number}")
+    assert claude(session, "SELECT provider FROM llm_calls ORDER BY started_at") == [
+        {"provider": "anthropic"}, {"provider": None},
     ]  # fmt: skip
 
 

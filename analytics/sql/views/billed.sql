@@ -121,8 +121,8 @@ told AS NOT MATERIALIZED (
         'calls' AS usage_source, run_key, span_id, trace_id, run_id, thread_id, tenant_id, user_id,
         agent_name, feature, node, started_at, duration_ms, ttfb_ms, provider, request_model,
         response_model, response_id, finish_reason, input_tokens, output_tokens, cache_read_tokens,
-        cache_write_tokens, reasoning_tokens, outcome, NULL AS outcome_reason, error_class, attempt,
-        embeds, FALSE AS summed_above
+        cache_write_tokens, reasoning_tokens, outcome, outcome_reason, error_class, attempt, embeds,
+        FALSE AS summed_above
     FROM line_calls
     WHERE span_class = 'llm'
 ),

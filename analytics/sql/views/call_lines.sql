@@ -34,7 +34,7 @@ said AS (
                 WHEN error_class IS NULL AND error_message IS NULL THEN 'success' ELSE 'error'
             END
         ) AS outcome,
-        error_class, error_message, attempt, idempotency_key,
+        outcome_reason, error_class, error_message, attempt, idempotency_key,
         COALESCE(LOWER(operation) LIKE '%embed%', FALSE) AS embeds
     FROM without_span
     QUALIFY row_number() OVER (

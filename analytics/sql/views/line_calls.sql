@@ -96,8 +96,8 @@ SELECT
     placed.request_model, placed.response_model, placed.response_id, placed.finish_reason,
     placed.input_tokens, placed.output_tokens, placed.cache_read_tokens,
     placed.cache_write_tokens, placed.reasoning_tokens, placed.tool_name, placed.tool_call_id,
-    placed.outcome, placed.error_class, placed.error_message, placed.attempt,
-    placed.idempotency_key, placed.embeds
+    placed.outcome, placed.outcome_reason, placed.error_class, placed.error_message,
+    placed.attempt, placed.idempotency_key, placed.embeds
 FROM placed
 LEFT JOIN trace_spans AS own
     ON own.trace_id = placed.trace_id AND own.span_id = placed.span_id

@@ -28,7 +28,7 @@ lines AS (
                 ELSE 'error'
             END
         ) AS outcome,
-        lines.error_class, lines.error_message
+        lines.outcome_reason, lines.error_class, lines.error_message
     FROM run_lines AS lines
     ANTI JOIN log_runs AS summing
         ON COALESCE(summing.service_name, '') = COALESCE(lines.service_name, '')
@@ -72,6 +72,7 @@ SELECT
     MAX(ended_at) AS ended_at,
     date_diff('microsecond', MIN(started_at), MAX(ended_at)) / 1000 AS duration_ms,
     max_by(outcome, ended_at) FILTER (WHERE span_class = 'llm') AS outcome,
+    arg_max_null(outcome_reason, ended_at) FILTER (WHERE span_class = 'llm') AS outcome_reason,
     CASE
         WHEN max_by(outcome, ended_at) FILTER (WHERE span_class = 'llm') = 'error'
             THEN max_by(error_class, ended_at)

@@ -27,7 +27,7 @@ ANTI JOIN (
 UNION ALL
 SELECT
     run_key, run_id, trace_id, NULL AS span_id, thread_id, tenant_id, user_id, agent_name, feature,
-    started_at, ended_at, duration_ms, NULL AS ttfb_ms, outcome, NULL AS outcome_reason,
+    started_at, ended_at, duration_ms, NULL AS ttfb_ms, outcome, outcome_reason,
     error_class, error_message, NULL AS provider, NULL AS request_model, NULL AS response_model,
     NULL AS input_tokens, NULL AS output_tokens, NULL AS cache_read_tokens,
     NULL AS cache_write_tokens, NULL AS reasoning_tokens, NULL AS llm_calls, NULL AS tool_calls,

@@ -11,7 +11,8 @@
 -- A model call that seems to be one that its caller left, with no sign of a whole response, was broken off
 -- by the provider where the agent that made it failed for that: pydantic-ai tells it of the agent alone. Of
 -- the Vercel AI SDK it is the other way round: a stream that its caller left has no end, nor has one of which
--- the last call failed.
+-- the last call failed. Claude Code never says how an interaction ended: as the last of its own calls did, which
+-- is what its events tell, too (line_runs).
 --
 --   outcome  VARCHAR  in place of the span's; NULL where that stands
 CREATE OR REPLACE TEMP TABLE told_endings AS
@@ -112,8 +113,11 @@ last_calls AS (
         ON calls.trace_id = agents.trace_id AND calls.parent_span_id = agents.span_id
     ANTI JOIN named
         ON named.trace_id = agents.trace_id AND named.span_id = agents.span_id
-    WHERE agents.span_class = 'agent' AND agents.outcome = 'interrupt'
-      AND agents.outcome_reason = 'incomplete' AND calls.span_class = 'llm'
+    WHERE agents.span_class = 'agent' AND calls.span_class = 'llm'
+      AND (
+          (agents.outcome = 'interrupt' AND agents.outcome_reason = 'incomplete')
+          OR (agents.outcome = 'success' AND agents.name = 'claude_code.interaction')
+      )
     GROUP BY agents.trace_id, agents.span_id
 )
 SELECT

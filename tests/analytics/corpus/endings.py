@@ -57,6 +57,23 @@ def agent_failed_below_a_root_that_says_ok(happened: Happened) -> Expected:
 
 
 @shape
+def prompts_of_claude_code(happened: Happened) -> Expected:
+    """Its spans do not say how one ended: as its last own call did, whatever a subagent's did."""
+    scope = {"scope": "com.anthropic.claude_code.tracing"}
+    refused = {"status": "error", "success": False, "status_code": 529, "error": "Overloaded"}
+    for at, attempts in ((0, (refused,)), (2000, (refused, {})), (4000, ({}, refused))):
+        prompt = happened.span("claude_code.interaction", at=at, took=900, **scope)
+        for number, told in enumerate(attempts):
+            happened.span("claude_code.llm_request", prompt, at=at + 300 * number, **scope, **told)
+        tool = happened.span("claude_code.tool", prompt, at=at + 800, took=90, **scope)
+        happened.span("claude_code.llm_request", tool, at=at + 800, took=50, **scope)
+    return Expected(
+        {}, llm_calls=8, tool_calls=3, unpriced=5,
+        runs=((None, "error"), (None, "success"), (None, "error")),
+    )  # fmt: skip
+
+
+@shape
 def failed_agent_made_good(happened: Happened) -> Expected:
     """An agent failed, another took over after it and succeeded: the run went well."""
     root = happened.agent(took=900)

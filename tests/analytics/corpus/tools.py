@@ -34,6 +34,26 @@ def claude_code_says_on_the_execution_that_a_tool_failed(happened: Happened) -> 
 
 
 @shape
+def a_tool_that_claude_code_s_user_refused(happened: Happened) -> Expected:
+    """Nothing was executed below it, and only the span of the question says why."""
+    run = happened.span("claude_code.interaction", scope=CLAUDE, took=900)
+    for at, decision in ((0, "reject"), (300, "accept")):
+        tool = happened.span("claude_code.tool", run, scope=CLAUDE, at=at, tool_name="Bash")
+        happened.span(
+            "claude_code.tool.blocked_on_user", tool, scope=CLAUDE, at=at, took=20,
+            span__type="tool.blocked_on_user", decision=decision,
+        )  # fmt: skip
+    happened.span(
+        "claude_code.tool.execution", tool, scope=CLAUDE, at=320, took=70, success=False,
+        error="ShellError",
+    )  # fmt: skip
+    return Expected(
+        {}, llm_calls=0, tool_calls=2, run={"tool_errors": 1}, runs=((None, "success"),),
+        tools=({"outcome": "interrupt", "tool_name": "Bash"}, {"outcome": "error"}),
+    )  # fmt: skip
+
+
+@shape
 def an_agent_that_claude_code_ran_as_a_tool(happened: Happened) -> Expected:
     """What failed inside a sub-agent is the failure of its own tool, not of the agent's."""
     run = happened.span("claude_code.interaction", scope=CLAUDE, took=900)
