@@ -42,10 +42,10 @@ ByClass = Mapping[str, Mapping[str, Ending]]
 def span_outcome(
     columns: Columns, status: pa.Array, kind: pa.Array, mapping: AttributeMap, senders: Senders
 ) -> dict[str, pa.Array]:
-    """Outcome and reason of spans; NULL for what is no agent work.
+    """Outcome and reason of spans; NULL for what is no agent work and says nothing of a bad end.
 
     A server's span, which may be the root of a run, tells if it was interrupted or answered an
-    error.
+    error; so does any other that its sender says it of.
     """
     stated, why_stated = _stated(columns, mapping)
     by_error, why_error = _by_error(columns, mapping)
@@ -67,7 +67,9 @@ def span_outcome(
     derived = pc.coalesce(told, cut, pa.scalar("success"))
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
     left = where(pc.and_(served, pc.equal(raised, "interrupt")), raised)
-    outcome = pc.coalesce(stated, where(counted, derived), left, by_answer)
+    reported = columns["reported_outcome"]
+    bad = where(pc.not_equal(reported, "success"), reported)
+    outcome = pc.coalesce(stated, where(counted, derived), left, by_answer, bad)
     # What a server's own failure is called, 500 or 503, is of a call the provider's.
     unsaid = pc.and_(
         pc.invert(counted), pc.fill_null(pc.equal(by_answer, "error"), fill_value=False)

@@ -82,6 +82,13 @@ def test_usage_of_the_responses_api_comes_with_its_last_event() -> None:
     told(span("openinference.instrumentation.openai", used, name="Response"), outcome="success")
 
 
+def test_langfuse_says_of_any_span_that_it_failed() -> None:
+    """Its JavaScript SDK sets no status; what stands above LangChain's agents is just a span."""
+    for level, outcome in (("ERROR", "error"), ("WARNING", None), ("DEFAULT", None)):
+        said = {"langfuse.observation.type": "span", "langfuse.observation.level": level}
+        told(span("langfuse-sdk", said), span_class="other", outcome=outcome)
+
+
 def test_openai_s_stream_that_was_left_has_no_finish_reason_named_error() -> None:
     """genai.openai says so of none where it captures content, also of one that failed."""
     scope, left = "opentelemetry.instrumentation.genai.openai", {
