@@ -83,11 +83,14 @@ told AS (
       AND (span_class IN ('agent', 'node') OR (span_class = 'other' AND parent_span_id IS NULL))
     UNION ALL
     SELECT
-        trace_id, span_id, parent_span_id, outcome, outcome_reason, error_class, error_message,
-        end_time
-    FROM span_facts
-    WHERE outcome = 'error' AND span_class = 'agent'
-      AND trace_id IN (SELECT trace_id FROM outermost_agents)
+        agents.trace_id, agents.span_id, agents.parent_span_id, agents.outcome,
+        COALESCE(agents.outcome_reason, endings.outcome_reason) AS outcome_reason,
+        agents.error_class, agents.error_message, agents.end_time
+    FROM span_facts AS agents
+    LEFT JOIN told_endings AS endings
+        ON endings.trace_id = agents.trace_id AND endings.span_id = agents.span_id
+    WHERE agents.outcome = 'error' AND agents.span_class = 'agent'
+      AND agents.trace_id IN (SELECT trace_id FROM outermost_agents)
 ),
 links AS (
     SELECT trace_id, span_id, parent_span_id, span_class, outcome, end_time

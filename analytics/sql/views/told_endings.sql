@@ -12,7 +12,8 @@
 -- by the provider where the agent that made it failed for that: pydantic-ai tells it of the agent alone. Of
 -- the Vercel AI SDK it is the other way round: a stream that its caller left has no end, nor has one of which
 -- the last call failed. Claude Code never says how an interaction ended: as the last of its own calls did, which
--- is what its events tell, too (line_runs).
+-- is what its events tell, too (line_runs). An agent that failed for an error of no known class, OpenTelemetry's
+-- `_OTHER`, did so for the same reason as its last call, where that failed.
 --
 --   outcome  VARCHAR  in place of the span's; NULL where that stands
 CREATE OR REPLACE TEMP TABLE told_endings AS
@@ -117,6 +118,10 @@ last_calls AS (
       AND (
           (agents.outcome = 'interrupt' AND agents.outcome_reason = 'incomplete')
           OR (agents.outcome = 'success' AND agents.name = 'claude_code.interaction')
+          OR (
+              agents.outcome = 'error' AND agents.outcome_reason IS NULL
+              AND agents.error_class = '_OTHER'
+          )
       )
     GROUP BY agents.trace_id, agents.span_id
 )

@@ -74,6 +74,42 @@ def prompts_of_claude_code(happened: Happened) -> Expected:
 
 
 @shape
+def an_agent_that_failed_for_some_other_reason(happened: Happened) -> Expected:
+    """OpenTelemetry's instrumentation of OpenAI Agents knows no class: the call below does."""
+    flow = happened.span("invoke_workflow flow", gen_ai__operation__name="invoke_workflow")
+    agent = happened.agent(flow, status="error", error__type="_OTHER")
+    happened.llm(agent, used=CALL)
+    happened.llm(agent, at=50, status="error", error__type="openai.InternalServerError")
+    return Expected(
+        {None: CALL}, llm_calls=2, runs=((None, "error"),), run={"outcome_reason": "provider"}
+    )
+
+
+@shape
+def an_agent_that_failed_after_its_calls(happened: Happened) -> Expected:
+    """Its last call went well: nothing tells why it failed."""
+    flow = happened.span("invoke_workflow flow", gen_ai__operation__name="invoke_workflow")
+    agent = happened.agent(flow, status="error", error__type="_OTHER")
+    happened.llm(agent, status="error", error__type="openai.InternalServerError")
+    happened.llm(agent, at=150, used=CALL)
+    return Expected(
+        {None: CALL}, llm_calls=2, runs=((None, "error"),), run={"outcome_reason": None}
+    )
+
+
+@shape
+def only_langfuse_s_level_says_that_a_run_failed(happened: Happened) -> Expected:
+    """Its JavaScript SDK sets no status, and calls what LangChain ran a span."""
+    failed = {"langfuse.observation.level": "ERROR",
+              "langfuse.observation.status_message": "Error: 500 scripted"}  # fmt: skip
+    root = happened.span("weather", **failed | {"langfuse.observation.type": "span"})
+    happened.span("ChatOpenAI", root, **failed | {"langfuse.observation.type": "generation"})
+    return Expected(
+        {}, llm_calls=1, runs=((None, "error"),), run={"error_message": "Error: 500 scripted"}
+    )
+
+
+@shape
 def failed_agent_made_good(happened: Happened) -> Expected:
     """An agent failed, another took over after it and succeeded: the run went well."""
     root = happened.agent(took=900)
