@@ -49,7 +49,7 @@ def write_line(
 def line_of_call(event: str, of: Span, identity: RunIdentity) -> Iterator[dict[str, object]]:
     """Write a line when a call ends, however it does, with the fields put into what this gives.
 
-    One that fails is a warning: the run may make good for it.
+    One that fails is a warning: the run may make good for it. Its span is told the reason, too.
     """
     began = time.perf_counter()
     fields: dict[str, object] = {"node": current_node.get(None)}
@@ -61,4 +61,6 @@ def line_of_call(event: str, of: Span, identity: RunIdentity) -> Iterator[dict[s
         raise
     finally:
         fields["duration_ms"] = (time.perf_counter() - began) * 1000
+        if outcome.reason is not None:
+            of.set_attribute("agent.outcome_reason", outcome.reason)
         write_line(event, of, identity, outcome, fields, failure="warning")

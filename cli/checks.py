@@ -184,9 +184,10 @@ def _accounts(config: Config) -> Iterator[Finding]:
         found = f"{sum(abs(each.missing or 0) for each in wrong):,} records do not add up"
         yield Finding("accounts", "problem", found, "quietpager verify --hours")
     if unproved := [each for each in accounts if each.missing is None]:
+        hours = "1 hour" if len(unproved) == 1 else f"{len(unproved)} hours"
         found = (
-            f"{len(unproved)} hours cannot be proved: {sum(each.stored for each in unproved):,} "
-            "stored records are from before the ledger, or its damage"
+            f"{hours} cannot be proved: {sum(each.stored for each in unproved):,} stored records "
+            "are from before the ledger, or its damage"
         )
         yield Finding("accounts", "note", found, "what is accepted from the next hour on is proved")
     if not wrong and not unclear and len(unproved) < max(len(accounts), 1):

@@ -107,7 +107,7 @@ def test_hours_that_nobody_can_prove_are_told(tmp_path: Path) -> None:
     told = [each for each in examine(Config(data=tmp_path)) if each.check == "accounts"]
 
     assert [each.state for each in told] == ["note"]
-    assert "hours cannot be proved: 87 stored records are from before" in told[0].found
+    assert "cannot be proved: 87 stored records are from before" in told[0].found
 
 
 def test_a_receiver_that_does_not_answer_is_a_problem(own: Sidecar) -> None:
