@@ -14,8 +14,6 @@ from agent_runtime.trimming import estimated_tokens
 MOST_TOKENS = 2**53
 """Numbers beyond are no counts, and not even exact."""
 LONGEST_NAME = 64
-REASONING = "reasoning_content"
-"""The field of DeepSeek's messages, and of those who follow it, that holds a thought."""
 WHOLE = frozenset(("stop", "stop_sequence", "end_turn", "tool_use", "tool_call", "tool_calls",
                    "function_call", "eos", "eos_token", "complete", "completed"))  # fmt: skip
 """Reasons to finish with which a model came to its end. With any other one an answer may have
@@ -76,6 +74,8 @@ class Answer:
     _thoughts: list[str] = field(default_factory=list)
     server: str = ""
     """The host that is asked."""
+    asked: str = ""
+    """The host and the model."""
     _calls: dict[int, dict[str, str]] = field(default_factory=dict)
     _places: dict[int, int] = field(default_factory=dict)
     """Of the indexes that were said, which a provider may say of several calls: the last one's."""
@@ -124,8 +124,8 @@ class Answer:
         extra: object = None,
     ) -> None:
         """A piece of the tool call at ``index`` or, where that is not said, of the one that has
-        the id; without either, of the last one, unless it has another name. One that has both
-        another id than the call at its index and a name is not a piece of that."""
+        the id; without either, of the last one, unless it has another name. One at the index of
+        another call may be a call of its own."""
         _check_text(id_ or "", name or "", arguments)
         if not isinstance(index, int | None):
             raise TypeError(f"a tool call at {type(index).__name__}, which is no number")
@@ -151,8 +151,8 @@ class Answer:
         after = max(self._calls, default=-1) + 1
         if index is not None:
             place = self._places.get(index, after if index in self._calls else index)
-            known = self._calls.get(place, {}).get("id")
-            if not (id_ and name and known and id_ != known):
+            call = self._calls.get(place)
+            if call is None or not _follows(call, id_, name):
                 return place
         for place, call in reversed(self._calls.items()):
             if id_ == call["id"] if id_ else name in (None, "", call["name"]):
@@ -193,7 +193,7 @@ class Answer:
         thoughts = _whole("".join(self._wanted_back)) if calls else ""
         return Message(
             "assistant", "".join(self._text), tuple(calls.values()), thinking=self._thinking(ids),
-            extra={self.server: {REASONING: thoughts}} if thoughts else {}, finish_reason=reason,
+            finish_reason=reason, thought={self.asked: thoughts} if thoughts else {},
         )  # fmt: skip
 
     def _thinking(self, ids: Mapping[int, str]) -> tuple[dict[str, Any], ...]:
@@ -222,6 +222,14 @@ class Answer:
         came = estimated_tokens(*self._text, *self._thoughts, *calls)
         known = self.usage or Usage(prompt_tokens, 0)
         return replace(known, output_tokens=max(known.output_tokens, came), source="estimated")
+
+
+def _follows(call: Mapping[str, str], id_: str | None, name: str | None) -> bool:
+    """Whether what has this id and name is another call than the one at its index: Ollama sends
+    whole ones at one index, and vLLM pieces with ids of their own."""
+    if not (id_ and name and call["id"] and id_ != call["id"]):
+        return False
+    return name != call["name"] or _object_in(call["arguments"]) is not None
 
 
 def _is_whole(reason: str | None) -> bool:

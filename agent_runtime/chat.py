@@ -95,7 +95,7 @@ class ModelCalls:
                         each = await anext(attempts)
                     waiting = self.pauses.pause()
                     with each:
-                        answer = Answer(forward, server=candidate.host)
+                        answer = Answer(forward, server=candidate.host, asked=candidate.where)
                         return await self._attempt(
                             candidate, prompt, tools, answer, next(numbers),
                             model.model if position else None, until,

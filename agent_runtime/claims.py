@@ -8,21 +8,13 @@ are those of the store's clock, never of a process.
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
-from typing import Any, Literal
-
-import pydantic_core
+from typing import Literal
 
 from agent_runtime.errors import WriteConflict
 
 FINISH_S = 2.0
 """How long a result may take to be written down; a lease is this much longer than its write."""
-MOST_WHOLE = 2**53
-"""Floats beyond need not be exact."""
-_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +94,3 @@ def key_of_call(
 def digest(parts: Sequence[object]) -> str:
     """SHA-256, in hex, of values that JSON can hold; tells ("a", "bc") from ("ab", "c")."""
     return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()
-
-
-def one_form(value: Any, dumped: Any) -> Any:
-    """The JSON ``dumped`` of a value in the form of all that are equal to it: decimals and floats
-    with or without zeros behind the point, an instant in any zone, a set in any order."""
-    with suppress(ArithmeticError):  # of NaN, and of an instant that is in no year of UTC
-        match value:
-            case float() | Decimal() if -MOST_WHOLE < value < MOST_WHOLE and value == int(value):
-                return int(value)
-            case Decimal():
-                return str(value.normalize(_EXACT))
-            case datetime(tzinfo=tzinfo()):
-                return pydantic_core.to_jsonable_python(value.astimezone(UTC))
-    match value, dumped:
-        case ((set() | frozenset()), list()) if len(value) == len(dumped):
-            return sorted(map(one_form, value, dumped), key=str)
-        case ((list() | tuple()), list()) if len(value) == len(dumped):
-            return list(map(one_form, value, dumped))
-        case dict(), dict() if len(value) == len(dumped):
-            return dict(zip(dumped, map(one_form, value.values(), dumped.values()), strict=True))
-        case _, dict():  # a model, or a dataclass
-            return {name: one_form(getattr(value, name, None), dumped[name]) for name in dumped}
-    return dumped

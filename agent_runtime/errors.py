@@ -181,11 +181,24 @@ class IdleTimeout(ProviderTimeout):
     retryable = False
 
 
-def error_text(error: object) -> str:
-    """What a provider says of an error, whose message is where OpenAI and Anthropic have it."""
-    if isinstance(error, dict) and isinstance(message := error.get("message"), str):
-        return message
-    return str(error)
+def error_text(error: object, otherwise: str | None = None) -> str:
+    """What a provider says of an error, wherever it says it: without what was sent, which FastAPI
+    quotes beside it. When it is nowhere, all of it, or ``otherwise``."""
+    match error:
+        case (
+            {"error": dict(told)}
+            | {"message": str(told) | dict(told)}
+            | {"detail": str(told) | list(told)}
+            | {"error": str(told)}
+        ):
+            return error_text(told)
+        case {"loc": [*place], "msg": str(told)}:
+            return f"{'.'.join(map(str, place))}: {told}"
+        case {"msg": str(told)}:
+            return told
+        case [_, *_]:
+            return "; ".join(map(error_text, error))
+    return str(error) if otherwise is None else otherwise
 
 
 def failure_in(error: BaseException) -> BaseException:

@@ -27,17 +27,16 @@ _SECRETS = re.compile(
       | \beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}
       | (?<=bearer\ )[^\s"',]+
       | (?<=basic\ )[A-Za-z0-9+/=]{8,}
-      | (?<=://)[^/\s:@\["'<>]*+:
-        (?!\d++(?:[/?\#&\s"',)>\]]|$))  # which a port is, behind a host
-        (?:[^/\s@]++(?=@))?(?:(?!://)[^\s"'<>])*(?=@)
+      | (?<=://)[^/\s:@]*+:[^/\s"]*(?=@)
       | (?:(?<=http://)|(?<=https://))[\w.~%+=$!*-]++(?=@)
-      | (?P<pem>BEGIN\ [A-Z\ ]{0,20}PRIVATE\ KEY(?:\ BLOCK)?-----)(?:[^-]|-(?!----))+
+      | (?P<pem>BEGIN\ [A-Z\ ]{0,20}PRIVATE\ KEY(?:\ BLOCK)?-----)
+        (?=(?:\\[rn]|\s){1,8}(?:[A-Za-z0-9+/=]{16}|Proc-Type|DEK-Info|Version|Comment))(?:[^-]|-(?!----))+
       | (?P<header>authorization\\?["']?\s?[:=]\s?\\?["']?)[^"',;\\\r\n]+
       | (?P<name>
           (?: (?:password|passwd|pwd|passphrase|secret)\\?["']?\s?[:=]\s?
             | (?:key|token)\\?["']?(?:=|:\s?)
-            | (?:key|token|secret|password)\\?["']\s{0,4}:\s{0,4}
-            | \bsig(?:nature)?=
+            | (?:key|token|secret|password)\\?["']\s{0,4}:\s{0,4}(?=\\?["'])
+            | \bsig(?:nature)?=(?=[\w%+/-]{16})
             | \(b?["'](?:[\w-]{1,40}[-_](?:key|token|secret)|[\w-]{0,40}authorization)["'],\s?
               b?(?=["'])
           )(?P<quote>\\?["'])?

@@ -38,11 +38,12 @@ class Message:
     """Of an assistant that has thought: its blocks in order, as JSON. Signed thoughts are whole; of
     its text a block says how many ``characters`` it has, of its calls the ``id``. Anthropic wants
     all back as they were beside the results of tools; nobody else is sent them."""
-    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """As of a `ToolCall`: the ``reasoning_content`` before calls, which DeepSeek wants back."""
     finish_reason: str | None = None
     """Of a model's answer: why it ended, in the provider's words (``stop``, ``length``,
     ``end_turn``, ``max_tokens``, …), and ``refusal`` of any that says that it is one."""
+    thought: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """By host and model, what it thought before its calls, where that came as
+    ``reasoning_content``: DeepSeek wants it back. Nobody else is sent it."""
 
     @property
     def withheld(self) -> Withheld | None:

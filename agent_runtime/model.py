@@ -123,6 +123,11 @@ class Model:
         return urlsplit(self.url).hostname or ""
 
     @property
+    def where(self) -> str:
+        """The server and the model there."""
+        return f"{self.host} {self.model}"
+
+    @property
     def key(self) -> str | None:
         """The key to sign calls with. :raises ValueError: when it cannot be sent."""
         key = self.api_key

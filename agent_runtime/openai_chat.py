@@ -10,14 +10,7 @@ from typing import Any
 
 import orjson
 
-from agent_runtime.answer import (
-    REASONING,
-    Answer,
-    arguments_to_send,
-    counted,
-    name_to_send,
-    set_by,
-)
+from agent_runtime.answer import Answer, arguments_to_send, counted, name_to_send, set_by
 from agent_runtime.errors import StreamBroken, error_text
 from agent_runtime.messages import Message, ToolCall, Usage
 from agent_runtime.model import Model
@@ -25,6 +18,9 @@ from agent_runtime.model import Model
 path = "/chat/completions"
 OPENAI = "api.openai.com"
 """Its regions are subdomains."""
+REASONING = "reasoning_content"
+"""DeepSeek's field for a thought, which it demands beside calls, empty where others made them."""
+DEEPSEEK = ".deepseek.com"
 _ID_OF_MISTRAL = re.compile("[a-zA-Z0-9]{9}")
 
 
@@ -115,7 +111,7 @@ def _read_content(content: Any, answer: Answer) -> None:
 
 def _message(message: Message, tools: Sequence[Mapping[str, Any]], model: Model) -> dict[str, Any]:
     host = model.host
-    sent = {"role": message.role, "content": message.content, **message.extra.get(host, {})}
+    sent: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_call_id is not None:
         sent["tool_call_id"] = _id(message.tool_call_id, model)
     if message.tool_calls:
@@ -131,6 +127,9 @@ def _message(message: Message, tools: Sequence[Mapping[str, Any]], model: Model)
             }
             for call in message.tool_calls
         ]
+        thought = message.thought.get(model.where)
+        if thought is not None or f".{host}".endswith(DEEPSEEK):
+            sent[REASONING] = thought or ""
     return sent
 
 

@@ -141,11 +141,10 @@ def _chunk(data: str) -> Any:
 async def _refusal(model: Model, response: aiohttp.ClientResponse) -> ProviderError:
     text = (await _as_far_as_it_comes(response)).decode("utf-8", "replace")
     body = _object_in(text)
-    error = body.get("error") or body.get("message") or body.get("detail") or text
-    about = error if isinstance(error, dict) else body
+    about = error if isinstance(error := body.get("error"), dict) else body
     code = about.get("code") or about.get("type")
     return ProviderRefused(
-        f"{model.name} answered {response.status}: {masked_beginning(error_text(error), 300)}",
+        f"{model.name} answered {response.status}: {masked_beginning(error_text(body, text), 300)}",
         status=response.status,
         code=code if isinstance(code, str) else None,
         retry_after_s=retry_after_s(response.headers),

@@ -27,6 +27,7 @@ from agent_runtime.edge import SCOPE_KEY, Edge, EdgeApp
 from agent_runtime.errors import Refused, StoreError, error_class, error_message
 from agent_runtime.graph import END
 from agent_runtime.interrupts import Resume
+from agent_runtime.messages import Message as Said
 from agent_runtime.patience import Patience
 from agent_runtime.run import Run
 from agent_runtime.runtime import Runtime
@@ -224,13 +225,22 @@ def _threads(runtime: Runtime, auth: Auth, keepalive_s: float) -> APIRouter:
             "turn_id": at.turn_id,
             "step": at.step,
             "next_node": at.next_node,
-            "messages": [asdict(message) for message in at.state.messages],
+            "messages": [_shown(message) for message in at.state.messages],
             "values": at.state.values,
             "question": at.question,
             "asked": None if at.asked is None else at.asked.payload,
         }
 
     return router
+
+
+def _shown(message: Said) -> dict[str, Any]:
+    """A message without what only its model is told again: thoughts are nobody's to read."""
+    shown = asdict(message)
+    del shown["thinking"], shown["thought"]
+    for call in shown["tool_calls"]:
+        del call["extra"]
+    return shown
 
 
 @contextmanager

@@ -132,7 +132,7 @@ async def _carry_out(
     async def act(until: float) -> str:
         return await _answer(tool, arguments, ctx, asyncio.timeout_at(until))
 
-    return await writing.perform(tool, tool.writes, arguments, act)
+    return await writing.perform(tool, tool.writes, arguments.model_dump(mode="json"), act)
 
 
 def _checked(

@@ -91,7 +91,8 @@ def tool(
     are one write, in whichever thread they are made. See docs/writes.md.
 
     :raises TypeError: when a parameter has no type hint, or stands for any number of them; when a
-        write is not async; when a tool that does not write says how it does.
+        write is not async, or once per a set, also of a model; when a tool that does not write
+        says how it does.
     """
     if not writes and (keyed or resolve is not None or once_per):
         raise TypeError("keyed, resolve and once_per are about writes; say writes=True")
@@ -132,13 +133,38 @@ def _tool(function: ToolFunction, name: str, timeout_s: float, writes: Writes | 
     arguments = pydantic.create_model(
         name, __config__=pydantic.ConfigDict(extra="forbid", protected_namespaces=()), **fields
     )
+    schema = arguments.model_json_schema()
+    for each in () if writes is None else writes.once_per:
+        if _holds_a_set(schema["properties"].get(each), schema.get("$defs", {})):
+            raise TypeError(
+                f"tool {name}: once_per names {each!r}, a set, which each process tells in another "
+                "order, as another operation; make it a list"
+            )
     return Tool(
         name=name,
         description=inspect.getdoc(function) or "",
         arguments=arguments,
-        parameters=arguments.model_json_schema(),
+        parameters=schema,
         function=function,
         wants_context="ctx" in parameters,
         timeout_s=timeout_s,
         writes=writes,
     )
+
+
+def _holds_a_set(schema: object, models: Mapping[str, object]) -> bool:
+    """Whether there is a set in what a schema describes, also in ``models`` that it refers to."""
+    seen = set[str]()
+    look_at = [schema]
+    while look_at:
+        match look_at.pop():
+            case {"uniqueItems": True}:
+                return True
+            case {"$ref": str(to)} if to not in seen:
+                seen.add(to)
+                look_at.append(models.get(to.removeprefix("#/$defs/")))
+            case Mapping() as parts:
+                look_at.extend(parts.values())
+            case list(parts):
+                look_at.extend(parts)
+    return False

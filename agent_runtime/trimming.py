@@ -29,8 +29,7 @@ def estimate_tokens(message: Message) -> int:
     scripts takes more bytes per character, as it takes more tokens.
     """
     calls = (part for call in message.tool_calls for part in (call.name, call.arguments))
-    extras = (message.extra, *(call.extra for call in message.tool_calls))
-    thoughts = map(str, (*message.thinking, *filter(None, extras)))
+    thoughts = map(str, (*message.thinking, *(call.extra or "" for call in message.tool_calls)))
     return estimated_tokens(message.content, *calls, *thoughts) + TOKENS_PER_MESSAGE
 
 

@@ -6,10 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import pydantic
 import pydantic_core
 
-from agent_runtime.claims import Claim, digest, key_of_call, one_form
+from agent_runtime.claims import Claim, digest, key_of_call
 from agent_runtime.errors import NotDone, WriteConflict, error_class, error_message
 from agent_runtime.identity import current_node, current_write
 from agent_runtime.interrupts import Interrupt
@@ -39,21 +38,12 @@ class WritingCall:
     """Puts something onto its line and span."""
 
     async def perform(
-        self,
-        tool: Tool,
-        how: Writes,
-        arguments: pydantic.BaseModel,
-        act: Callable[[float], Awaitable[str]],
+        self, tool: Tool, how: Writes, said: dict[str, Any], act: Callable[[float], Awaitable[str]]
     ) -> str:
         """Do it, or find out that it was done: the tool's answer."""
-        said = arguments.model_dump(mode="json")
-        named = said | _operation(how, arguments)
-        key, former = self._key(how, named), self._key(how, said)
-        # Versions that told forms of one value apart may have begun it under the one that was said.
-        if former is not None and former != key and await self.ctx.claims.find(former) is not None:
-            key, named = former, said
+        key = self._key(how, said)
         assert key is not None  # noqa: S101 - validated arguments are all there
-        understood = digest([tool.name, named])
+        understood = digest([tool.name, said])
         return await self._write(key, how, act, tool.timeout_s, said, understood)
 
     async def settle(self, tool: Tool | None, hindrance: Exception) -> str:
@@ -66,11 +56,8 @@ class WritingCall:
             raise hindrance
         how = NO_TOOL if tool is None or tool.writes is None else tool.writes
         said = _as_written(self.call)
-        named = said if tool is None else _operation(how, _understood(tool, said))
-        for key in dict.fromkeys((self._key(how, named), self._key(how, said))):
-            if key is not None and await self.ctx.claims.find(key) is not None:
-                break
-        else:
+        key = self._key(how, said)
+        if key is None or await self.ctx.claims.find(key) is None:
             raise hindrance
 
         async def act(_: float) -> str:
@@ -135,21 +122,6 @@ class WritingCall:
         written = await Writer(ctx.claims, write).perform()
         self.note("replayed", written.replayed)
         return written.result
-
-
-def _operation(how: Writes, arguments: pydantic.BaseModel) -> dict[str, Any]:
-    """The arguments that name it, each in the one form that its value has in keys."""
-    dumped = arguments.model_dump(mode="json", include=set(how.once_per))
-    return {name: one_form(getattr(arguments, name), each) for name, each in dumped.items()}
-
-
-def _understood(tool: Tool, said: Any) -> pydantic.BaseModel:
-    """Those of the arguments that the tool understands, where it does not understand all."""
-    known, validator = tool.arguments.model_construct(), tool.arguments.__pydantic_validator__
-    for name in tool.arguments.model_fields.keys() & (said if isinstance(said, dict) else ()):
-        with suppress(pydantic.ValidationError):
-            validator.validate_assignment(known, name, said[name])
-    return known
 
 
 def as_text(answer: object) -> str:

@@ -4,12 +4,13 @@ import asyncio
 import re
 from typing import Any
 
+import httpx
 import pytest
 
-from agent_runtime import Message, Model, RunResult, Runtime, ToolCall, openai_chat
+from agent_runtime import Message, Model, RunResult, Runtime, ToolCall, openai_chat, serve
 
 from .agents import WHO, chatting
-from .conftest import Telemetry
+from .conftest import CALLER, Telemetry, ask, listening
 from .raw_provider import answering
 from .test_openai_protocol import GOOD, stream, text
 
@@ -62,28 +63,70 @@ def test_what_is_added_and_no_object_is_nothing(telemetry: Telemetry, odd: objec
     assert "extra_content" not in sent(asked[1].body)[0]
 
 
+def thought(*parts: str) -> list[dict[str, Any]]:
+    return [{"choices": [{"delta": {"reasoning_content": part}}]} for part in parts]
+
+
+def told_back(body: dict[str, Any]) -> list[str | None]:
+    """The thoughts of all messages with calls in a request."""
+    return [each.get("reasoning_content") for each in body["messages"] if "tool_calls" in each]
+
+
+ASKED_AT_LENGTH = {"choices": [{"delta": {"tool_calls": [CALL]}, "finish_reason": "tool_calls"}]}
+
+
 def test_the_thought_before_a_call_comes_back_to_who_had_it(telemetry: Telemetry) -> None:
-    """DeepSeek refuses calls without it; of an answer without calls nobody wants any."""
-
-    def thought(*parts: str) -> list[dict[str, Any]]:
-        return [{"choices": [{"delta": {"reasoning_content": part}}]} for part in parts]
-
-    calls = {"choices": [{"delta": {"tool_calls": [CALL]}, "finish_reason": "tool_calls"}]}
-    asked_for, answered = (
-        stream(*thought("Look ", "it up."), calls),
-        [*thought("So."), text("Sun.")],
-    )
-    whole = stream(*answered, text("", "stop"))
-    with answering(asked_for, whole, GOOD) as (url, asked):
-        here = Model("deepseek:deepseek-v4-pro", base_url=url, api_key="k")
-        elsewhere = Model("openai:m", base_url=url.replace("127.0.0.1", "localhost"), api_key="k")
+    """DeepSeek refuses calls without it, and others behind the same gateway those with one."""
+    asked_for = stream(*thought("Look ", "it up."), ASKED_AT_LENGTH)
+    with answering(asked_for, stream(*thought("So."), text("Sun."), text("", "stop")), GOOD) as (
+        url,
+        asked,
+    ):
+        here = Model("gateway:deepseek-v4", base_url=url, api_key="k")
+        elsewhere = Model("gateway:mistral-large", base_url=url, api_key="k")
         turns(here, elsewhere, here)
-    said = [
-        [each.get("reasoning_content") for each in one.body["messages"] if "tool_calls" in each]
-        for one in asked
-    ]
-    assert said == [[], ["Look it up."], [None], ["Look it up."]]
+    assert [told_back(one.body) for one in asked] == [[], ["Look it up."], [None], ["Look it up."]]
     assert "So." not in str([one.body for one in asked])
+
+
+def test_a_thought_is_shown_to_nobody_and_takes_no_room(telemetry: Telemetry) -> None:
+    """It may be longer than all that is said."""
+    long = stream(*thought("SECRET " * 20_000), ASKED_AT_LENGTH)
+
+    with answering(long, GOOD) as (url, _):
+        runtime = Runtime(
+            chatting(Model("openai:m", base_url=url, api_key="k")), agent_name="support"
+        )
+        with listening(serve(runtime)) as agent:
+            answer = ask(agent, "hello")
+            shown = httpx.get(f"{agent}/threads/t1", headers=CALLER).json()
+    assert answer.end["outcome"] == "success"
+    assert "SECRET" not in str(shown)
+    assert shown["messages"][1]["tool_calls"][0]["name"] == "get_weather"
+
+
+def test_deepseek_is_told_of_a_thought_for_each_call(telemetry: Telemetry) -> None:
+    """Also of those that another model made without one."""
+    said = Message("assistant", "", (ToolCall("a", "look", "{}"),))
+    for url, field in (("https://api.deepseek.com/v1", ""), ("https://deepseek.example", None)):
+        model = Model("deepseek:deepseek-v4-pro", base_url=url, api_key="k")
+        body = openai_chat.body(model, [Message("user", "hello"), said], [], "u")
+        assert told_back(body) == [field]
+
+
+def test_pieces_of_one_call_may_have_ids_of_their_own(telemetry: Telemetry) -> None:
+    """As vLLM sends a call that it was told to make: each piece with the name and another id."""
+    pieces = [
+        {"choices": [{"delta": {"tool_calls": [{
+            "index": 0, "id": f"c{place}",
+            "function": {"name": "get_weather", "arguments": arguments},
+        }]}}]}
+        for place, arguments in enumerate(["", '{"city"', ': "Os', 'lo"}'])
+    ]  # fmt: skip
+    asked_for = stream(*pieces, {"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    with answering(asked_for, GOOD) as (url, _):
+        [result] = turns(Model("openai:m", base_url=url, api_key="k"))
+    assert [each.content for each in result.messages if each.role == "tool"] == ["sunny in Oslo"]
 
 
 def test_an_answer_may_come_in_parts_with_thoughts(telemetry: Telemetry) -> None:

@@ -24,7 +24,7 @@ def test_it_lies_between_the_models_latency_and_what_the_client_sees(
         answer = ask(url, "hello")
     line = telemetry.summary()
     assert 300 <= line["ttfb_ms"] <= first_token_ms(answer) + SLACK_MS
-    assert line["duration_ms"] >= line["ttfb_ms"] + 4 * 30
+    assert line["duration_ms"] >= line["ttfb_ms"] + 4 * 30 - SLACK_MS
     assert (telemetry.span("invoke_agent").attributes or {})["agent.ttfb_ms"] == line["ttfb_ms"]
 
 

@@ -27,11 +27,11 @@ SECRETS = (
     "eyJSECRETSECRET.SECRET.SECRET", "bearer SECRET", "basic SECRETSECRET",
     "x://user:SECRET" + "SECRET" * 100 + "@host", "authorization: SECRET SECRET",
     "password='SECRET SECRET'", "token: SECRET", '{"key": "SECRET"}', "password=\nSECRET",
-    "redis://:SECRET@cache", "x://a:SECRET@SECRET/SECRET@host", "x://a:80SECRET@host",
+    "redis://:SECRET@cache", "x://a:SECRET@SECRET@host", "x://a:7,#SECRET@host", "x://a:80SECRET@host",
     "https://SECRET@host/a", '"access_token" : "SECRET"', "('x-api-key', 'SECRET')",
     "(b'authorization', b'Token SECRET')", "gsk_" + "SECRET" * 9, "xai-" + "SECRET" * 9,
     "pplx-" + "SECRET" * 9, "csk-" + "SECRET" * 9, "nvapi-SECRE_" + "SECRET" * 9,
-    "tvly-dev-" + "SECRET" * 9, "?sig=SECRET", "&X-Amz-Signature=SECRET",
+    "tvly-dev-" + "SECRET" * 9, "?sig=" + "SECRET" * 9, "&X-Amz-Signature=" + "SECRET" * 9,
     "-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: x\nSECRET\nSECRET\n-----END",
 )  # fmt: skip
 ORDINARY = (
@@ -39,7 +39,9 @@ ORDINARY = (
     "https://example.com,ada@example.com", '{"url":"http://h:80","to":"ada@example.com"}',
     "https://host?to=ada@example.com", "ssh://git@host/x", "xai-grok-4-fast-reasoning",
     "expected one of ('key', 'value')", "BEGIN PUBLIC KEY-----\nabc", "token = next(tokens)",
-    "-----END PRIVATE KEY-----\nwhat follows",
+    "-----END PRIVATE KEY-----\nwhat follows", "signature=(a, b)", '{"next_token" : null}',
+    "expected -----BEGIN RSA PRIVATE KEY----- in /etc/key.pem", "ssh://host:org/repo.git@v1",
+    "http://host:{port}/npm/@scope/pkg",
 )  # fmt: skip
 
 
@@ -81,10 +83,10 @@ def test_what_is_no_secret_stays(text: str) -> None:
     ("text", "told"),
     [
         ("redis://:pw@cache:6379/0", "redis://[masked]@cache:6379/0"),
-        ("a://u:p@w@db/x, b://u:p/w@mq", "a://[masked]@db/x, b://[masked]@mq"),
+        ("a://u:p@w@db/x, b://u:pw@mq/c@d", "a://[masked]@db/x, b://[masked]@mq/c@d"),
         ("a://u:p@hb://u:p@h", "a://[masked]@hb://[masked]@h"),
-        ("-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\nand so on",
-         "-----BEGIN PRIVATE KEY-----[masked]-----END PRIVATE KEY-----\nand so on"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\n-----END PRIVATE KEY-----\nand on",
+         "-----BEGIN PRIVATE KEY-----[masked]-----END PRIVATE KEY-----\nand on"),
     ],
 )  # fmt: skip
 def test_what_stands_around_a_secret_stays(text: str, told: str) -> None:

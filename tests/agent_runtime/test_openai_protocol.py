@@ -113,15 +113,18 @@ def test_any_error_body_is_quoted(telemetry: Telemetry, body: str) -> None:
         ({"error": "too long"}, "too long"),
         ([{"error": {"code": 400, "message": "too long"}}], "too long"),
         ({"object": "error", "message": "too long", "code": 400}, "too long"),
-        ({"message": {"detail": [{"loc": ["body"]}]}}, "{'detail': [{'loc': ['body']}]}"),
+        ({"message": {"detail": [{"loc": ["body", 0], "msg": "bad", "input": "mine"}]}},
+         "body.0: bad"),
         ({"detail": "too long"}, "too long"),
-        ({"detail": [{"msg": "too long"}]}, "[{'msg': 'too long'}]"),
+        ({"detail": [{"msg": "too long", "input": "mine"}, {"msg": "odd"}]}, "too long; odd"),
+        ({"error": "Bad Request", "message": "too long"}, "too long"),
+        ({"error": True, "message": "too long"}, "too long"),
         ({"message": None, "detail": "too long"}, "too long"),
         ({"error": None, "reason": "too long"}, '{"error": null, "reason": "too long"}'),
         ([], "[]"),
         (None, "null"),
     ],
-)
+)  # fmt: skip
 def test_the_reason_of_a_refusal_is_quoted(telemetry: Telemetry, body: object, quoted: str) -> None:
     """Wherever its server has it (vLLM, FastAPI, Mistral, Gemini), or all that came."""
     with answering(Response(json.dumps(body), 400)) as (url, _):

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pydantic
 import pytest
 
 from agent_runtime import (
@@ -285,8 +286,29 @@ def test_only_writes_have_a_key(telemetry: Telemetry) -> None:
     with_runtime(asking([look], call("look")), work)
 
 
+class Order(pydantic.BaseModel):
+    """What is bought, in no order."""
+
+    seats: set[str]
+
+
+class Nested(pydantic.BaseModel):
+    """Refers to itself, and to a set at last."""
+
+    within: "Nested | None" = None
+    orders: frozenset[int] = frozenset()
+
+
+class Plain(pydantic.BaseModel):
+    """Has the words, and no set."""
+
+    uniqueItems: str = "uniqueItems"  # noqa: N815 - as JSON schema spells it
+    within: "Plain | None" = None
+
+
 def test_what_cannot_work_is_refused_when_the_tool_is_made() -> None:
-    """Writes in threads, unknown arguments, the context, promises of tools that do not write."""
+    """Writes in threads, unknown arguments, those without an order, and promises of tools that do
+    not write."""
     with pytest.raises(TypeError, match="tool charge: a write must be async"):
 
         @tool(writes=True)
@@ -297,10 +319,26 @@ def test_what_cannot_work_is_refused_when_the_tool_is_made() -> None:
         @tool(writes=True, once_per=["order"])
         async def pay(cents: int) -> None: ...
 
-    with pytest.raises(TypeError, match="tool book: once_per names 'ctx', which is no parameter"):
+    with pytest.raises(TypeError, match="tool refund: once_per names 'ctx', which is no parameter"):
 
         @tool(writes=True, once_per=["ctx"])
-        async def book(seats: int, ctx: Context) -> None: ...
+        async def refund(cents: int, ctx: Context) -> None: ...
+
+    with pytest.raises(TypeError, match="tool book: once_per names 'seats', a set"):
+
+        @tool(writes=True, once_per=["seats"])
+        async def book(seats: set[str] | None) -> None: ...
+
+    for order in (Order, list[Order], Nested, dict[str, Nested] | None):
+
+        async def reserve(order: object) -> None: ...
+
+        reserve.__annotations__["order"] = order
+        with pytest.raises(TypeError, match="tool reserve: once_per names 'order', a set"):
+            tool(writes=True, once_per=["order"])(reserve)
+
+    @tool(writes=True, once_per=["order"])
+    async def cancel(order: Plain, seats: set[str]) -> None: ...
 
     with pytest.raises(TypeError, match="are about writes; say writes=True"):
         tool(keyed=True)

@@ -22,8 +22,9 @@ def stored(directory: Path) -> list[bytes]:
 
 
 def segments(directory: Path) -> list[Path]:
-    """Open and closed ones, oldest first."""
-    return sorted([*directory.glob("*.journal"), *directory.glob("*.open")])
+    """Open and closed ones, oldest first; one that is closed meanwhile is not missed."""
+    found = [*directory.glob("*.open"), *directory.glob("*.journal")]
+    return sorted({path.stem: path for path in found}.values())
 
 
 async def until(holds: Callable[[], object]) -> None:
