@@ -60,7 +60,7 @@ class Uncounted:
 def uncounted(data: Path) -> list[Uncounted]:
     """What `verify` cannot count, by signal, as long as the segments are there."""
     found: dict[str, list[int]] = {}
-    with closing(Ledger(data)) as ledger:
+    with closing(Ledger(data, mends=False)) as ledger:
         for signal, sequence, size in ledger.uncounted():
             journal, name = data / "journal" / signal, f"{sequence:020d}.journal"
             if any((folder / name).exists() for folder in (journal, journal / "quarantine")):
@@ -76,7 +76,7 @@ def prove(data: Path) -> Proof:
     accounts: list[HourAccount] = []
     damaged: dict[str, str] = {}
     lake = Lake(data / "lake")
-    with closing(Ledger(data)) as ledger:
+    with closing(Ledger(data, mends=False)) as ledger:
         for signal, table in TABLE_OF.items():
             try:
                 accounts += _of_signal(data, lake, ledger, signal, table)
@@ -96,7 +96,7 @@ def verify(data: Path) -> list[HourAccount]:
 def _of_signal(
     data: Path, lake: Lake, ledger: Ledger, signal: str, table: str
 ) -> list[HourAccount]:
-    aside = ledger.last_set_aside()  # asked first: that sets a damaged one aside
+    aside = ledger.last_set_aside()
     # What was settled before the lake is looked at waits no more, whatever the lake says: its
     # newest commits may have been lost. What is settled behind the lake waits in its eyes.
     settled = settled_up_to(data, signal)

@@ -53,7 +53,7 @@ def condition_of(data: Path) -> Condition:
 
 def dropped_content(data: Path, hours: int) -> dict[str, int]:
     """Attributes and bodies that were dropped as content in the last `hours`, by service."""
-    with closing(Ledger(data)) as ledger:
+    with closing(Ledger(data, mends=False)) as ledger:
         dropped = ledger.dropped(since=hour_of(time.time_ns()) - hours)
     by_service = Counter[str]()
     for (_, service), count in dropped.items():
@@ -75,7 +75,7 @@ class Rewind:
 
 def rewinds(data: Path, hours: int) -> list[Rewind]:
     """The journals that were found to be behind in the last `hours`, and those that are now."""
-    with closing(Ledger(data)) as ledger:
+    with closing(Ledger(data, mends=False)) as ledger:
         noted = {signal: (at, newest, known) for signal, at, newest, known in ledger.rewinds()}
     lake = Lake(data / "lake")
     found = []

@@ -124,9 +124,12 @@ def backlog_of(directory: Path) -> Backlog:
     for path in (*directory.glob("*.open"), *directory.glob("*.journal")):
         try:
             found = path.stat()
-            received = first_received(path) if path.suffix == ".open" else None
         except FileNotFoundError:
             continue  # closed or retired meanwhile
+        received = None
+        if path.suffix == ".open":
+            with suppress(OSError):  # closed meanwhile, or not for who asks to read
+                received = first_received(path)
         total += found.st_size
         if path.suffix == ".journal" or received:
             since = received / 1e9 if received else found.st_mtime

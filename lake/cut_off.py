@@ -43,5 +43,5 @@ def drop_cut_off(table: Path) -> list[Path]:
 def _is_whole(content: bytes) -> bool:
     try:
         return any("metaData" in json.loads(line) for line in content.splitlines())
-    except ValueError:
+    except (ValueError, TypeError):
         return False

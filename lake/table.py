@@ -88,6 +88,9 @@ class Lake:
             return False
         if reason := misfit(schema, delta):
             raise LakeError(f"{self._path(table)} {reason}")
+        if delta.version() == 0:  # before rows come, whoever made it
+            make_durable(delta, 0)
+            sync(self.root.absolute().parent)
         properties = CommitProperties(app_transactions=[Transaction(APPLICATION, position)])
         if has_same_columns(schema, delta):
             from lake.day_files import write_files
@@ -220,10 +223,12 @@ class Lake:
         Returns the files. Who appends calls it before it begins: the table could not be opened.
         """
         path = self._path(table)
+        log = path / "_delta_log"
         try:
             self.open(table)
         except DamagedTable:
-            return drop_cut_off(path) or drop_unreadable(path / "_delta_log")
+            dropped = drop_cut_off(path)
+            return [*dropped, *(self.mend(table) if dropped else drop_unreadable(log))]
         except LakeError:
             pass  # nothing that can be put right here
         return []
@@ -254,7 +259,7 @@ class Lake:
         return delta
 
     def _create(self, schema: TableSchema) -> DeltaTable:
-        delta = DeltaTable.create(
+        return DeltaTable.create(
             self._path(schema.name),
             schema.arrow,
             name=schema.name,
@@ -266,9 +271,6 @@ class Lake:
                 "delta.logRetentionDuration": "interval 1 days",
             },
         )
-        make_durable(delta, 0)
-        sync(self.root.absolute().parent)
-        return delta
 
 
 def _schema_of(table: str) -> TableSchema:

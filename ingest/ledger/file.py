@@ -12,7 +12,7 @@ from stat import S_ISREG
 
 import structlog
 
-from ingest.ledger.sound import FAULTS, DamagedLedger, examine, is_damage
+from ingest.ledger.sound import FAULTS, DamagedLedger, breaks_in_use, examine, is_damage
 from ingest.ledger.sql import statement
 
 FILE = "ledger.sqlite"
@@ -30,8 +30,9 @@ class LedgerError(OSError):
 class LedgerFile:
     """Safe for use from several threads and processes, one short transaction each."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mends: bool = True) -> None:
         self.path = path
+        self._mends = mends
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
@@ -57,7 +58,7 @@ class LedgerFile:
                 connection.execute("COMMIT")
             except FAULTS as fault:
                 self._disconnect()
-                if is_damage(fault, self.path):
+                if self._mends and breaks_in_use(fault):
                     self._set_aside(fault)
                 raise LedgerError(f"ledger {self.path}: {fault}") from fault
 
@@ -70,7 +71,7 @@ class LedgerFile:
                 try:
                     self._connection = self._open()
                 except FAULTS as fault:
-                    if not is_damage(fault, self.path):
+                    if not (self._mends and is_damage(fault, self.path)):
                         raise
                     self._make_room(fault)
                     self._connection = self._open()
@@ -79,9 +80,10 @@ class LedgerFile:
 
     def _open(self) -> sqlite3.Connection:
         """The file, whole and with every table. Raises one of FAULTS when it is not."""
-        lost = False
+        made = lost = False
         if not self.path.exists():
             lost = self._remove_companions() or self._opened is not None
+            made = _make(self.path)
         elif _identity(self.path) is None:
             raise DamagedLedger("it is empty, or no file")
         connection = sqlite3.connect(
@@ -99,6 +101,9 @@ class LedgerFile:
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.close()
+            if made:  # on a disk that is full, perhaps: nothing is in it
+                self.path.unlink(missing_ok=True)
+                self._remove_companions()
             raise
         if lost:
             _log.error("ledger.lost", file=str(self.path), error="it is gone; begun anew")
@@ -165,6 +170,18 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _make(path: Path) -> bool:
+    """An empty file of the directory's owner: root, who asks, must not keep others from writing."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(handle)
+    return True
 
 
 def _locked(handle: int) -> bool:

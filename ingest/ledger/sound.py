@@ -34,12 +34,21 @@ _PASSING = frozenset(
 """Of the disk, of rights, and of others who use the file: it may be whole all the same."""
 
 
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
 class DamagedLedger(sqlite3.DatabaseError):
     """A ledger that SQLite can use and that is not what was written."""
 
 
+def breaks_in_use(fault: Exception) -> bool:
+    """Whether a file that was whole when it was opened is damaged; of others that shows then."""
+    code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in _BROKEN or code == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
 def is_damage(fault: Exception, path: Path) -> bool:
-    """Whether the file itself is at fault, so that trying again is of no use."""
+    """Whether a file that cannot be opened is itself at fault: trying again is of no use."""
     code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code == sqlite3.SQLITE_READONLY:  # the file says so, or those who may write it do
         return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -57,14 +66,17 @@ def examine(connection: sqlite3.Connection) -> None:
     if found != "ok":
         raise DamagedLedger(found)
     made, tables = _made(), {name for (name,) in connection.execute(_TABLES)}
-    if made.keys() - tables and tables - made.keys():
-        raise DamagedLedger(f"the names of its tables are damaged: {sorted(tables - made.keys())}")
+    unknown = {name for name in tables - made.keys() if not name.startswith(_OF_TOOLS)}
+    if made.keys() - tables and unknown:
+        raise DamagedLedger(f"the names of its tables are damaged: {sorted(unknown)}")
     for table in made.keys() & tables:
         if not made[table] <= _columns(connection, table):
             raise DamagedLedger(f"the columns of its table {table} are damaged")
 
 
 _TABLES = "SELECT name FROM sqlite_master"
+_OF_TOOLS = ("sqlite_", "_litestream")
+"""How tables begin that ANALYZE and tools that copy databases make."""
 
 
 @cache

@@ -77,11 +77,12 @@ class Ledger:
     """The ledger of the data directory `data`. Safe for use from several threads and processes.
 
     A file that is damaged is set aside and begun anew, with an error in the log: proof of what
-    went before is lost then, but no data.
+    went before is lost then, but no data. Who only asks does not: it is an error to them
+    (``mends``).
     """
 
-    def __init__(self, data: Path) -> None:
-        self._file = LedgerFile(data / "state" / FILE)
+    def __init__(self, data: Path, *, mends: bool = True) -> None:
+        self._file = LedgerFile(data / "state" / FILE, mends=mends)
         self._transaction = self._file.transaction
 
     @property

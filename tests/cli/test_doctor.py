@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,9 @@ import pytest
 
 from cli.checks import examine
 from cli.config import Config
+from cli.finding import Finding
 from ingest import sole
+from ingest.ledger import Ledger
 from ingest.lock import holder
 from ingest.record import encode_record
 from tests.cli.running import quietpager, run, span
@@ -104,8 +107,13 @@ def test_hours_that_nobody_can_prove_are_told(tmp_path: Path) -> None:
     store(tmp_path)
     (tmp_path / "state" / "ledger.sqlite").write_bytes(b"")
 
-    told = [each for each in examine(Config(data=tmp_path)) if each.check == "accounts"]
+    def found() -> list[Finding]:
+        return [each for each in examine(Config(data=tmp_path)) if each.check == "accounts"]
 
+    assert [each.state for each in found()] == ["problem"]
+    with closing(Ledger(tmp_path)) as mending:
+        mending.last_set_aside()
+    told = found()
     assert [each.state for each in told] == ["note"]
     assert "cannot be proved: 87 stored records are from before" in told[0].found
 

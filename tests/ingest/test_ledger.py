@@ -11,6 +11,7 @@ import pytest
 
 from ingest.ledger import Entry, Ledger, LedgerError, Settlement, hour_of
 from ingest.ledger.file import LedgerFile
+from ingest.ledger.sound import DamagedLedger
 from ingest.ledger.totals import settled_up_to, totals_of
 
 HOUR = 495_000
@@ -253,15 +254,15 @@ def test_the_new_file_of_another_process_is_not_set_aside(
 
     def late(file: LedgerFile, fault: Exception) -> None:
         monkeypatch.setattr(LedgerFile, "_set_aside", set_aside)
-        with suppress(LedgerError), other._transaction() as connection:
-            connection.execute("INSERT INTO replaced (at) VALUES (NULL)")
+        with suppress(LedgerError), other._transaction():
+            raise DamagedLedger("odd")
         other.close_segment("traces", 2, {HOUR: 5}, {})
         set_aside(file, fault)
 
     monkeypatch.setattr(LedgerFile, "_set_aside", late)
 
-    with pytest.raises(LedgerError), ledger._transaction() as connection:
-        connection.execute("INSERT INTO replaced (at) VALUES (NULL)")
+    with pytest.raises(LedgerError), ledger._transaction():
+        raise DamagedLedger("odd")
 
     assert len(list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))) == 1
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [5]
@@ -307,3 +308,59 @@ def test_processes_share_it(ledger: Ledger, tmp_path: Path) -> None:
     other.close_segment("traces", 2, {HOUR: 1}, {})
 
     assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+
+
+def test_who_only_asks_sets_nothing_aside(ledger: Ledger, tmp_path: Path) -> None:
+    """Root who verifies must not take the file from the user who writes it, nor hide the damage."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    ledger.close()
+    ledger.path.write_bytes(b"not a database" * 1000)
+
+    with closing(Ledger(tmp_path, mends=False)) as asking, pytest.raises(LedgerError):
+        asking.entries("traces", 0)
+
+    assert not list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))
+    assert ledger.entries("traces", 0) == []
+    assert len(list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))) == 1
+
+
+def test_a_new_file_is_the_directorys_owners(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root makes it where a user's sidecar has to write it."""
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
+
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+
+    owner = ledger.path.parent.stat()
+    assert given == [(owner.st_uid, owner.st_gid)]
+
+
+def test_a_file_that_could_not_be_made_leaves_none(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk: an empty one would be taken for damage."""
+
+    def fail(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ingest.ledger.file.examine", fail)
+        patched.setattr("ingest.ledger.file.is_damage", lambda *_: False)
+        with pytest.raises(LedgerError, match="disk is full"):
+            ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    assert not list(ledger.path.parent.iterdir())
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+
+
+def test_tables_of_tools_are_no_damage(ledger: Ledger) -> None:
+    """ANALYZE leaves one, also beside tables of the version before."""
+    ledger.close_segment("traces", 1, {HOUR: 1}, {})
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.executescript("ANALYZE; DROP TABLE replaced")
+    ledger.close()
+
+    assert [entry.accepted for entry in ledger.entries("traces", 0)] == [1]
+    assert not list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))
