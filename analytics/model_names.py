@@ -30,8 +30,9 @@ OF_BEDROCK = re.compile(
 of Anthropic's SDK, whose client for Bedrock is told of as Anthropic's."""
 OF_GOOGLE = "models/gemini-"
 """How Google's APIs name a model, which the list does without the `models/`."""
-OF_ANYBODY = {"custom_openai", "openai_like"}
-"""LiteLLM's names of a server that speaks OpenAI's protocol, which the list takes for OpenAI."""
+OF_ANYBODY = {"custom_openai", "openai_like", "openai_compatible", "openai-compatible"}
+"""Names of a server that speaks OpenAI's protocol, which the list takes for OpenAI: LiteLLM's, and
+those of others."""
 OF_OPENAI = "text-embedding-"
 """Whose embeddings the list knows only by the provider, unlike its other models."""
 

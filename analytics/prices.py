@@ -163,12 +163,15 @@ class PriceBook:
         return None
 
     def _own(self, provider: str, model: str) -> ModelName | None:
-        """The override of exactly this name; without a provider, if one override only has it."""
-        if provider:
-            name = (provider.lower(), model.lower())
-            return name if name in self._overrides else None
-        named = [name for name in self._overrides if name[1] == model.lower()]
-        return named[0] if len(named) == 1 else None
+        """The override of exactly this name, also where it begins with the provider, as LiteLLM's
+        do; without a provider, if one override only has it."""
+        seller, named = provider.lower(), model.lower()
+        if not seller:
+            found = [name for name in self._overrides if name[1] == named]
+            return found[0] if len(found) == 1 else None
+        before, _, rest = named.partition("/")
+        names = [(seller, named), *([(before, rest)] if seller in {before, "litellm"} else ())]
+        return next((name for name in names if name in self._overrides), None)
 
     def _listed(self, provider: str, model: str) -> ModelName | None:
         found = find(self._public, provider, model)

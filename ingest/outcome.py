@@ -68,7 +68,7 @@ def span_outcome(
     counted = pc.is_in(columns["span_class"], _WITH_OUTCOME)
     left = where(pc.and_(served, pc.equal(raised, "interrupt")), raised)
     reported = columns["reported_outcome"]
-    bad = where(pc.not_equal(reported, "success"), reported)
+    bad = where(pc.not_equal(reported, "success"), pc.coalesce(raised, reported))
     outcome = pc.coalesce(stated, where(counted, derived), left, by_answer, bad)
     # What a server's own failure is called, 500 or 503, is of a call the provider's.
     unsaid = pc.and_(

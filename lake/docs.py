@@ -53,8 +53,7 @@ an interrupt or one of the 500s; what the sender says in words of its own (`repo
 status of the span, unless its sender says OK before the end; an error that a model or tool call
 without a status tells, and nothing of an answer. A model call without the signs that its sender
 gives of every whole response, a finish reason, usage or a status of OK, was cut: `incomplete`, and
-an error unless only its caller can have left. That one `runs` and `llm_calls` call
-`client_disconnect`, where nothing else tells that the provider broke it off.
+an error unless only its caller can have left.
 """
 _PARTS = {
     "first": ", the first",

@@ -244,6 +244,19 @@ def test_ones_own_price_wins_on_its_days(telemetry: Telemetry, opened: Opener) -
     assert answer["cost_usd"].to_pylist() == [Decimal("2.5"), Decimal(1), Decimal("2.5")]
 
 
+@pytest.mark.parametrize("provider", ["hosted_vllm", "litellm"])
+def test_ones_own_price_holds_for_the_name_that_litellm_has(
+    telemetry: Telemetry, opened: Opener, provider: str
+) -> None:
+    """Which begins with the provider, whoever the span says it is."""
+    own = PriceOverride("hosted_vllm", "our-own-7b", input=Decimal(1), output=Decimal(0))
+    for name, model in ((provider, "hosted_vllm/our-own-7b"), ("openai", "hosted_vllm/our-own-7b")):
+        telemetry.llm(provider=name, request_model=model, input_tokens=1_000_000, output_tokens=0,
+                      at=NOON + ms(name == "openai"))  # fmt: skip
+    answer = opened([own]).query("SELECT cost_usd FROM llm_calls ORDER BY started_at")
+    assert answer["cost_usd"].to_pylist() == [Decimal(1), None]
+
+
 def test_a_price_for_a_model_nobody_lists(telemetry: Telemetry, opened: Opener) -> None:
     """A self-hosted model has the price its owner gives it, cached tokens as other input."""
     own = PriceOverride("vllm", "our-own-7b", input=Decimal("0.1"), output=Decimal("0.2"),

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from analytics import Analytics, QueryError
 from analytics.engine import Cut
-from analytics.questions import briefly, question_named
+from analytics.questions import Step, briefly, question_named, run_starts_of
 from analytics.statements import read_only
 from lake import Lake, Snapshot
 from tests.analytics.conftest import Opener
@@ -23,12 +23,6 @@ SHORT = "SELECT tenant_id, started_at, ttfb_ms FROM run_starts"
 LONG = "SELECT tenant_id, started_at, ttfb_ms FROM run_endings"
 ALERT = "alerts/ttfb_p95"
 Runs = Counter[tuple[Any, ...]]
-
-
-@pytest.fixture(autouse=True)
-def _every_lake_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The short way is for many spans."""
-    monkeypatch.setattr("analytics.engine.HELD_ROWS", 0)
 
 
 def runs_in(analytics: Analytics, sql: str) -> Runs:
@@ -171,6 +165,27 @@ def test_an_ordinary_trace_is_left_out_of_the_long_way(
             connection.execute(each.sql)
         seen = connection.sql("SELECT DISTINCT trace_id FROM span_facts").fetchall()
     assert seen == [(crowded["trace_id"],)]
+
+
+@pytest.mark.parametrize("line", [False, True])
+def test_where_each_run_is_one_span_nothing_else_is_worked_out(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, line: bool
+) -> None:
+    """Unless there are lines: a run may be told by those alone."""
+    stand_ins: list[str] = []
+
+    def noted(name: str) -> Sequence[Step]:
+        stand_ins.append(name)
+        return run_starts_of(name)
+
+    monkeypatch.setattr("analytics.engine.run_starts_of", noted)
+    agent = telemetry.agent(tenant_id="acme", ttfb_ms=1.0)
+    telemetry.llm(under=agent, tenant_id="acme")
+    if line:
+        telemetry.log("agent.run", run_id="of lines", tenant_id="beta", ttfb_ms=2.0)
+    with both(telemetry, tmp_path / "lake") as analytics:
+        assert sum(agree(analytics).values()) == 1 + line
+    assert stand_ins == ([] if line else ["lone_starts"])
 
 
 def test_a_question_in_passing_that_does_not_fit_is_answered_with_more_memory(

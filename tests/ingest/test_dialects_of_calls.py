@@ -66,13 +66,18 @@ def test_agno_counts_as_the_provider_does(provider: str, whole: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "whole"),
-    [("anthropic", 131), ("aws.bedrock", 131), ("openai", 67), ("azure.ai.foundry", 67)],
-)
-def test_microsoft_s_framework_counts_as_the_provider_does(provider: str, whole: int) -> None:
+    ("provider", "model", "whole"),
+    [("anthropic", "claude-opus-4-5", 131), ("aws.bedrock", "amazon.nova-pro-v1:0", 131),
+     ("azure.ai.foundry", "claude-opus-4-5", 131), ("google.vertex.ai", "claude-opus-4-5", 131),
+     ("openai", "gpt-4o", 67), ("azure.ai.foundry", "gpt-4o", 67)],
+)  # fmt: skip
+def test_microsoft_s_framework_counts_as_the_provider_does(
+    provider: str, model: str, whole: int
+) -> None:
     """In Python; what .NET's clients make of it is not known."""
     call = {
         "gen_ai.operation.name": "chat", "gen_ai.provider.name": provider,
+        "gen_ai.request.model": model,
         "gen_ai.usage.input_tokens": 67, "gen_ai.usage.output_tokens": 9,
         "gen_ai.usage.cache_read.input_tokens": 64, "gen_ai.usage.cache_creation.input_tokens": 0,
     }  # fmt: skip

@@ -89,18 +89,24 @@ def test_langfuse_says_of_any_span_that_it_failed() -> None:
         told(span("langfuse-sdk", said), span_class="other", outcome=outcome)
 
 
-def test_openai_s_stream_that_was_left_has_no_finish_reason_named_error() -> None:
-    """genai.openai says so of none where it captures content, also of one that failed."""
-    scope, left = "opentelemetry.instrumentation.genai.openai", {
-        "gen_ai.operation.name": "chat", "gen_ai.request.stream": True,
-        "gen_ai.response.finish_reasons": ["error"], "gen_ai.response.id": "chatcmpl-1",
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Error: Abort", "client_disconnect"),
+        ("AbortError: This operation was aborted", "client_disconnect"),
+        ("APIUserAbortError: Request was aborted.", "client_disconnect"),
+        ("GraphInterrupt: [{}]", "human"),
+    ],
+)
+def test_langfuse_says_error_of_what_its_caller_stopped(message: str, reason: str) -> None:
+    """In JavaScript, where a stop button aborts: that is no failure of the agent."""
+    said = {
+        "langfuse.observation.type": "span", "langfuse.observation.level": "ERROR",
+        "langfuse.observation.status_message": message,
     }  # fmt: skip
-    told(span(scope, left), outcome="interrupt", outcome_reason="incomplete", finish_reason=None)
-    broken = left | {"error.type": "httpx.RemoteProtocolError"}
-    told(span(scope, broken, **FAILED), outcome="error", outcome_reason="incomplete")
-    for other in ({"gen_ai.response.id": "gen-1"}, {"gen_ai.response.id": "resp_1"}):
-        told(span(scope, left | other), outcome="error", finish_reason="error")
-    told(span("another", left), outcome="error", finish_reason="error")
+    told(span("langfuse-sdk", said), outcome="interrupt", outcome_reason=reason)
+    failed = said | {"langfuse.observation.status_message": "Error: Abnormal"}
+    told(span("langfuse-sdk", failed), outcome="error", outcome_reason=None)
 
 
 def test_a_whole_response_of_openai_has_no_finish_reason_named_error_in_langchain() -> None:

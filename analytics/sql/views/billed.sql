@@ -261,7 +261,6 @@ SELECT
     CASE WHEN cost_usd IS NOT NULL THEN price_id END AS price_id,
     outcome,
     CASE
-        WHEN outcome = 'interrupt' AND outcome_reason = 'incomplete' THEN 'client_disconnect'
         WHEN outcome_reason IS NOT NULL THEN outcome_reason
         WHEN usage_source = 'calls' AND outcome = 'success' AND finish_reason IS NULL
             AND input_tokens IS NULL AND output_tokens IS NULL THEN 'incomplete'

@@ -5,8 +5,7 @@
 -- is unknown, never 0 for that. price_id names the row of `prices` it was computed with.
 -- outcome_reason is `incomplete` where a call that ended well reports neither usage nor a finish
 -- reason: a stream that was cut, or whose end was not recorded; and where a finish reason, on the span or
--- in its log event, says that it was cut. It is `client_disconnect` where an interrupted call has no end that
--- anything tells of: who asked read no further.
+-- in its log event, says that it was cut.
 CREATE OR REPLACE TEMP VIEW llm_calls AS
 SELECT
     span_id, trace_id, run_id, thread_id, tenant_id, user_id, agent_name, feature, node,

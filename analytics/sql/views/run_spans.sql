@@ -5,7 +5,6 @@
 --
 -- It ended as its span says, unless that says success and something says more: inside (run_troubles), or
 -- a log record of its own (told_endings).
--- An answer without an end that nothing broke off (told_endings) was left by who asked for it.
 -- Unknown is NULL: a thread_id is never made up from the trace_id, which would make every request a
 -- thread of its own, and a duration of 0 is that of a source that does not measure.
 --
@@ -128,14 +127,8 @@ SELECT
     CASE WHEN interrupted THEN 'interrupt' WHEN failed THEN 'error' ELSE outcome END AS outcome,
     told OR COALESCE(interrupted, FALSE) OR failed AS told,
     COALESCE(
-        CASE
-            WHEN outcome = 'interrupt' AND outcome_reason = 'incomplete' THEN 'client_disconnect'
-            ELSE outcome_reason
-        END,
-        CASE
-            WHEN interrupted AND told_reason = 'incomplete' THEN 'client_disconnect'
-            WHEN interrupted OR failed THEN told_reason
-        END,
+        outcome_reason,
+        CASE WHEN interrupted OR failed THEN told_reason END,
         CASE
             WHEN outcome = 'interrupt' AND error_class LIKE '%GraphInterrupt%' THEN 'human'
             WHEN interrupted AND told_class LIKE '%GraphInterrupt%' THEN 'human'

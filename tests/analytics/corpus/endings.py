@@ -297,18 +297,7 @@ def stream_that_its_reader_left(happened: Happened) -> Expected:
     """The agent failed for something else, and so read no further."""
     agent = happened.agent(status="error", raised="ValueError")
     happened.llm(agent, scope="pydantic-ai")
-    return Expected(
-        {}, llm_calls=1, runs=((None, "error"),),
-        call={"outcome": "interrupt", "outcome_reason": "client_disconnect"},
-    )  # fmt: skip
-
-
-@shape
-def stream_of_a_bare_sdk_that_its_caller_left(happened: Happened) -> Expected:
-    """No agent above: the call is the run, and neither broke."""
-    happened.llm(scope="opentelemetry.instrumentation.genai.openai")
-    left = {"outcome_reason": "client_disconnect"}
-    return Expected({}, llm_calls=1, runs=((None, "interrupt"),), run=left, call=left)
+    return Expected({}, llm_calls=1, runs=((None, "error"),), call={"outcome": "interrupt"})
 
 
 @shape
@@ -329,10 +318,7 @@ def stream_that_was_aborted_after_a_retry(happened: Happened) -> Expected:
     stream = happened.span("ai.streamText", took=200, scope="ai", ai__operationId="ai.streamText")
     happened.llm(stream, status="error", raised="AI_APICallError")
     happened.llm(stream, at=120, took=50, used=CALL)
-    return Expected(
-        {None: CALL}, llm_calls=2, runs=((None, "interrupt"),),
-        run={"outcome_reason": "client_disconnect"},
-    )  # fmt: skip
+    return Expected({None: CALL}, llm_calls=2, runs=((None, "interrupt"),))
 
 
 @shape
