@@ -41,7 +41,7 @@ def sole(data: Path, task: str, patience_seconds: float = 0.0) -> Iterator[None]
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         deadline = time.monotonic() + patience_seconds
-        while not _locked(handle):
+        while not locked(handle):
             if time.monotonic() >= deadline:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
                 raise DirectoryInUse(
@@ -79,7 +79,8 @@ def _pulse(handle: int) -> Iterator[None]:
         thread.join()
 
 
-def _locked(handle: int) -> bool:
+def locked(handle: int) -> bool:
+    """Take the lock of an open file, which closing it gives back; whether nobody else has it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

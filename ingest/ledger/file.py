@@ -1,6 +1,5 @@
 """The SQLite file of the ledger: opened when it is used, set aside when it is damaged."""
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -14,6 +13,7 @@ import structlog
 
 from ingest.ledger.sound import FAULTS, DamagedLedger, breaks_in_use, examine, is_damage
 from ingest.ledger.sql import statement
+from ingest.lock import locked
 
 FILE = "ledger.sqlite"
 
@@ -83,7 +83,8 @@ class LedgerFile:
         made = lost = False
         if not self.path.exists():
             lost = self._remove_companions() or self._opened is not None
-            made = _make(self.path)
+            _make(self.path)
+            made = True
         elif _identity(self.path) is None:
             raise DamagedLedger("it is empty, or no file")
         connection = sqlite3.connect(
@@ -163,7 +164,7 @@ def _alone(directory: Path) -> Iterator[None]:
         raise LedgerError(f"ledger in {directory}: {fault}") from fault
     try:
         deadline = time.monotonic() + _BUSY_SECONDS
-        while not _locked(handle):
+        while not locked(handle):
             if time.monotonic() > deadline:
                 raise LedgerError(f"ledger in {directory}: another process is opening it")
             time.sleep(_POLL_SECONDS)
@@ -172,7 +173,7 @@ def _alone(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _make(path: Path) -> bool:
+def _make(path: Path) -> None:
     """An empty file of the directory's owner: root, who asks, must not keep others from writing."""
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
@@ -181,15 +182,6 @@ def _make(path: Path) -> bool:
             os.fchown(handle, owner.st_uid, owner.st_gid)
     finally:
         os.close(handle)
-    return True
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
