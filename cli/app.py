@@ -91,7 +91,8 @@ def answer(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OSError as error:
-        return _refuse(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+        about = f"{error.filename}: " if error.filename else ""
+        return _refuse(f"{about}{error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
 
 

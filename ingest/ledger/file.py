@@ -60,7 +60,13 @@ class LedgerFile:
                 self._disconnect()
                 if self._mends and breaks_in_use(fault):
                     self._set_aside(fault)
-                raise LedgerError(f"ledger {self.path}: {fault}") from fault
+                raise LedgerError(f"ledger {self.path}: {fault}{self._remedy(fault)}") from fault
+
+    def _remedy(self, fault: Exception) -> str:
+        """What puts it right, for those who do not."""
+        if self._mends or not is_damage(fault, self.path):
+            return ""
+        return "; quietpager up sets it aside when it starts, and begins another"
 
     def _connected(self) -> sqlite3.Connection:
         if self._opened != _identity(self.path):  # set aside by another process, or deleted

@@ -316,7 +316,8 @@ def test_who_only_asks_sets_nothing_aside(ledger: Ledger, tmp_path: Path) -> Non
     ledger.close()
     ledger.path.write_bytes(b"not a database" * 1000)
 
-    with closing(Ledger(tmp_path, mends=False)) as asking, pytest.raises(LedgerError):
+    told = pytest.raises(LedgerError, match="not a database; quietpager up sets it aside")
+    with closing(Ledger(tmp_path, mends=False)) as asking, told:
         asking.entries("traces", 0)
 
     assert not list(ledger.path.parent.glob("ledger.sqlite.damaged-*"))
